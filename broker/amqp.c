@@ -1,0 +1,523 @@
+/* One AMQP connection. Opening it is a chain of blocking calls for a helper thread; afterwards a
+ * small state machine takes the frames as they come.
+ *
+ *   socket --> rabbitmq-c --frames--> method --> confirm, blocked, cancel, close: at once
+ *                                        '-----> deliver, return --> header --> body.. --> event
+ *
+ * No call of the second half waits for an answer of the broker. */
+#include "broker/amqp.h"
+
+#include <amqp.h>
+#include <amqp_tcp_socket.h>
+#include <assert.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include "runtime/err.h"
+
+#define AMQP_PEER_CHANNEL         1
+#define AMQP_PEER_FRAME_BYTES_MAX 131072 /* what RabbitMQ offers */
+#define AMQP_PEER_STEP_TIMEOUT_S  2      /* TCP connect, handshake, and each RPC of the opening */
+#define AMQP_PEER_SILENCE_MS      10000  /* data unacknowledged by the peer's kernel for so long */
+#define AMQP_PEER_SEND_BYTES      (4 << 20) /* asked for; the kernel may give less */
+#define AMQP_PEER_RELEASE_FRAMES  32        /* frames the library may keep memory for */
+#define AMQP_PEER_TAG_MAX         96
+
+struct amqp_peer {
+    amqp_connection_state_t connection;
+    size_t room_bytes;
+    char consumer_tags[QUEUE_COUNT][AMQP_PEER_TAG_MAX];
+    char why[AMQP_PEER_WHY_MAX];
+
+    /* The message whose header and body frames are still to come. */
+    enum { AMQP_PEER_METHOD, AMQP_PEER_HEADER, AMQP_PEER_BODY } expected;
+    bool is_return; /* else a delivery */
+    bool is_redelivered;
+    enum topology_queue queue;
+    uint64_t tag;
+    uint64_t sequence;
+    uint64_t body_bytes;     /* announced by the header */
+    uint64_t body_bytes_got; /* more than body.bytes when the body is too large to keep */
+    struct buf body;
+
+    const struct amqp_peer_events *events; /* of the drain that runs */
+    void *ctx;
+};
+
+static const amqp_table_entry_t amqp_peer_capabilities[] = {
+    {{18, "publisher_confirms"}, {AMQP_FIELD_KIND_BOOLEAN, {.boolean = 1}}},
+    {{10, "basic.nack"}, {AMQP_FIELD_KIND_BOOLEAN, {.boolean = 1}}},
+    {{22, "consumer_cancel_notify"}, {AMQP_FIELD_KIND_BOOLEAN, {.boolean = 1}}},
+    {{18, "connection.blocked"}, {AMQP_FIELD_KIND_BOOLEAN, {.boolean = 1}}},
+};
+
+/* ---- opening, on a helper thread ---- */
+
+static int amqp_peer_fail(struct amqp_peer *p, int err, const char *doing, const char *text)
+{
+    snprintf(p->why, sizeof(p->why), "%s: %s", doing, text);
+    return -err;
+}
+
+static int amqp_peer_check_status(struct amqp_peer *p, int status, const char *doing)
+{
+    if (status == AMQP_STATUS_OK) {
+        return 0;
+    }
+    return amqp_peer_fail(p, ERR_BROKER_DOWN, doing, amqp_error_string2(status));
+}
+
+static int amqp_peer_refused(struct amqp_peer *p, const char *doing, int code, amqp_bytes_t text)
+{
+    char reply[AMQP_PEER_WHY_MAX / 2];
+    snprintf(reply, sizeof(reply), "%d %.*s", code, (int)text.len, (const char *)text.bytes);
+    return amqp_peer_fail(p, ERR_BROKER_REPLY, doing, reply);
+}
+
+static int amqp_peer_check_reply(struct amqp_peer *p, amqp_rpc_reply_t reply, const char *doing)
+{
+    if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
+        return 0;
+    }
+    if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION) {
+        return amqp_peer_check_status(p, reply.library_error, doing);
+    }
+    if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION) {
+        if (reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
+            const amqp_channel_close_t *close = reply.reply.decoded;
+            return amqp_peer_refused(p, doing, close->reply_code, close->reply_text);
+        }
+        if (reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
+            const amqp_connection_close_t *close = reply.reply.decoded;
+            return amqp_peer_refused(p, doing, close->reply_code, close->reply_text);
+        }
+    }
+    return amqp_peer_fail(p, ERR_BROKER_REPLY, doing, "an unexpected answer");
+}
+
+/* The timeouts of the kernel, and a send buffer that takes a whole confirm window. */
+static void amqp_peer_tune(struct amqp_peer *p)
+{
+    int fd = amqp_get_sockfd(p->connection);
+    int on = 1;
+    int silence_ms = AMQP_PEER_SILENCE_MS;
+    int send_bytes = AMQP_PEER_SEND_BYTES;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof(silence_ms));
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes));
+    socklen_t length = sizeof(send_bytes);
+    if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, &length) == 0) {
+        p->room_bytes = (size_t)send_bytes / 2; /* the other half is the kernel's own use */
+    }
+}
+
+static int amqp_peer_login(struct amqp_peer *p, const struct amqp_peer_setup *setup)
+{
+    const struct conf *conf = setup->conf;
+    char host[CONF_TEXT_MAX];
+    int port;
+    if (!conf_node(conf->rabbitmq_nodes, setup->node, host, sizeof(host), &port)) {
+        return amqp_peer_fail(p, ERR_BROKER_DOWN, "RABBITMQ_NODES", "malformed");
+    }
+    char doing[CONF_TEXT_MAX + 16];
+    snprintf(doing, sizeof(doing), "%s:%d", host, port);
+    amqp_socket_t *socket = amqp_tcp_socket_new(p->connection);
+    struct timeval timeout = {.tv_sec = AMQP_PEER_STEP_TIMEOUT_S};
+    amqp_set_handshake_timeout(p->connection, &timeout);
+    amqp_set_rpc_timeout(p->connection, &timeout);
+    int err =
+        amqp_peer_check_status(p, amqp_socket_open_noblock(socket, host, port, &timeout), doing);
+    if (err != 0) {
+        return err;
+    }
+    amqp_peer_tune(p);
+    char name[64];
+    snprintf(name, sizeof(name), "kassa-%s-%s-%d", setup->service,
+             setup->is_publisher ? "publisher" : "consumer", (int)getpid());
+    amqp_table_t capabilities = {sizeof(amqp_peer_capabilities) / sizeof(amqp_peer_capabilities[0]),
+                                 (amqp_table_entry_t *)amqp_peer_capabilities}; /* only read */
+    amqp_table_entry_t entries[] = {
+        {amqp_cstring_bytes("connection_name"),
+         {AMQP_FIELD_KIND_UTF8, {.bytes = amqp_cstring_bytes(name)}}},
+        {amqp_cstring_bytes("capabilities"), {AMQP_FIELD_KIND_TABLE, {.table = capabilities}}},
+    };
+    amqp_table_t properties = {2, entries};
+    amqp_rpc_reply_t reply = amqp_login_with_properties(
+        p->connection, conf->rabbitmq_vhost, AMQP_DEFAULT_MAX_CHANNELS, AMQP_PEER_FRAME_BYTES_MAX,
+        (int)conf->rabbitmq_heartbeat_s, &properties, AMQP_SASL_METHOD_PLAIN, conf->rabbitmq_user,
+        conf->rabbitmq_password);
+    return amqp_peer_check_reply(p, reply, doing);
+}
+
+static int amqp_peer_declare_queue(struct amqp_peer *p, const char *queue,
+                                   const amqp_table_entry_t *entries, int count)
+{
+    amqp_table_t arguments = {count, (amqp_table_entry_t *)entries}; /* only read */
+    amqp_queue_declare(p->connection, AMQP_PEER_CHANNEL, amqp_cstring_bytes(queue), 0, 1, 0, 0,
+                       arguments);
+    return amqp_peer_check_reply(p, amqp_get_rpc_reply(p->connection), queue);
+}
+
+static amqp_table_entry_t amqp_peer_text_argument(const char *key, const char *value)
+{
+    return (amqp_table_entry_t){amqp_cstring_bytes(key),
+                                {AMQP_FIELD_KIND_UTF8, {.bytes = amqp_cstring_bytes(value)}}};
+}
+
+/* The queue, and where its dead letters go: topology.h has the picture. */
+static int amqp_peer_declare(struct amqp_peer *p, enum topology_queue q)
+{
+    const char *queue = topology_queue_text(q);
+    const char *parked = topology_queue_parked_text(q);
+    const amqp_table_entry_t arguments[] = {
+        amqp_peer_text_argument("x-queue-type", "quorum"), /* the parked one has only this */
+        amqp_peer_text_argument("x-dead-letter-exchange", TOPOLOGY_DEAD_EXCHANGE),
+        amqp_peer_text_argument("x-dead-letter-routing-key", queue),
+        {amqp_cstring_bytes("x-delivery-limit"),
+         {AMQP_FIELD_KIND_I32, {.i32 = TOPOLOGY_DELIVERY_LIMIT}}},
+    };
+    int err = amqp_peer_declare_queue(p, parked, arguments, 1);
+    if (err != 0) {
+        return err;
+    }
+    amqp_queue_bind(p->connection, AMQP_PEER_CHANNEL, amqp_cstring_bytes(parked),
+                    amqp_cstring_bytes(TOPOLOGY_DEAD_EXCHANGE), amqp_cstring_bytes(queue),
+                    amqp_empty_table);
+    err = amqp_peer_check_reply(p, amqp_get_rpc_reply(p->connection), parked);
+    if (err != 0) {
+        return err;
+    }
+    return amqp_peer_declare_queue(p, queue, arguments, 4);
+}
+
+static int amqp_peer_prepare(struct amqp_peer *p, const struct amqp_peer_setup *setup)
+{
+    amqp_connection_state_t c = p->connection;
+    amqp_channel_open(c, AMQP_PEER_CHANNEL);
+    int err = amqp_peer_check_reply(p, amqp_get_rpc_reply(c), "channel");
+    if (err != 0) {
+        return err;
+    }
+    amqp_exchange_declare(c, AMQP_PEER_CHANNEL, amqp_cstring_bytes(TOPOLOGY_DEAD_EXCHANGE),
+                          amqp_cstring_bytes("direct"), 0, 1, 0, 0, amqp_empty_table);
+    err = amqp_peer_check_reply(p, amqp_get_rpc_reply(c), TOPOLOGY_DEAD_EXCHANGE);
+    for (unsigned q = 0; q < QUEUE_COUNT && err == 0; q++) {
+        err = amqp_peer_declare(p, (enum topology_queue)q);
+    }
+    if (err != 0) {
+        return err;
+    }
+    if (setup->is_publisher) {
+        amqp_confirm_select(c, AMQP_PEER_CHANNEL);
+    } else {
+        amqp_basic_qos(c, AMQP_PEER_CHANNEL, 0, (uint16_t)setup->conf->rabbitmq_prefetch, 0);
+    }
+    return amqp_peer_check_reply(p, amqp_get_rpc_reply(c), "confirm.select or basic.qos");
+}
+
+int amqp_peer_open(const struct amqp_peer_setup *setup, struct amqp_peer **ret_peer,
+                   char ret_why[AMQP_PEER_WHY_MAX])
+{
+    struct amqp_peer *p = mem_new(sizeof(*p));
+    p->connection = amqp_new_connection();
+    assert(p->connection != NULL);
+    for (unsigned q = 0; q < QUEUE_COUNT; q++) {
+        snprintf(p->consumer_tags[q], AMQP_PEER_TAG_MAX, "%s-%d-%u-%s", setup->service,
+                 (int)getpid(), setup->nonce, topology_queue_text((enum topology_queue)q));
+    }
+    int err = amqp_peer_login(p, setup);
+    if (err == 0) {
+        err = amqp_peer_prepare(p, setup);
+    }
+    if (err != 0) {
+        memcpy(ret_why, p->why, AMQP_PEER_WHY_MAX);
+        amqp_peer_close(p);
+        return err;
+    }
+    *ret_peer = p;
+    return 0;
+}
+
+void amqp_peer_close(struct amqp_peer *p)
+{
+    if (p == NULL) {
+        return;
+    }
+    if (p->why[0] == '\0') {
+        amqp_connection_close_t bye = {AMQP_REPLY_SUCCESS, amqp_cstring_bytes("bye"), 0, 0};
+        amqp_send_method(p->connection, 0, AMQP_CONNECTION_CLOSE_METHOD, &bye);
+    }
+    amqp_destroy_connection(p->connection);
+    buf_free(&p->body);
+    free(p);
+}
+
+int amqp_peer_fd(const struct amqp_peer *p)
+{
+    return amqp_get_sockfd(p->connection);
+}
+
+size_t amqp_peer_room_bytes(const struct amqp_peer *p)
+{
+    return p->room_bytes;
+}
+
+const char *amqp_peer_why(const struct amqp_peer *p)
+{
+    return p->why;
+}
+
+/* ---- frames, on the loop ---- */
+
+static int amqp_peer_on_ack(struct amqp_peer *p, const void *decoded)
+{
+    const amqp_basic_ack_t *ack = decoded;
+    p->events->on_confirm(p->ctx, ack->delivery_tag, ack->multiple != 0, true);
+    return 0;
+}
+
+static int amqp_peer_on_nack(struct amqp_peer *p, const void *decoded)
+{
+    const amqp_basic_nack_t *nack = decoded;
+    p->events->on_confirm(p->ctx, nack->delivery_tag, nack->multiple != 0, false);
+    return 0;
+}
+
+static int amqp_peer_on_deliver(struct amqp_peer *p, const void *decoded)
+{
+    const amqp_basic_deliver_t *deliver = decoded;
+    for (unsigned q = 0; q < QUEUE_COUNT; q++) {
+        size_t bytes = strlen(p->consumer_tags[q]);
+        if (deliver->consumer_tag.len == bytes &&
+            memcmp(deliver->consumer_tag.bytes, p->consumer_tags[q], bytes) == 0) {
+            p->queue = (enum topology_queue)q;
+            p->tag = deliver->delivery_tag;
+            p->is_redelivered = deliver->redelivered != 0;
+            p->is_return = false;
+            p->expected = AMQP_PEER_HEADER;
+            return 0;
+        }
+    }
+    return amqp_peer_fail(p, ERR_BROKER_REPLY, "delivery", "an unknown consumer tag");
+}
+
+static int amqp_peer_on_return(struct amqp_peer *p, const void *decoded)
+{
+    (void)decoded;
+    p->is_return = true;
+    p->sequence = 0;
+    p->expected = AMQP_PEER_HEADER;
+    return 0;
+}
+
+static int amqp_peer_on_blocked(struct amqp_peer *p, const void *decoded)
+{
+    (void)decoded;
+    p->events->on_blocked(p->ctx, true);
+    return 0;
+}
+
+static int amqp_peer_on_unblocked(struct amqp_peer *p, const void *decoded)
+{
+    (void)decoded;
+    p->events->on_blocked(p->ctx, false);
+    return 0;
+}
+
+/* The queue was deleted or its leader is gone; a new connection declares and subscribes anew. */
+static int amqp_peer_on_cancel(struct amqp_peer *p, const void *decoded)
+{
+    (void)decoded;
+    return amqp_peer_fail(p, ERR_BROKER_REPLY, "basic.cancel", "the broker ended a subscription");
+}
+
+static int amqp_peer_on_channel_close(struct amqp_peer *p, const void *decoded)
+{
+    const amqp_channel_close_t *close = decoded;
+    return amqp_peer_refused(p, "channel.close", close->reply_code, close->reply_text);
+}
+
+static int amqp_peer_on_connection_close(struct amqp_peer *p, const void *decoded)
+{
+    const amqp_connection_close_t *close = decoded;
+    amqp_connection_close_ok_t ok = {0};
+    amqp_send_method(p->connection, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &ok);
+    return amqp_peer_refused(p, "connection.close", close->reply_code, close->reply_text);
+}
+
+/* Any other method is an answer that nobody waits for. */
+static const struct amqp_peer_method {
+    amqp_method_number_t id;
+    int (*on_method)(struct amqp_peer *p, const void *decoded);
+} amqp_peer_methods[] = {
+    {AMQP_BASIC_DELIVER_METHOD, amqp_peer_on_deliver},
+    {AMQP_BASIC_ACK_METHOD, amqp_peer_on_ack},
+    {AMQP_BASIC_NACK_METHOD, amqp_peer_on_nack},
+    {AMQP_BASIC_RETURN_METHOD, amqp_peer_on_return},
+    {AMQP_BASIC_CANCEL_METHOD, amqp_peer_on_cancel},
+    {AMQP_CONNECTION_BLOCKED_METHOD, amqp_peer_on_blocked},
+    {AMQP_CONNECTION_UNBLOCKED_METHOD, amqp_peer_on_unblocked},
+    {AMQP_CHANNEL_CLOSE_METHOD, amqp_peer_on_channel_close},
+    {AMQP_CONNECTION_CLOSE_METHOD, amqp_peer_on_connection_close},
+};
+
+static int amqp_peer_take_method(struct amqp_peer *p, const amqp_method_t *method)
+{
+    for (size_t i = 0; i < sizeof(amqp_peer_methods) / sizeof(amqp_peer_methods[0]); i++) {
+        if (amqp_peer_methods[i].id == method->id) {
+            return amqp_peer_methods[i].on_method(p, method->decoded);
+        }
+    }
+    return 0;
+}
+
+/* The header and all of the body are there. */
+static int amqp_peer_complete(struct amqp_peer *p)
+{
+    int err = 0;
+    p->expected = AMQP_PEER_METHOD;
+    if (p->is_return) {
+        p->events->on_return(p->ctx, p->sequence);
+    } else if (p->body_bytes > AMQP_PEER_BODY_MAX) {
+        err = amqp_peer_check_status(
+            p, amqp_basic_reject(p->connection, AMQP_PEER_CHANNEL, p->tag, 0), "basic.reject");
+    } else {
+        struct slice body = {p->body.bytes > 0 ? p->body.data : "", p->body.bytes};
+        p->events->on_delivery(p->ctx, p->queue, p->tag, p->is_redelivered, body);
+    }
+    buf_reset(&p->body);
+    return err;
+}
+
+static int amqp_peer_take_header(struct amqp_peer *p, const amqp_frame_t *frame)
+{
+    const amqp_basic_properties_t *properties = frame->payload.properties.decoded;
+    if (p->is_return && (properties->_flags & AMQP_BASIC_MESSAGE_ID_FLAG) != 0) {
+        struct slice id = {properties->message_id.bytes, properties->message_id.len};
+        int64_t sequence;
+        if (slice_int64(id, &sequence)) {
+            p->sequence = (uint64_t)sequence;
+        }
+    }
+    p->body_bytes = frame->payload.properties.body_size;
+    p->body_bytes_got = 0;
+    p->expected = AMQP_PEER_BODY;
+    return p->body_bytes == 0 ? amqp_peer_complete(p) : 0;
+}
+
+static int amqp_peer_take_body(struct amqp_peer *p, amqp_bytes_t fragment)
+{
+    p->body_bytes_got += fragment.len;
+    if (!p->is_return && p->body_bytes <= AMQP_PEER_BODY_MAX) {
+        buf_add(&p->body, fragment.bytes, fragment.len);
+    }
+    return p->body_bytes_got >= p->body_bytes ? amqp_peer_complete(p) : 0;
+}
+
+static int amqp_peer_take(struct amqp_peer *p, const amqp_frame_t *frame)
+{
+    if (frame->frame_type == AMQP_FRAME_METHOD) {
+        return amqp_peer_take_method(p, &frame->payload.method);
+    }
+    if (frame->frame_type == AMQP_FRAME_HEADER && p->expected == AMQP_PEER_HEADER) {
+        return amqp_peer_take_header(p, frame);
+    }
+    if (frame->frame_type == AMQP_FRAME_BODY && p->expected == AMQP_PEER_BODY) {
+        return amqp_peer_take_body(p, frame->payload.body_fragment);
+    }
+    return amqp_peer_fail(p, ERR_BROKER_REPLY, "frame", "out of order");
+}
+
+int amqp_peer_drain(struct amqp_peer *p, unsigned frames_max, const struct amqp_peer_events *events,
+                    void *ctx, bool *ret_has_more)
+{
+    p->events = events;
+    p->ctx = ctx;
+    for (unsigned n = 1; n <= frames_max; n++) {
+        struct timeval at_once = {0, 0};
+        amqp_frame_t frame;
+        int status = amqp_simple_wait_frame_noblock(p->connection, &frame, &at_once);
+        if (status == AMQP_STATUS_TIMEOUT) {
+            amqp_maybe_release_buffers(p->connection);
+            *ret_has_more = false;
+            return 0;
+        }
+        int err = amqp_peer_check_status(p, status, "connection");
+        if (err == 0) {
+            err = amqp_peer_take(p, &frame);
+        }
+        if (err != 0) {
+            return err;
+        }
+        if (n % AMQP_PEER_RELEASE_FRAMES == 0) {
+            amqp_maybe_release_buffers(p->connection);
+        }
+    }
+    *ret_has_more = true;
+    return 0;
+}
+
+bool amqp_peer_has_more(struct amqp_peer *p)
+{
+    return amqp_frames_enqueued(p->connection) || amqp_data_in_buffer(p->connection);
+}
+
+/* ---- sending, on the loop ---- */
+
+int amqp_peer_publish(struct amqp_peer *p, const char *queue, struct slice body, uint64_t sequence,
+                      const char *reason)
+{
+    char id[24];
+    int id_bytes = snprintf(id, sizeof(id), "%" PRIu64, sequence);
+    amqp_basic_properties_t properties = {
+        ._flags = AMQP_BASIC_CONTENT_TYPE_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG |
+                  AMQP_BASIC_MESSAGE_ID_FLAG,
+        .content_type = amqp_cstring_bytes("application/json"),
+        .delivery_mode = AMQP_DELIVERY_PERSISTENT,
+        .message_id = {(size_t)id_bytes, id},
+    };
+    amqp_table_entry_t entry;
+    if (reason != NULL) {
+        entry = amqp_peer_text_argument("x-kassa-reason", reason);
+        properties._flags |= AMQP_BASIC_HEADERS_FLAG;
+        properties.headers = (amqp_table_t){1, &entry};
+    }
+    amqp_bytes_t bytes = {body.bytes, (void *)(uintptr_t)body.data}; /* only read */
+    int status = amqp_basic_publish(p->connection, AMQP_PEER_CHANNEL, amqp_empty_bytes,
+                                    amqp_cstring_bytes(queue), 1, 0, &properties, bytes);
+    return amqp_peer_check_status(p, status, "basic.publish");
+}
+
+int amqp_peer_ack(struct amqp_peer *p, uint64_t tag, bool is_multiple)
+{
+    int status = amqp_basic_ack(p->connection, AMQP_PEER_CHANNEL, tag, is_multiple);
+    return amqp_peer_check_status(p, status, "basic.ack");
+}
+
+int amqp_peer_consume(struct amqp_peer *p, enum topology_queue queue)
+{
+    amqp_basic_consume_t consume = {
+        .queue = amqp_cstring_bytes(topology_queue_text(queue)),
+        .consumer_tag = amqp_cstring_bytes(p->consumer_tags[queue]),
+        .nowait = 1,
+    };
+    int status =
+        amqp_send_method(p->connection, AMQP_PEER_CHANNEL, AMQP_BASIC_CONSUME_METHOD, &consume);
+    return amqp_peer_check_status(p, status, "basic.consume");
+}
+
+int amqp_peer_cancel(struct amqp_peer *p, enum topology_queue queue)
+{
+    amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(p->consumer_tags[queue]),
+                                  .nowait = 1};
+    int status =
+        amqp_send_method(p->connection, AMQP_PEER_CHANNEL, AMQP_BASIC_CANCEL_METHOD, &cancel);
+    return amqp_peer_check_status(p, status, "basic.cancel");
+}

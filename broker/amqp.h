@@ -1,0 +1,70 @@
+/* One connection to a broker node, through rabbitmq-c: the only includer of its headers.
+ *
+ *   helper thread: amqp_peer_open (blocks) --> peer --> loop: drain, publish, ack; never blocks
+ *
+ * A peer is used by one thread at a time. Nothing here reconnects: link.h does.
+ * Names begin with amqp_peer because amqp_ is the library's.
+ * Source: AMQP 0-9-1; RabbitMQ manual: Publisher Confirms, Consumer Cancel, Blocked Connections. */
+#ifndef KASSA_BROKER_AMQP_H
+#define KASSA_BROKER_AMQP_H
+
+#include "broker/topology.h"
+#include "runtime/buf.h"
+#include "runtime/conf.h"
+
+struct amqp_peer;
+
+#define AMQP_PEER_WHY_MAX 512
+/* A larger delivery is none of ours: it is rejected, which parks it. */
+#define AMQP_PEER_BODY_MAX (4 << 20)
+
+struct amqp_peer_setup {
+    const struct conf *conf;
+    const char *service; /* names the connection at the broker */
+    bool is_publisher;   /* else a consumer */
+    unsigned node;       /* which of conf's nodes, wrapping around */
+    unsigned nonce;      /* makes consumer tags fresh */
+};
+
+/* Connects, logs in, opens the channel, declares the topology. Blocks for up to some seconds.
+ * Errors: -ERR_BROKER_DOWN, -ERR_BROKER_REPLY (both RETRY), with a sentence in ret_why. */
+int amqp_peer_open(const struct amqp_peer_setup *setup, struct amqp_peer **ret_peer,
+                   char ret_why[AMQP_PEER_WHY_MAX]);
+/* Says goodbye and does not wait for the answer. NULL is fine. */
+void amqp_peer_close(struct amqp_peer *p);
+
+int amqp_peer_fd(const struct amqp_peer *p);
+/* Bytes that may be on their way to the broker without a publish having to wait. */
+size_t amqp_peer_room_bytes(const struct amqp_peer *p);
+/* Why the last call failed. Borrowed. */
+const char *amqp_peer_why(const struct amqp_peer *p);
+
+/* What a drain finds. Texts are borrowed for the call. */
+struct amqp_peer_events {
+    void (*on_confirm)(void *ctx, uint64_t tag, bool is_multiple, bool is_ack);
+    void (*on_return)(void *ctx, uint64_t sequence); /* comes before its confirm */
+    void (*on_blocked)(void *ctx, bool is_blocked);
+    void (*on_delivery)(void *ctx, enum topology_queue queue, uint64_t tag, bool is_redelivered,
+                        struct slice body);
+};
+
+/* Handles what has arrived, at most frames_max frames; also keeps heartbeats going, so call it
+ * each second even when nothing comes. *ret_has_more: stopped by frames_max.
+ * Errors: -ERR_BROKER_DOWN, -ERR_BROKER_REPLY: the peer is of no more use. */
+int amqp_peer_drain(struct amqp_peer *p, unsigned frames_max, const struct amqp_peer_events *events,
+                    void *ctx, bool *ret_has_more);
+/* The library may read while it writes: then the descriptor stays silent and a drain is due. */
+bool amqp_peer_has_more(struct amqp_peer *p);
+
+/* Persistent and mandatory; the n-th publish of a peer is confirmed by tag n. `sequence` comes
+ * back when the broker returns it. reason: header x-kassa-reason, NULL for none.
+ * Errors: -ERR_BROKER_DOWN. */
+int amqp_peer_publish(struct amqp_peer *p, const char *queue, struct slice body, uint64_t sequence,
+                      const char *reason);
+/* Errors: -ERR_BROKER_DOWN */
+int amqp_peer_ack(struct amqp_peer *p, uint64_t tag, bool is_multiple);
+/* Both without waiting; what goes wrong shows in a drain. Errors: -ERR_BROKER_DOWN. */
+int amqp_peer_consume(struct amqp_peer *p, enum topology_queue queue);
+int amqp_peer_cancel(struct amqp_peer *p, enum topology_queue queue);
+
+#endif

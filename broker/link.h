@@ -1,0 +1,32 @@
+/* Keeps one connection to the broker open: connects, drains, notices the loss, tries the next
+ * node. Source: protocol.md section 3 (reconnect with jitter, all nodes known). */
+#ifndef KASSA_BROKER_LINK_H
+#define KASSA_BROKER_LINK_H
+
+#include "broker/amqp.h"
+#include "runtime/loop.h"
+
+struct link;
+
+struct link_owner {
+    void (*on_up)(void *ctx);
+    /* Lost, or an attempt failed (then it was not up). The next attempt is already due. */
+    void (*on_down)(void *ctx, const char *why);
+    struct amqp_peer_events events;
+};
+
+/* The first attempt is made in the first turn. `owner` and `conf` outlive the link. */
+struct link *link_new(struct loop *loop, const struct conf *conf, const char *service,
+                      bool is_publisher, const struct link_owner *owner, void *ctx);
+void link_free(struct link *l); /* NULL is fine */
+
+/* The peer to send on; NULL when there is none. Whoever sent, or failed to, says so with
+ * link_sent in the same turn. */
+struct amqp_peer *link_peer(struct link *l);
+void link_sent(struct link *l, int err);
+
+/* Gives the connection up, for a reason of the owner's, and makes a new one. on_down comes in a
+ * later turn, never from inside. */
+void link_restart(struct link *l, const char *why);
+
+#endif

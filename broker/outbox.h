@@ -1,0 +1,54 @@
+/* What was sent and is not confirmed yet: envelopes on their way out, in four stages.
+ *
+ *   outbox_add --> open, one for each queue --full or flush--> waiting --room--> window (published)
+ *                                                                ^                  |     |
+ *                                                                '-- returned, -----'     '-->
+ * confirmed: nacked, reset             on_confirm Knows no connection: publishing is a callback.
+ * The window bounds what is published and unconfirmed; what is over it gathers in the open
+ * envelopes, so a slow broker gets larger envelopes, not more of them. Source: protocol.md section
+ * 3; RabbitMQ manual: Publisher Confirms. */
+#ifndef KASSA_BROKER_OUTBOX_H
+#define KASSA_BROKER_OUTBOX_H
+
+#include "broker/broker.h"
+
+struct outbox;
+
+struct outbox_limits {
+    unsigned window_envelopes;
+    size_t window_bytes;
+    unsigned envelope_commands;
+    size_t envelope_bytes;
+};
+
+/* Errors: anything but 0 stops the flush; the envelope stays. The n-th publish since the last
+ * reset is tag n. */
+typedef int outbox_publish(void *ctx, const char *queue, struct slice body, uint64_t sequence,
+                           const char *reason);
+
+struct outbox *outbox_new(const struct outbox_limits *limits, outbox_publish *publish, void *ctx);
+void outbox_free(struct outbox *o); /* NULL is fine; forgets what is left */
+
+void outbox_add(struct outbox *o, enum topology_queue queue, const struct message *m,
+                broker_on_confirm *on_confirm, void *ctx);
+void outbox_park(struct outbox *o, enum topology_queue queue, struct slice body, const char *reason,
+                 broker_on_confirm *on_confirm, void *ctx);
+
+/* Publishes while the window has room. room_bytes: what the connection takes without waiting. */
+void outbox_flush(struct outbox *o, size_t room_bytes);
+
+/* Tags that are not out are ignored. on_confirm may add and park, not flush.
+ * Returns the number of commands confirmed. Those nacked or returned are kept back until
+ * outbox_release. */
+uint64_t outbox_confirm(struct outbox *o, uint64_t tag, bool is_multiple, bool is_ack);
+/* The broker could not route it. Errors: false when it is not out. */
+bool outbox_return(struct outbox *o, uint64_t sequence);
+bool outbox_has_kept_back(const struct outbox *o);
+void outbox_release(struct outbox *o); /* what was kept back is to be published again */
+
+/* A new connection: whatever is out is to be published again, oldest first; tags begin anew. */
+void outbox_reset(struct outbox *o);
+
+uint64_t outbox_unconfirmed(const struct outbox *o); /* commands */
+
+#endif

@@ -1,0 +1,139 @@
+# shellcheck shell=bash disable=SC2034  # the other parts read the variables set here
+# drill: a private stack of its own, each connection to its servers through a proxy that can cut it,
+# two gateways behind an nginx; then test/drill/ breaks one part after the other under load.
+#
+#   clients --> nginx --> gateway-1, gateway-2 --.
+#                         order, stock, payment --+--> proxy --> redis, rabbitmq
+#
+# The drill has to know how each process died, so it starts them itself: here each one's command is
+# only written down, as run/<name>.argv, the arguments ended by NUL.
+
+DRILL_PROCESSES=(epmd rabbitmq redis proxy order stock payment gateway-1 gateway-2 nginx)
+DRILL_CLIENTS=(gateway-1 gateway-2 order stock payment)
+declare -A DRILL_PORTS=()
+
+# In place of process_start.
+drill_note() {
+    printf '%s\0' "${@:2}" >"$KASSA_VAR/run/$1.argv"
+}
+
+# drill_port NAME: a free port, and the next call's is another one.
+drill_port() {
+    port_choose
+    DRILL_PORTS[$1]=$PORT_CHOSEN
+}
+
+# The servers' own scripts render their configurations and start them; here they only note it.
+drill_servers() (
+    # shellcheck disable=SC2317  # the two call it
+    process_start() { drill_note "$@"; }
+    rabbitmq_start
+    redis_start
+)
+
+# The proxy, with a route for each client and server.
+drill_proxy() {
+    local client routes=()
+    drill_port CONTROL
+    for client in "${DRILL_CLIENTS[@]}"; do
+        drill_port "$client-redis"
+        drill_port "$client-rabbitmq"
+        routes+=("$client:redis:${DRILL_PORTS[$client-redis]}:${STATE_KEPT[REDIS_PORT]}"
+            "$client:rabbitmq:${DRILL_PORTS[$client-rabbitmq]}:${STATE_KEPT[RABBITMQ_PORT]}")
+    done
+    drill_note proxy python3 "$KASSA_ROOT/test/drill/proxy.py" "${DRILL_PORTS[CONTROL]}" \
+        "${routes[@]}"
+}
+
+# drill_service NAME BINARY VARIABLE=..: its servers are the proxy's ports. It runs from a copy, so
+# that a build meanwhile does not change what is drilled.
+drill_service() {
+    local name=$1 binary=$KASSA_VAR/run/kassa-$2 redis=127.0.0.1:${DRILL_PORTS[$1-redis]}
+    cp "$(services_binary "$2")" "$binary"
+    drill_note "$name" env "ORDER_REDIS=$redis" "STOCK_REDIS=$redis" "PAYMENT_REDIS=$redis" \
+        "SAGA_REDIS=$redis" "RABBITMQ_NODES=127.0.0.1:${DRILL_PORTS[$name-rabbitmq]}" \
+        "REDIS_PASSWORD=$STATE_REDIS_PASSWORD" RABBITMQ_USER=kassa RABBITMQ_VHOST=/ \
+        "RABBITMQ_PASSWORD=$STATE_RABBITMQ_PASSWORD" HTTP_HOST=127.0.0.1 "${@:3}" "$binary"
+}
+
+drill_nginx() {
+    local user='' gateways='' name
+    if [ "$(id -u)" = 0 ]; then
+        user='user root;' # the directory is nobody else's
+    fi
+    for name in gateway-1 gateway-2; do
+        gateways+="server 127.0.0.1:${DRILL_PORTS[$name]} max_fails=1 fail_timeout=1s; "
+    done
+    state_render "$KASSA_ROOT/deploy/nginx/nginx.conf" "$KASSA_VAR/run/nginx.conf" \
+        "USER=$user" "LISTEN=127.0.0.1:${STATE_KEPT[HTTP_PORT]}" "DIR=$KASSA_VAR/run" \
+        "GATEWAYS=$gateways"
+    drill_note nginx nginx -c "$KASSA_VAR/run/nginx.conf"
+}
+
+drill_write_plan() {
+    local name
+    for name in order stock payment; do
+        drill_service "$name" "$name" "METRICS_PORT=$(services_port "$name")"
+    done
+    for name in gateway-1 gateway-2; do
+        drill_port "$name"
+        drill_service "$name" gateway "HTTP_PORT=${DRILL_PORTS[$name]}"
+    done
+    drill_nginx
+    {
+        for name in "${!STATE_KEPT[@]}"; do
+            printf '%s=%s\n' "$name" "${STATE_KEPT[$name]}"
+        done
+        for name in "${!DRILL_PORTS[@]}"; do
+            printf 'PORT_%s=%s\n' "$name" "${DRILL_PORTS[$name]}"
+        done
+    } >"$KASSA_VAR/run/drill"
+}
+
+# Whatever happens, nothing of it runs on: the drill's children die with it; this is for a drill
+# that could not say so.
+drill_clean() {
+    local name pid
+    trap - EXIT
+    trap '' INT TERM HUP
+    if [ -n "$PROGRAM_CHILD" ]; then
+        kill -s TERM "$PROGRAM_CHILD" 2>/dev/null
+        wait "$PROGRAM_CHILD" 2>/dev/null
+    fi
+    if [ "$1" != 0 ]; then
+        rm -rf "$KASSA_ROOT/artifacts/drill/log"
+        mkdir -p "$KASSA_ROOT/artifacts/drill/log"
+        cp "$KASSA_VAR/log/"* "$KASSA_ROOT/artifacts/drill/log/" 2>/dev/null
+        printf 'logs: artifacts/drill/log\n'
+    fi
+    rm -rf "$KASSA_VAR"
+}
+
+drill_run() {
+    local status=0
+    case " $* " in
+    *' --compose '*) say_die "drill --compose needs the containers, which are not there yet" ;;
+    esac
+    cd "$KASSA_ROOT" || exit 1
+    KASSA_VAR=$(mktemp -d "${TMPDIR:-/tmp}/kassa-drill.XXXXXX") || exit 1
+    trap 'drill_clean $?' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    trap 'exit 129' HUP
+    rings_enter "$KASSA_VAR"
+    packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_RUN[@]}" "${PACKAGES_DRILL[@]}"
+    if [ "$KASSA_BUILD" = yes ]; then
+        say_step "building"
+        services_build || exit 1
+    fi
+    state_choose_ports
+    drill_servers
+    drill_proxy
+    drill_write_plan
+    PYTHONDONTWRITEBYTECODE=1 KASSA_VAR=$KASSA_VAR python3 test/drill/drill.py "$@" &
+    PROGRAM_CHILD=$!
+    wait "$PROGRAM_CHILD" || status=$?
+    PROGRAM_CHILD=''
+    drill_clean "$status"
+    return "$status"
+}

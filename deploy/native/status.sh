@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+# status and config: what runs, and what everything is set to.
+
+# status_row NAME PORT STATE
+status_row() {
+    local since=-
+    if [ -n "$PROCESS_PID" ] && [ "$3" != down ]; then
+        printf -v since '%(%F %T)T' "$PROCESS_SINCE"
+    else
+        PROCESS_PID=-
+    fi
+    printf '%-10s %-10s %8s %6s  %s\n' "$1" "$3" "$PROCESS_PID" "${2:--}" "$since"
+}
+
+status_run() {
+    local name port state bad=0
+    declare -A state_of=([redis]=redis_is_ready [rabbitmq]=rabbitmq_is_ready)
+    state_open
+    state_secrets
+    printf '%-10s %-10s %8s %6s  %s\n' process state pid port since
+    for name in "${SERVICES[@]}"; do
+        state=up
+        services_is_ready "$name" || state='not ready'
+        process_is_up "$name" || state=down
+        status_row "$name" "$(services_port "$name")" "$state"
+        [ "$state" = up ] || bad=1
+        if [ "$state" = 'not ready' ]; then
+            printf '           %s\n' "$SERVICES_WHY"
+        fi
+    done
+    for name in redis rabbitmq epmd; do
+        port=${STATE_KEPT[${name^^}_PORT]:-}
+        state=down
+        if process_is_up "$name"; then
+            state=up
+            "${state_of[$name]:-true}" || state='not ready'
+        fi
+        process_is_up "$name" || state=down
+        status_row "$name" "$port" "$state"
+        [ "$state" = up ] || bad=1
+    done
+    if [ "$bad" = 0 ]; then
+        printf '\nup at %s\n' "$(state_url)"
+    fi
+    return "$bad"
+}
+
+# The variables of the front door itself: name, effective value, meaning.
+config_row() {
+    printf '%-22s %-24s %s\n' "$1" "$2" "$3"
+}
+
+# config_port NAME MEANING: a port that is any free one unless given.
+config_port() {
+    config_row "$1" "${STATE_KEPT[$1]:-${!1:-chosen at the first start}}" "$2"
+}
+
+config_run() {
+    state_open
+    state_secrets
+    if [ ! -x "$(services_binary order)" ]; then
+        packages_install "${PACKAGES_BUILD[@]}"
+        services_build || return
+    fi
+    services_environment
+    "$(services_binary order)" --config || return
+    printf '\nThe private servers of ./kassa up, on 127.0.0.1; a port of 0 is any free one:\n'
+    config_port REDIS_PORT 'port of the Redis'
+    config_row REDIS_MAXMEMORY "${REDIS_MAXMEMORY:-$(redis_maxmemory)}" \
+        'memory it may fill before it refuses writes'
+    config_port RABBITMQ_PORT 'AMQP port of the broker'
+    config_port RABBITMQ_DIST_PORT 'its port for rabbitmqctl'
+    config_port EPMD_PORT 'its name server'
+    config_row RABBITMQ_MEMORY "${RABBITMQ_MEMORY:-1GB}" 'memory above which publishers wait'
+    config_row RABBITMQ_DISK_FREE "${RABBITMQ_DISK_FREE:-200MB}" \
+        'free disk below which publishers wait'
+    printf '\nThe front door:\n'
+    config_port ORDER_METRICS_PORT 'METRICS_PORT of the order service'
+    config_port STOCK_METRICS_PORT 'METRICS_PORT of the stock service'
+    config_port PAYMENT_METRICS_PORT 'METRICS_PORT of the payment service'
+    config_row KASSA_VAR "$KASSA_VAR" 'data, logs, pid files; another one is another system'
+    config_row VARIANT "$VARIANT" 'build to run: release, asan or crash'
+    config_row KASSA_BUILD "$KASSA_BUILD" 'yes: up builds first; no: it starts what is there'
+    config_row UP_SECONDS "$UP_SECONDS" 'time each process has to become ready'
+    config_row TEST_SECONDS "$TEST_SECONDS" 'time each test program has'
+}

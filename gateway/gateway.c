@@ -1,0 +1,438 @@
+/* The gateway's glue: a request is matched (routes), parked (pending), asked for (broker), and
+ * answered by a notice (reply).
+ *
+ *   client -> on_request -> route_find -> [claim of its Idempotency-Key] -> command -> broker
+ *   client <- http_reply <- reply_make <- on_notice <- Redis pub/sub
+ *
+ * 429 is said before anything is begun; after that a client waits until the truth is known. */
+#include "gateway/gateway.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/broker.h"
+#include "gateway/pending.h"
+#include "gateway/prefer.h"
+#include "gateway/ready.h"
+#include "gateway/reply.h"
+#include "idempotency/notice.h"
+#include "idempotency/once.h"
+#include "runtime/crash.h"
+#include "runtime/err.h"
+#include "runtime/log.h"
+#include "runtime/stat.h"
+
+#define TICK_MS 20 /* how late a request may be asked for again */
+
+struct gateway {
+    struct service_context *context;
+    struct http *http;
+    struct broker *broker;
+    struct redis *store; /* of the idempotency keys */
+    struct redis_subscription *notices;
+    struct ready *ready;
+    struct pending_table table;
+    struct loop_timer *tick;
+    struct uuid id; /* names its notice channel; a new one at each start */
+    struct redis_command call;
+    struct stat_value *asks;
+    struct stat_value *shed;
+    struct stat_histogram *wait_ms;
+};
+
+/* ---- answering ---- */
+
+static void stat_answer(const struct route *route, unsigned status)
+{
+    char labels[80];
+    snprintf(labels, sizeof(labels), "route=\"%s\",status=\"%u\"", route ? route->name : "none",
+             status);
+    stat_add(stat_counter("kassa_http_requests_total", labels, "requests answered"), 1);
+}
+
+struct headers {
+    struct http_header at[HTTP_HEADERS_MAX];
+    unsigned count;
+};
+
+static void headers_add(struct headers *h, const char *name, const char *value)
+{
+    h->at[h->count++] = (struct http_header){name, value};
+}
+
+static void request_answer(struct pending *p, const struct reply *reply)
+{
+    struct gateway *gw = p->owner;
+    struct headers headers = {0};
+    char saga[ID_BYTES_MAX + 1] = "", location[ID_BYTES_MAX + 16];
+    if (p->key[0] != '\0') {
+        headers_add(&headers, "Idempotency-Key", p->key);
+    }
+    if (reply->saga.bytes > 0) {
+        snprintf(saga, sizeof(saga), "%.*s", SLICE_ARG(reply->saga));
+        headers_add(&headers, "Saga-Id", saga);
+    }
+    if (reply->status == 202) {
+        snprintf(location, sizeof(location), "/sagas/%s", saga);
+        headers_add(&headers, "Location", location);
+        headers_add(&headers, "Preference-Applied", "respond-async");
+    }
+    if (reply->has_retry_after) {
+        headers_add(&headers, "Retry-After", "1");
+    }
+    stat_answer(p->match.route, reply->status);
+    stat_observe_ms(gw->wait_ms, (double)(loop_now_ms(gw->context->loop) - p->began_ms));
+    http_reply(p->http, reply->status, headers.at, headers.count, buf_slice(&reply->body));
+}
+
+/* Answers one parked request and forgets it. */
+static void pending_answer(struct pending *p, struct reply reply)
+{
+    crash_point("gateway.reply.before");
+    request_answer(p, &reply);
+    crash_sent("gateway.reply.after");
+    reply_free(&reply);
+    pending_free(p);
+}
+
+static void pending_refuse(struct pending *p, unsigned status, const char *sentence)
+{
+    struct gateway *gw = p->owner;
+    pending_remove(&gw->table, p);
+    pending_answer(p, reply_error(status, slice_from(sentence)));
+}
+
+/* Answers a request that was never parked. */
+static void refuse_now(struct http_request *http, const struct route *route, unsigned status,
+                       struct slice sentence, const char *allow)
+{
+    struct reply reply = reply_error(status, sentence);
+    struct headers headers = {0};
+    if (allow != NULL && allow[0] != '\0') {
+        headers_add(&headers, "Allow", allow);
+    }
+    if (reply.has_retry_after) {
+        headers_add(&headers, "Retry-After", "1");
+    }
+    stat_answer(route, status);
+    http_reply(http, status, headers.at, headers.count, buf_slice(&reply.body));
+    reply_free(&reply);
+}
+
+/* ---- asking ---- */
+
+/* Asking again may pile up behind a broker that takes nothing: then it waits. */
+static bool can_ask(const struct gateway *gw)
+{
+    return broker_is_up(gw->broker) && broker_unconfirmed(gw->broker) <= 2 * gw->table.count_max;
+}
+
+static void pending_ask(struct pending *p)
+{
+    struct gateway *gw = p->owner;
+    if (can_ask(gw)) {
+        crash_point("gateway.ask.before");
+        stat_add(gw->asks, 1);
+        broker_send(gw->broker, p->match.route->queue, &p->match.command, NULL, NULL);
+        crash_sent("gateway.ask.after");
+    }
+}
+
+/* The id is final: from now on it is the command's, and of what the command creates. */
+static void pending_begin(struct pending *p)
+{
+    struct gateway *gw = p->owner;
+    struct message *command = &p->match.command;
+    message_set(command, id, slice_from(p->id.text));
+    message_set(command, gateway, slice_from(gw->id.text));
+    switch (p->match.route->creates) {
+    case MESSAGE_HAS_user:
+        message_set(command, user, slice_from(p->id.text));
+        break;
+    case MESSAGE_HAS_item:
+        message_set(command, item, slice_from(p->id.text));
+        break;
+    case MESSAGE_HAS_order:
+        message_set(command, order, slice_from(p->id.text));
+        break;
+    default:
+        break;
+    }
+    p->is_claimed = true;
+    pending_enter(&gw->table, p);
+    pending_ask(p);
+}
+
+static void on_claimed(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct pending *p = ctx;
+    struct gateway *gw = p->owner;
+    enum key_claimed claimed;
+    struct slice id;
+    char bucket[10];
+    p->is_claiming = false;
+    crash_point("gateway.claim.after");
+    if (err != 0) {
+        return; /* claimed again at its next turn */
+    }
+    if (key_claim_read(reply, &claimed, &id) != 0 || id.bytes != UUID_TEXT_BYTES) {
+        log_error("key_unreadable", "key=%s", p->key);
+        return;
+    }
+    if (claimed == KEY_MISMATCH) {
+        pending_refuse(p, 422, "the Idempotency-Key was used with another method or path");
+        return;
+    }
+    if (once_bucket(id, loop_wall_ms(gw->context->loop), bucket) != 0) {
+        pending_refuse(p, 422, "the Idempotency-Key has expired");
+        return;
+    }
+    memcpy(p->id.text, id.data, id.bytes);
+    pending_begin(p);
+}
+
+static void pending_claim(struct pending *p)
+{
+    struct gateway *gw = p->owner;
+    struct buf fingerprint = {0};
+    if (p->is_claiming || !redis_is_up(gw->store)) {
+        return;
+    }
+    buf_addf(&fingerprint, "%s %.*s", p->match.route->method,
+             SLICE_ARG(http_request_path(p->http)));
+    p->is_claiming = true;
+    crash_point("gateway.claim.before");
+    key_claim(&gw->call, slice_from(p->key), buf_slice(&fingerprint), slice_from(p->id.text),
+              loop_wall_ms(gw->context->loop));
+    redis_call(gw->store, &gw->call, on_claimed, p);
+    crash_sent("gateway.claim.sent");
+    buf_free(&fingerprint);
+}
+
+/* Each request that waits is asked for again, or told at its deadline that nothing is known. */
+static void on_tick(void *ctx)
+{
+    struct gateway *gw = ctx;
+    int64_t now_ms = loop_now_ms(gw->context->loop);
+    struct pending *p;
+    while ((p = pending_due(&gw->table, now_ms)) != NULL) {
+        if (p->is_claiming) {
+            continue;
+        }
+        if (pending_is_late(&gw->table, p, now_ms)) {
+            log_warn("request_late", "route=%s id=%s", p->match.route->name, p->id.text);
+            pending_remove(&gw->table, p);
+            pending_answer(p, reply_pending());
+        } else if (p->is_claimed) {
+            pending_ask(p);
+        } else {
+            pending_claim(p);
+        }
+    }
+    if (gw->table.count == 0) {
+        loop_timer_stop(gw->tick); /* an idle gateway sleeps */
+    }
+}
+
+/* ---- requests ---- */
+
+static void serve_local(struct gateway *gw, struct http_request *http, const struct route *route)
+{
+    static struct buf text;
+    if (route->place == ROUTE_READY) {
+        ready_check(gw->ready, http);
+        return;
+    }
+    stat_answer(route, 200);
+    if (route->place == ROUTE_HEALTH) {
+        http_reply(http, 200, NULL, 0, SLICE_TEXT("{\"status\":\"api up\",\"ok\":true}"));
+        return;
+    }
+    const struct http_header type = {"Content-Type", "text/plain; version=0.0.4; charset=utf-8"};
+    stat_set(stat_gauge("kassa_pending_requests", "", "requests held open"), gw->table.count);
+    buf_reset(&text);
+    stat_print(&text);
+    http_reply(http, 200, &type, 1, buf_slice(&text));
+}
+
+/* Reads the headers that matter. False: refused already. */
+static bool request_headers(struct http_request *http, const struct route *route, bool *ret_async,
+                            struct slice *ret_key)
+{
+    struct slice header = http_request_header(http, "Idempotency-Key");
+    if (header.data != NULL && strcmp(route->method, "POST") == 0 && !key_parse(header, ret_key)) {
+        refuse_now(http, route, 400,
+                   SLICE_TEXT("Idempotency-Key must be 8 to 64 letters, digits, '-' or '_'"), NULL);
+        return false;
+    }
+    *ret_async =
+        route->type == MESSAGE_ORDER_CHECKOUT && prefer_async(http_request_header(http, "Prefer"));
+    return true;
+}
+
+static void request_park(struct gateway *gw, struct http_request *http, struct pending *p,
+                         bool is_async, struct slice key)
+{
+    if (gw->table.count == 0) {
+        loop_timer_start(gw->tick, TICK_MS, TICK_MS);
+    }
+    crash_point("gateway.park.before");
+    pending_park(&gw->table, p, loop_now_ms(gw->context->loop));
+    p->owner = gw;
+    p->http = http;
+    p->id = uuid_make(loop_wall_ms(gw->context->loop));
+    crash_point("gateway.park.after");
+    if (is_async) {
+        message_set(&p->match.command, async, 1);
+    }
+    if (key.bytes > 0) {
+        snprintf(p->key, sizeof(p->key), "%.*s", SLICE_ARG(key));
+        pending_claim(p);
+    } else {
+        pending_begin(p);
+    }
+}
+
+static void on_request(void *ctx, struct http_request *http)
+{
+    struct gateway *gw = ctx;
+    struct pending *p = pending_draft(&gw->table);
+    struct slice key = {0};
+    bool is_async = false;
+    route_find(&gw->context->conf, http_request_method(http), http_request_path(http),
+               http_request_query(http), &p->match);
+    const struct route *route = p->match.route;
+    if (route == NULL) {
+        refuse_now(http, NULL, p->match.status, buf_slice(&p->match.refusal), p->match.allow);
+    } else if (route->place != ROUTE_SERVICE) {
+        serve_local(gw, http, route);
+    } else if (pending_is_full(&gw->table)) {
+        stat_add(gw->shed, 1);
+        refuse_now(http, route, 429, SLICE_TEXT("too many requests, try again"), NULL);
+    } else if (request_headers(http, route, &is_async, &key)) {
+        request_park(gw, http, p, is_async, key);
+    }
+}
+
+/* ---- notices ---- */
+
+static void on_answer(struct gateway *gw, const struct message *answer)
+{
+    if (answer->type == MESSAGE_PONG) {
+        ready_on_pong(gw->ready, answer->id);
+        return;
+    }
+    struct pending *p = pending_find(&gw->table, answer->id);
+    if (p == NULL) {
+        return; /* a repeat: it was answered before */
+    }
+    if (answer->type == MESSAGE_SAGA_RUNNING) {
+        /* an end for those who asked for 202, progress for the others */
+        for (struct pending *next; p != NULL; p = next) {
+            next = p->next_same;
+            struct reply reply;
+            if (reply_make(&p->match.command, answer, &reply)) {
+                pending_remove(&gw->table, p);
+                pending_answer(p, reply);
+            }
+        }
+        return;
+    }
+    p = pending_take(&gw->table, answer->id);
+    for (struct pending *next; p != NULL; p = next) {
+        struct reply reply;
+        next = p->next_same;
+        if (!reply_make(&p->match.command, answer, &reply)) {
+            reply = reply_pending(); /* an answer that no version of ours gives */
+        }
+        pending_answer(p, reply);
+    }
+}
+
+static void on_notice(void *ctx, struct slice payload)
+{
+    struct envelope *envelope;
+    const char *detail = "";
+    crash_point("gateway.notice");
+    int err = envelope_read(payload, &envelope, &detail);
+    if (err != 0) {
+        log_error("notice_unreadable", "reason=%s detail=%s", err_name(err),
+                  log_quote(slice_from(detail)));
+        return;
+    }
+    for (unsigned i = 0; i < envelope_count(envelope); i++) {
+        on_answer(ctx, envelope_at(envelope, i));
+    }
+    envelope_free(envelope);
+}
+
+/* ---- life ---- */
+
+int gateway_start(struct service_context *context)
+{
+    struct gateway *gw = mem_new(sizeof(*gw));
+    context->state = gw;
+    const struct conf *conf = &context->conf;
+    struct buf sentence = {0}, channel = {0};
+    gw->context = context;
+    gw->id = uuid_make(loop_wall_ms(context->loop));
+    pending_table_init(&gw->table, conf);
+    gw->asks = stat_counter("kassa_asks_total", "", "commands sent, asking again included");
+    gw->shed = stat_counter("kassa_requests_shed_total", "", "requests answered 429");
+    gw->wait_ms = stat_histogram("kassa_http_request_seconds", "", "from request to answer");
+    int err = http_open(context->loop, conf, conf->http_host, (int)conf->http_port, on_request, gw,
+                        &gw->http, &sentence);
+    if (err != 0) {
+        log_error("listen_failed", "reason=%s", log_quote(buf_slice(&sentence)));
+        buf_free(&sentence);
+        context->state = NULL;
+        free(gw);
+        return err;
+    }
+    notice_channel(slice_from(gw->id.text), &channel);
+    gw->store = redis_new(context->loop, conf, "saga", conf->saga_redis, key_library);
+    gw->notices =
+        redis_subscribe(context->loop, conf, conf->saga_redis, channel.data, on_notice, gw);
+    gw->broker = broker_new(context->loop, conf, context->name);
+    gw->ready = ready_new(context, gw->broker, gw->store, gw->notices, gw->id.text);
+    gw->tick = loop_timer_new(context->loop, on_tick, gw);
+    log_info("listening", "port=%d gateway=%s", http_port(gw->http), gw->id.text);
+    buf_free(&channel);
+    return 0;
+}
+
+/* New connections go elsewhere. A request that comes on an old one is served all the same, and its
+ * answer closes the connection: so each has at most one more, and nobody is turned away. */
+void gateway_drain(struct service_context *context)
+{
+    struct gateway *gw = context->state;
+    http_refuse_new(gw->http);
+}
+
+bool gateway_is_drained(struct service_context *context)
+{
+    struct gateway *gw = context->state;
+    return gw->table.count == 0;
+}
+
+/* What still waits is told that its outcome is not known here: the saga goes on without us. */
+void gateway_stop(struct service_context *context)
+{
+    struct gateway *gw = context->state;
+    struct pending *p;
+    loop_timer_free(gw->tick);
+    redis_free(gw->store); /* first: claims that are out fail now, while their requests exist */
+    while ((p = TAILQ_FIRST(&gw->table.asks)) != NULL) {
+        pending_remove(&gw->table, p);
+        pending_answer(p, reply_pending());
+    }
+    ready_free(gw->ready);
+    http_close(gw->http);
+    redis_subscription_free(gw->notices);
+    broker_free(gw->broker);
+    redis_command_free(&gw->call);
+    pending_table_free(&gw->table);
+    free(gw);
+    context->state = NULL;
+}

@@ -1,0 +1,136 @@
+/* The table of parked requests. */
+#include "gateway/pending.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "runtime/buf.h"
+
+void pending_table_init(struct pending_table *t, const struct conf *conf)
+{
+    *t = (struct pending_table){
+        .count_max = (unsigned)conf->pending_max,
+        .reask_ms = conf->reask_ms,
+        .deadline_ms = conf->deadline_ms,
+    };
+    TAILQ_INIT(&t->asks);
+}
+
+bool pending_is_full(const struct pending_table *t)
+{
+    return t->count >= t->count_max;
+}
+
+struct pending *pending_draft(struct pending_table *t)
+{
+    if (t->draft == NULL) {
+        t->draft = mem_new(sizeof(*t->draft));
+    } else {
+        route_match_free(&t->draft->match);
+        *t->draft = (struct pending){0};
+    }
+    return t->draft;
+}
+
+void pending_park(struct pending_table *t, struct pending *draft, int64_t now_ms)
+{
+    assert(draft == t->draft && !pending_is_full(t));
+    t->draft = NULL;
+    draft->began_ms = now_ms;
+    draft->next_ask_ms = now_ms + t->reask_ms;
+    TAILQ_INSERT_TAIL(&t->asks, draft, in_asks); /* all wait equally long: the newest is last */
+    t->count++;
+}
+
+struct pending *pending_find(const struct pending_table *t, struct slice id)
+{
+    struct pending *p = NULL;
+    HASH_FIND(by_id, t->by_id, id.data, id.bytes, p);
+    return p;
+}
+
+void pending_enter(struct pending_table *t, struct pending *p)
+{
+    assert(!p->is_entered);
+    struct pending *same = pending_find(t, slice_from(p->id.text));
+    p->is_entered = true;
+    if (same != NULL) {
+        p->next_same = same->next_same;
+        same->next_same = p;
+        return;
+    }
+    HASH_ADD(by_id, t->by_id, id.text, UUID_TEXT_BYTES, p);
+}
+
+static void pending_unqueue(struct pending_table *t, struct pending *p)
+{
+    TAILQ_REMOVE(&t->asks, p, in_asks);
+    t->count--;
+}
+
+struct pending *pending_take(struct pending_table *t, struct slice id)
+{
+    struct pending *first = pending_find(t, id);
+    if (first == NULL) {
+        return NULL;
+    }
+    HASH_DELETE(by_id, t->by_id, first);
+    for (struct pending *p = first; p != NULL; p = p->next_same) {
+        pending_unqueue(t, p);
+    }
+    return first;
+}
+
+void pending_remove(struct pending_table *t, struct pending *p)
+{
+    if (p->is_entered) {
+        struct pending *first = pending_find(t, slice_from(p->id.text));
+        assert(first != NULL);
+        if (first == p) {
+            HASH_DELETE(by_id, t->by_id, p);
+            if (p->next_same != NULL) {
+                struct pending *heir = p->next_same;
+                HASH_ADD(by_id, t->by_id, id.text, UUID_TEXT_BYTES, heir);
+            }
+        } else {
+            while (first->next_same != p) {
+                first = first->next_same;
+            }
+            first->next_same = p->next_same;
+        }
+    }
+    pending_unqueue(t, p);
+    p->next_same = NULL;
+}
+
+void pending_free(struct pending *p)
+{
+    route_match_free(&p->match);
+    free(p);
+}
+
+struct pending *pending_due(struct pending_table *t, int64_t now_ms)
+{
+    struct pending *p = TAILQ_FIRST(&t->asks);
+    if (p == NULL || p->next_ask_ms > now_ms) {
+        return NULL;
+    }
+    TAILQ_REMOVE(&t->asks, p, in_asks);
+    p->next_ask_ms = now_ms + t->reask_ms;
+    TAILQ_INSERT_TAIL(&t->asks, p, in_asks);
+    return p;
+}
+
+bool pending_is_late(const struct pending_table *t, const struct pending *p, int64_t now_ms)
+{
+    return now_ms - p->began_ms >= t->deadline_ms;
+}
+
+void pending_table_free(struct pending_table *t)
+{
+    assert(t->count == 0);
+    if (t->draft != NULL) {
+        pending_free(t->draft);
+        t->draft = NULL;
+    }
+}

@@ -1,0 +1,66 @@
+/* Parked requests: a bounded table, each with its own deadline, asked for again until answered.
+ *
+ *   CLAIMING --key claimed--> ASKED --notice--> answered
+ *                               '--each REASK_MS: the same command, with the same id, again
+ * The notice is a hint; asking again is the truth: whoever has acted on the command answers from
+ * its record. Source: protocol.md section 2. */
+#ifndef KASSA_GATEWAY_PENDING_H
+#define KASSA_GATEWAY_PENDING_H
+
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "gateway/routes.h"
+#include "idempotency/key.h"
+#include "runtime/http.h"
+#include "runtime/uuid.h"
+
+struct pending {
+    void *owner; /* the gateway, for callbacks that get only the request */
+    struct http_request *http;
+    struct route_match match; /* match.command is what is asked for; its id is `id` */
+    struct uuid id;
+    char key[KEY_BYTES_MAX + 1]; /* Idempotency-Key; "": none */
+    bool is_claimed;             /* the key names `id` now, or there is no key */
+    bool is_claiming;            /* a claim is under way */
+    bool is_entered;             /* in the table, under `id` */
+    int64_t began_ms;            /* monotonic */
+    int64_t next_ask_ms;
+    TAILQ_ENTRY(pending) in_asks; /* by next_ask_ms */
+    struct pending *next_same;    /* requests with the same key wait for the same command */
+    UT_hash_handle by_id;         /* of the first of them */
+};
+
+struct pending_table {
+    struct pending *by_id;
+    struct pending *draft;
+    TAILQ_HEAD(pending_asks, pending) asks;
+    unsigned count;
+    unsigned count_max;
+    int64_t reask_ms;
+    int64_t deadline_ms;
+};
+
+void pending_table_init(struct pending_table *t, const struct conf *conf);
+bool pending_is_full(const struct pending_table *t);
+
+/* A draft: matched into, then parked or drafted again. Owns: the table. */
+struct pending *pending_draft(struct pending_table *t);
+/* Parks the draft. Owns: still the table, until pending_take or pending_remove. */
+void pending_park(struct pending_table *t, struct pending *draft, int64_t now_ms);
+/* Makes it findable by p->id. Once, when the id is final. */
+void pending_enter(struct pending_table *t, struct pending *p);
+/* The requests that wait for command `id`, linked by next_same; NULL: none. */
+struct pending *pending_find(const struct pending_table *t, struct slice id);
+/* Takes all that wait for p's id out of the table; the caller answers and frees each. */
+struct pending *pending_take(struct pending_table *t, struct slice id);
+/* Takes just this one out. */
+void pending_remove(struct pending_table *t, struct pending *p);
+void pending_free(struct pending *p);
+void pending_table_free(struct pending_table *t); /* which is empty */
+
+/* The next request that is due to be asked for again, or NULL; it becomes due REASK_MS later. */
+struct pending *pending_due(struct pending_table *t, int64_t now_ms);
+bool pending_is_late(const struct pending_table *t, const struct pending *p, int64_t now_ms);
+
+#endif

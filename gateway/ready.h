@@ -1,0 +1,24 @@
+/* GET /ready: is everything there that a checkout needs? Asks each service, through the broker,
+ * whether it and its store are there, and names the first that is not. */
+#ifndef KASSA_GATEWAY_READY_H
+#define KASSA_GATEWAY_READY_H
+
+#include "broker/broker.h"
+#include "idempotency/redis.h"
+#include "runtime/http.h"
+#include "runtime/service.h"
+
+#define READY_WAIT_MS    1500 /* then a service that did not answer is down */
+#define READY_CHECKS_MAX 64   /* at once; one more is answered 429 */
+
+struct ready;
+
+struct ready *ready_new(struct service_context *context, struct broker *broker, struct redis *store,
+                        struct redis_subscription *notices, const char *gateway);
+void ready_free(struct ready *r); /* NULL is fine; answers what waits */
+
+void ready_check(struct ready *r, struct http_request *request);
+/* A pong; false when nobody waits for it. */
+bool ready_on_pong(struct ready *r, struct slice id);
+
+#endif

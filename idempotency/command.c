@@ -1,0 +1,67 @@
+/* A command under construction: arguments back to back in one buffer, and where each ends.
+ *
+ *   bytes:  S E T a 1 0        end: 3 4 6        count: 3
+ *
+ * Pointers into the buffer are only made when it is sent, for until then it may still move. */
+#include "idempotency/redis.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COMMAND_FORMAT_BYTES 256
+
+void redis_command_reset(struct redis_command *c)
+{
+    buf_reset(&c->bytes);
+    c->count = 0;
+}
+
+void redis_command_free(struct redis_command *c)
+{
+    buf_free(&c->bytes);
+    c->count = 0;
+}
+
+void redis_arg(struct redis_command *c, struct slice s)
+{
+    assert(c->count < REDIS_ARGS_MAX);
+    if (s.bytes > 0) {
+        buf_add(&c->bytes, s.data, s.bytes);
+    }
+    assert(c->bytes.bytes <= UINT32_MAX);
+    c->end[c->count++] = (uint32_t)c->bytes.bytes;
+}
+
+void redis_arg_text(struct redis_command *c, const char *text)
+{
+    redis_arg(c, (struct slice){text, strlen(text)});
+}
+
+void redis_arg_int(struct redis_command *c, int64_t value)
+{
+    char digits[24];
+    int bytes = snprintf(digits, sizeof(digits), "%lld", (long long)value);
+    redis_arg(c, (struct slice){digits, (size_t)bytes});
+}
+
+void redis_argf(struct redis_command *c, const char *format, ...)
+{
+    char text[COMMAND_FORMAT_BYTES];
+    char *longer = NULL;
+    va_list ap;
+    va_start(ap, format);
+    int bytes = vsnprintf(text, sizeof(text), format, ap);
+    va_end(ap);
+    assert(bytes >= 0);
+    if ((size_t)bytes >= sizeof(text)) { /* rare: key names are short */
+        longer = mem_new((size_t)bytes + 1);
+        va_start(ap, format);
+        vsnprintf(longer, (size_t)bytes + 1, format, ap);
+        va_end(ap);
+    }
+    redis_arg(c, (struct slice){longer ? longer : text, (size_t)bytes});
+    free(longer);
+}

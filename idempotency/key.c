@@ -1,0 +1,75 @@
+/* Idempotency-Key: from the header's text to the claim in the store, and back.
+ *
+ *   key --FNV-1a--> slot --.
+ *   wall clock --> period --+--> kassa:keys:<period>:<slot>, and the same slot one period ago
+ *
+ * The next period is looked into as well: another gateway's clock may be there already.
+ * The slots keep each hash small enough for redis to grow and to drop it without a pause. */
+#include "idempotency/key.h"
+
+#include <inttypes.h>
+
+#include "runtime/err.h"
+
+#define KEY_PERIOD_MS (INT64_C(86400000) * KEY_PERIOD_DAYS)
+
+bool key_parse(struct slice header, struct slice *ret_key)
+{
+    struct slice key = header;
+    if (key.bytes >= 2 && key.data[0] == '"' && key.data[key.bytes - 1] == '"') {
+        key = (struct slice){key.data + 1, key.bytes - 2};
+    }
+    if (key.bytes < KEY_BYTES_MIN || key.bytes > KEY_BYTES_MAX || !slice_is_id(key)) {
+        return false;
+    }
+    *ret_key = key;
+    return true;
+}
+
+static unsigned key_slot(struct slice key)
+{
+    uint32_t hash = slice_hash(key);
+    /* The low bits of FNV-1a depend on the low bits of its input alone. */
+    return (hash >> 16 ^ hash) % KEY_SLOTS;
+}
+
+void key_claim(struct redis_command *c, struct slice key, struct slice fingerprint,
+               struct slice command_id, int64_t wall_ms)
+{
+    int64_t period = wall_ms / KEY_PERIOD_MS;
+    unsigned slot = key_slot(key);
+    redis_command_reset(c);
+    redis_arg_text(c, "FCALL");
+    redis_arg_text(c, "kassa_key_claim");
+    redis_arg_text(c, "3");
+    redis_argf(c, "kassa:keys:%" PRId64 ":%u", period, slot);
+    redis_argf(c, "kassa:keys:%" PRId64 ":%u", period - 1, slot);
+    redis_argf(c, "kassa:keys:%" PRId64 ":%u", period + 1, slot);
+    redis_arg(c, key);
+    redis_arg(c, command_id);
+    redis_arg(c, fingerprint);
+    /* A key of the last moment of this period must be found all through the next one. */
+    redis_arg_int(c, (period + 2) * KEY_PERIOD_MS / 1000);
+}
+
+int key_claim_read(const struct redis_reply *reply, enum key_claimed *ret_claimed,
+                   struct slice *ret_command_id)
+{
+    static const struct {
+        const char *text;
+        enum key_claimed claimed;
+    } answers[] = {{"new", KEY_NEW}, {"known", KEY_KNOWN}, {"mismatch", KEY_MISMATCH}};
+    if (redis_reply_count(reply) != 2) {
+        return -ERR_RECORD;
+    }
+    struct slice status = redis_reply_at(reply, 0);
+    struct slice command_id = redis_reply_at(reply, 1);
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        if (slice_is(status, answers[i].text) && command_id.bytes > 0) {
+            *ret_claimed = answers[i].claimed;
+            *ret_command_id = command_id;
+            return 0;
+        }
+    }
+    return -ERR_RECORD;
+}

@@ -1,0 +1,40 @@
+/* Idempotency-Key of HTTP requests (IETF draft-ietf-httpapi-idempotency-key-header).
+ *
+ * A key names a command id, for good: the first request with a key gives the key its own command
+ * id; each later one with the same key sends that command again, and the once-record of the
+ * service answers it. So the answer is stored where the effect is, in the same atomic step, and
+ * what is stored here is one field: key -> command id and a fingerprint of method and path.
+ *
+ * Keys lie in hashes kassa:keys:<period>:<slot>: a period is KEY_PERIOD_DAYS long, a claim looks
+ * into the current one and its neighbours, and whole hashes expire: no Redis key for each request.
+ * Source: protocol.md section 3, README.md "The API". */
+#ifndef KASSA_IDEMPOTENCY_KEY_H
+#define KASSA_IDEMPOTENCY_KEY_H
+
+#include "idempotency/redis.h"
+
+#define KEY_BYTES_MIN   8
+#define KEY_BYTES_MAX   64
+#define KEY_PERIOD_DAYS 7
+#define KEY_SLOTS       1024
+
+extern const char key_library[]; /* Lua, for redis_new */
+
+/* The header's value: bare or in double quotes, [A-Za-z0-9_-]{8,64}.
+ * Errors: false for anything else. */
+bool key_parse(struct slice header, struct slice *ret_key);
+
+/* Builds the claim. `fingerprint` is the method and the path. */
+void key_claim(struct redis_command *c, struct slice key, struct slice fingerprint,
+               struct slice command_id, int64_t wall_ms);
+
+enum key_claimed {
+    KEY_NEW,      /* the key is this request's */
+    KEY_KNOWN,    /* the key has a command id: send that one again */
+    KEY_MISMATCH, /* the key was used with another method or path: 422 */
+};
+/* Reads the claim's reply. Errors: -ERR_RECORD. */
+int key_claim_read(const struct redis_reply *reply, enum key_claimed *ret_claimed,
+                   struct slice *ret_command_id);
+
+#endif

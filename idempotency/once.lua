@@ -1,0 +1,73 @@
+-- once.lua: what every function library begins with. Exactly-once effects and exact arithmetic.
+--
+-- A record is the answer of a command, stored in the same atomic call as its effect, as a field of
+-- a bucket hash: 'outcome|detail|..'. A refusal is recorded like a success. A tombstone is the
+-- record 'cancelled': written under the id of a command that must never act any more.
+-- Source: protocol.md sections 1.2 and 2.
+
+-- The answer of command `id`. The duplicate check comes first, always: a balance test before it
+-- would refuse the retry of a payment that succeeded.
+local function once(bucket, id, act)
+    local seen = redis.call('HGET', bucket, id)
+    if seen then
+        return seen
+    end
+    local answer = act()
+    redis.call('HSET', bucket, id, answer)
+    return answer
+end
+
+-- The record of command `id`, or a tombstone in its place: after this it acts no more.
+local function cancel(bucket, id)
+    return once(bucket, id, function()
+        return 'cancelled'
+    end)
+end
+
+-- Amounts are int64, Lua's numbers are doubles: so amounts stay decimal texts (without sign and
+-- leading zeros) and are compared as such; adding is the server's HINCRBY, which is exact.
+local function covers(have, want)
+    if #have ~= #want then
+        return #have > #want
+    end
+    return have >= want
+end
+
+-- Adds to a counter of a hash. False, and nothing changed, when it would leave int64.
+local function add(key, field, amount)
+    local sum = redis.pcall('HINCRBY', key, field, amount)
+    return type(sum) ~= 'table'
+end
+
+-- The n-th field, from 1, of 'a|b|c'; nil when there is none.
+local function part(record, n)
+    for field in string.gmatch(record .. '|', '([^|]*)|') do
+        n = n - 1
+        if n == 0 then
+            return field
+        end
+    end
+    return nil
+end
+
+-- Drops about `limit` records of the oldest bucket before number `before`, going on at `cursor`
+-- ('0' at first). Returns the cursor to go on at, or nil when there is no such bucket any more.
+-- Starting anew each time would look for ever at the part that is empty already.
+-- `fold(record)` keeps the books: what the record proved is taken into the entity's own totals.
+local function sweep(buckets, prefix, before, limit, cursor, fold)
+    local name = redis.call('ZRANGEBYSCORE', buckets, '-inf', '(' .. before, 'LIMIT', 0, 1)[1]
+    if not name then
+        return nil
+    end
+    local scan = redis.call('HSCAN', prefix .. name, cursor, 'COUNT', limit)
+    local fields = scan[2]
+    for i = 1, #fields, 2 do
+        fold(fields[i + 1])
+        redis.call('HDEL', prefix .. name, fields[i])
+    end
+    if redis.call('EXISTS', prefix .. name) == 0 then
+        redis.call('ZREM', buckets, name)
+        return '0'
+    end
+    return scan[1]
+end

@@ -1,0 +1,478 @@
+/* A store that is kept up: calls, who waits for them, greeting, silence, and the next attempt.
+ *
+ *   redis_call --> wire --(turn's end)--> server
+ *        '-------> out: who waits <------ answers, in the order of the calls
+ *                   | connection lost
+ *                   v
+ *                  failed --(turn's end)--> on_reply(-ERR_STORE_DOWN), for each
+ *
+ *   WAITING --delay--> RESOLVING --> GREETING: auth, role, library --> UP
+ *      ^                   |             |                              |
+ *      '-------------------'-------------'------ error, silence --------'
+ */
+#include "idempotency/redis.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "idempotency/lookup.h"
+#include "idempotency/pace.h"
+#include "idempotency/push.h"
+#include "idempotency/waiters.h"
+#include "idempotency/wire.h"
+#include "runtime/crash.h"
+#include "runtime/err.h"
+#include "runtime/log.h"
+#include "runtime/stat.h"
+
+#define REDIS_UP_MAX     8
+#define REDIS_CALLS_MAX  (1u << 20) /* out at once; one more fails as if the store were down */
+#define REDIS_SUSPECT_MS 10 /* a silent connection gets this much more: it may be us who slept */
+#define REDIS_NUDGE_MS   1
+
+enum redis_state { REDIS_WAITING, REDIS_RESOLVING, REDIS_GREETING, REDIS_UP, REDIS_GONE };
+enum redis_step { REDIS_AUTH, REDIS_ROLE, REDIS_LIBRARY, REDIS_DONE };
+
+struct redis_watcher {
+    redis_on_up *on_up;
+    void *ctx;
+};
+
+struct redis {
+    struct loop *loop;
+    char group[64];
+    char host[CONF_TEXT_MAX];
+    int port;
+    char password[CONF_TEXT_MAX]; /* empty: none */
+    const char *library;          /* NULL: none */
+    int64_t timeout_ms;
+    redis_on_push *on_push; /* NULL: a store, not a listener */
+    void *push_ctx;
+
+    enum redis_state state;
+    enum redis_step step; /* while GREETING */
+    struct pace pace;
+    bool is_up_news;         /* that it is down was logged, so that it is up is worth a line too */
+    struct lookup *lookup;   /* while RESOLVING a name */
+    struct redis_wire *wire; /* while GREETING and UP */
+    uint64_t epoch;          /* grows with each wire that is over */
+
+    int64_t heard_ms;         /* when the server said something last, or began to owe an answer */
+    bool is_owed;             /* a listener's SUBSCRIBE or PING is not answered yet */
+    bool is_timing;           /* the timer runs, for silence */
+    bool is_suspect;          /* it found silence once */
+    struct loop_timer *timer; /* WAITING: the next attempt; GREETING, UP: silence */
+    struct loop_timer *nudge; /* makes a turn happen soon, whatever else does */
+
+    unsigned depth; /* callbacks of the owner that are running now */
+    struct waiters out;
+    struct waiters failed;
+    struct redis_watcher watchers[REDIS_UP_MAX];
+    unsigned watcher_count;
+
+    struct stat_value *stat_calls, *stat_errors, *stat_reconnects, *stat_up, *stat_flushes;
+};
+
+/* ---- calls and their answers ---- */
+
+static void redis_tell(struct redis *r, struct waiter waiter, int err,
+                       const struct redis_reply *reply)
+{
+    if (err) {
+        stat_add(r->stat_errors, 1);
+    }
+    if (waiter.on_reply) {
+        r->depth++;
+        waiter.on_reply(waiter.ctx, err, reply);
+        r->depth--;
+    }
+}
+
+static void redis_fail(struct redis *r, struct waiter waiter)
+{
+    waiters_push(&r->failed, waiter);
+    if (r->failed.count == 1) {
+        loop_timer_start(r->nudge, REDIS_NUDGE_MS, 0);
+    }
+}
+
+/* Tells those that failed so far. Who calls again meanwhile, in vain, is told another time:
+ * otherwise a caller that does not wait for the store to be up would hold the loop forever. */
+static void redis_tell_failed(struct redis *r)
+{
+    for (unsigned left = r->failed.count; left > 0; left--) {
+        redis_tell(r, waiters_pop(&r->failed), -ERR_STORE_DOWN, NULL);
+    }
+}
+
+/* Only so that there is a turn. */
+static void redis_on_nudge(void *ctx)
+{
+    (void)ctx;
+}
+
+static bool redis_is_waited_for(const struct redis *r)
+{
+    return r->state == REDIS_GREETING || r->out.count > 0 || r->is_owed;
+}
+
+/* From now on the server owes an answer. */
+static void redis_owed(struct redis *r)
+{
+    if (!redis_is_waited_for(r)) {
+        r->heard_ms = loop_now_ms(r->loop);
+    }
+    if (!r->is_timing) {
+        r->is_timing = true;
+        r->is_suspect = false;
+        loop_timer_start(r->timer, r->timeout_ms, 0);
+    }
+}
+
+void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *on_reply, void *ctx)
+{
+    struct waiter waiter = {on_reply, ctx};
+    assert(c->count > 0);
+    if (r->state == REDIS_GONE) {
+        return; /* from an on_reply that redis_free calls: there is no later to tell it */
+    }
+    stat_add(r->stat_calls, 1);
+    if (r->state != REDIS_UP || r->out.count >= REDIS_CALLS_MAX) {
+        redis_fail(r, waiter);
+        return;
+    }
+    redis_owed(r);
+    waiters_push(&r->out, waiter);
+    redis_wire_send(r->wire, c);
+}
+
+/* ---- the end of a connection ---- */
+
+static void redis_say(struct redis *r, enum log_level level, const char *event, const char *reason)
+{
+    if (pace_tell(&r->pace, loop_now_ms(r->loop), reason)) {
+        r->is_up_news = true;
+        log_write(level, event, "group=%s node=%s:%d reason=%s", r->group, r->host, r->port,
+                  log_quote(slice_from(reason)));
+    }
+}
+
+/* The connection is over, or the attempt at one: everything that is out fails, another attempt
+ * is due. */
+static void redis_lost(struct redis *r, const char *reason)
+{
+    uint32_t dice = 0;
+    crash_point("redis.down");
+    redis_say(r, LOG_WARN, "store_down", reason);
+    r->wire = NULL;
+    r->epoch++;
+    r->is_owed = r->is_timing = false;
+    r->state = REDIS_WAITING;
+    stat_set(r->stat_up, 0);
+    stat_add(r->stat_reconnects, 1);
+    while (r->out.count > 0) {
+        redis_fail(r, waiters_pop(&r->out));
+    }
+    if (getrandom(&dice, sizeof(dice), GRND_NONBLOCK) != (ssize_t)sizeof(dice)) {
+        dice = (uint32_t)loop_now_ms(r->loop); /* less random, and good enough for jitter */
+    }
+    loop_timer_start(r->timer, pace_lost(&r->pace, loop_now_ms(r->loop), dice), 0);
+}
+
+static void redis_drop(struct redis *r, const char *reason)
+{
+    redis_wire_close(r->wire);
+    redis_lost(r, reason);
+}
+
+/* A server that answers so is not the one to talk to, or has lost our library. */
+static bool redis_is_unusable(struct slice error)
+{
+    static const struct slice beginnings[] = {
+        SLICE_TEXT("LOADING "),    SLICE_TEXT("READONLY "),  SLICE_TEXT("MASTERDOWN "),
+        SLICE_TEXT("NOREPLICAS "), SLICE_TEXT("UNBLOCKED "), SLICE_TEXT("ERR Function not found"),
+    };
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+        if (error.bytes >= beginnings[i].bytes &&
+            memcmp(error.data, beginnings[i].data, beginnings[i].bytes) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- greeting ---- */
+
+static void redis_came_up(struct redis *r)
+{
+    uint64_t epoch = r->epoch;
+    crash_point("redis.up.before");
+    r->state = REDIS_UP;
+    pace_up(&r->pace, loop_now_ms(r->loop));
+    if (r->is_up_news) {
+        r->is_up_news = false;
+        log_info("store_up", "group=%s node=%s:%d", r->group, r->host, r->port);
+    }
+    stat_set(r->stat_up, 1);
+    redis_tell_failed(r); /* who called in vain hears so before it hears that it may call */
+    crash_sent("redis.up.after");
+    for (unsigned i = 0; i < r->watcher_count && r->epoch == epoch; i++) {
+        r->depth++;
+        r->watchers[i].on_up(r->watchers[i].ctx);
+        r->depth--;
+    }
+}
+
+/* The first step that is needed, from `step` on: what is not needed costs no round trip. */
+static void redis_greet(struct redis *r, enum redis_step step)
+{
+    struct redis_command *c = mem_new(sizeof(*c));
+    if (step == REDIS_AUTH && r->password[0]) {
+        redis_arg_text(c, "AUTH");
+        redis_arg_text(c, r->password);
+    } else if (step <= REDIS_ROLE) {
+        step = REDIS_ROLE;
+        redis_arg_text(c, r->on_push ? "PING" : "ROLE");
+    } else if (step == REDIS_LIBRARY && r->library) {
+        redis_arg_text(c, "FUNCTION");
+        redis_arg_text(c, "LOAD");
+        redis_arg_text(c, "REPLACE");
+        redis_arg_text(c, r->library);
+    } else {
+        step = REDIS_DONE;
+    }
+    r->step = step;
+    if (step == REDIS_DONE) {
+        redis_came_up(r);
+    } else {
+        redis_wire_send(r->wire, c);
+        crash_sent("redis.greet");
+    }
+    redis_command_free(c);
+    free(c);
+}
+
+static void redis_on_greeting(struct redis *r, const struct redis_reply *reply, bool is_error)
+{
+    struct slice text = {NULL, 0};
+    if (redis_reply_count(reply) > 0) {
+        text = redis_reply_at(reply, 0);
+    }
+    if (is_error) {
+        char reason[PACE_REASON_BYTES];
+        snprintf(reason, sizeof(reason), "%.*s", SLICE_ARG(text));
+        /* An operator has to mend a wrong password or a broken library; LOADING mends itself. */
+        if (!redis_is_unusable(text)) {
+            redis_say(r, LOG_ERROR, r->step == REDIS_LIBRARY ? "store_library" : "store_greeting",
+                      reason);
+        }
+        redis_drop(r, reason);
+    } else if (r->step == REDIS_ROLE && !r->on_push && !slice_is(text, "master")) {
+        redis_drop(r, "the server is not a master");
+    } else {
+        redis_greet(r, r->step + 1);
+    }
+}
+
+/* ---- what the wire tells ---- */
+
+static void redis_on_heard(void *ctx)
+{
+    struct redis *r = ctx;
+    r->heard_ms = loop_now_ms(r->loop);
+    r->is_owed = r->is_suspect = false;
+}
+
+static void redis_on_answer(void *ctx, const struct redis_reply *reply, bool is_error)
+{
+    struct redis *r = ctx;
+    if (r->state == REDIS_GREETING) {
+        redis_on_greeting(r, reply, is_error);
+    } else if (r->on_push) {
+        r->depth++;
+        r->on_push(r->push_ctx, reply);
+        r->depth--;
+    } else if (is_error && redis_is_unusable(redis_reply_at(reply, 0))) {
+        char reason[PACE_REASON_BYTES];
+        snprintf(reason, sizeof(reason), "%.*s", SLICE_ARG(redis_reply_at(reply, 0)));
+        redis_drop(r, reason); /* this call is in `out` still, and fails with the others */
+    } else {
+        redis_tell(r, waiters_pop(&r->out), is_error ? -ERR_STORE_REPLY : 0, reply);
+    }
+}
+
+static void redis_on_lost(void *ctx, const char *reason)
+{
+    redis_lost(ctx, reason);
+}
+
+static void redis_on_turn_end(void *ctx)
+{
+    struct redis *r = ctx;
+    if (r->failed.count > 0) {
+        redis_tell_failed(r);
+        /* This hook is the last: what was caused in other rooms needs the end of another turn. */
+        loop_timer_start(r->nudge, REDIS_NUDGE_MS, 0);
+    }
+    if (r->wire && redis_wire_write(r->wire)) {
+        stat_add(r->stat_flushes, 1);
+    }
+}
+
+/* ---- attempts, and silence ---- */
+
+static void redis_connect(struct redis *r, const char *address)
+{
+    static const struct redis_wire_events events = {redis_on_heard, redis_on_answer, redis_on_lost};
+    char reason[PACE_REASON_BYTES];
+    r->wire = redis_wire_open(r->loop, address, r->port, &events, r, reason, sizeof(reason));
+    if (!r->wire) {
+        redis_lost(r, reason);
+        return;
+    }
+    redis_owed(r);
+    r->state = REDIS_GREETING;
+    redis_greet(r, REDIS_AUTH);
+}
+
+static void redis_on_found(void *ctx, const char *address)
+{
+    struct redis *r = ctx;
+    r->lookup = NULL;
+    if (address) {
+        redis_connect(r, address);
+    } else {
+        redis_lost(r, "the name has no address");
+    }
+}
+
+static void redis_attempt(struct redis *r)
+{
+    r->state = REDIS_RESOLVING;
+    crash_point("redis.connect");
+    if (lookup_is_numeric(r->host)) {
+        redis_connect(r, r->host);
+    } else {
+        r->lookup = lookup_start(r->loop, r->host, r->pace.attempts, redis_on_found, r);
+    }
+}
+
+static void redis_on_timer(void *ctx)
+{
+    struct redis *r = ctx;
+    if (r->state == REDIS_WAITING) {
+        redis_attempt(r);
+        return;
+    }
+    r->is_timing = false;
+    if (!redis_is_waited_for(r)) {
+        return;
+    }
+    int64_t silent_ms = loop_now_ms(r->loop) - r->heard_ms;
+    if (silent_ms >= r->timeout_ms && r->is_suspect) {
+        redis_drop(r, "no answer in time");
+        return;
+    }
+    /* Silence may be ours: after a pause of this process timers come first, and the answers have
+     * been in the socket for long. So the loop gets one more look at it. */
+    r->is_suspect = silent_ms >= r->timeout_ms;
+    r->is_timing = true;
+    loop_timer_start(r->timer, r->is_suspect ? REDIS_SUSPECT_MS : r->timeout_ms - silent_ms, 0);
+}
+
+/* ---- the owner's side ---- */
+
+struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *group,
+                        const char *node, const char *library)
+{
+    char labels[96];
+    struct redis *r = mem_new(sizeof(*r));
+    r->loop = loop;
+    bool is_node = conf_node(node, 0, r->host, sizeof(r->host), &r->port);
+    assert(is_node); /* conf_load has looked at it */
+    snprintf(r->group, sizeof(r->group), "%s", group);
+    snprintf(r->password, sizeof(r->password), "%s", conf->redis_password);
+    r->library = library;
+    r->timeout_ms = conf->redis_timeout_ms;
+    r->is_up_news = true;
+    snprintf(labels, sizeof(labels), "group=\"%s\"", r->group);
+    r->stat_calls = stat_counter("kassa_store_calls_total", labels, "calls to a store");
+    r->stat_errors = stat_counter("kassa_store_errors_total", labels, "calls that failed");
+    r->stat_reconnects =
+        stat_counter("kassa_store_reconnects_total", labels, "further attempts to connect");
+    r->stat_up = stat_gauge("kassa_store_up", labels, "1: the store can be used");
+    r->stat_flushes =
+        stat_counter("kassa_store_flushes_total", labels, "pipelines written, one a turn");
+    r->timer = loop_timer_new(loop, redis_on_timer, r);
+    r->nudge = loop_timer_new(loop, redis_on_nudge, r);
+    loop_hook_add(loop, LOOP_HOOK_STORE, redis_on_turn_end, r);
+    loop_timer_start(r->timer, 0, 0); /* the first attempt is a turn's work like any other */
+    return r;
+}
+
+struct redis *redis_new_listener(struct loop *loop, const struct conf *conf, const char *node,
+                                 redis_on_push *on_push, void *ctx)
+{
+    struct redis *r = redis_new(loop, conf, "subscription", node, NULL);
+    r->on_push = on_push;
+    r->push_ctx = ctx;
+    return r;
+}
+
+void redis_free(struct redis *r)
+{
+    if (!r) {
+        return;
+    }
+    assert(r->depth == 0); /* not from inside on_reply, on_up or on_push */
+    loop_hook_remove(r->loop, LOOP_HOOK_STORE, redis_on_turn_end, r);
+    lookup_forget(r->lookup);
+    redis_wire_close(r->wire);
+    r->wire = NULL;
+    r->state = REDIS_GONE;
+    stat_set(r->stat_up, 0);
+    while (r->out.count > 0) {
+        waiters_push(&r->failed, waiters_pop(&r->out));
+    }
+    redis_tell_failed(r);
+    loop_timer_free(r->timer);
+    loop_timer_free(r->nudge);
+    waiters_free(&r->out);
+    waiters_free(&r->failed);
+    free(r);
+}
+
+bool redis_is_up(const struct redis *r)
+{
+    return r->state == REDIS_UP;
+}
+
+unsigned redis_outstanding(const struct redis *r)
+{
+    return r->out.count + r->failed.count;
+}
+
+void redis_watch_up(struct redis *r, redis_on_up *on_up, void *ctx)
+{
+    assert(r->watcher_count < REDIS_UP_MAX);
+    r->watchers[r->watcher_count++] = (struct redis_watcher){on_up, ctx};
+}
+
+void redis_listen(struct redis *r, const char *channel)
+{
+    assert(r->on_push && r->state == REDIS_UP);
+    redis_owed(r);
+    r->is_owed = true;
+    redis_wire_listen(r->wire, channel);
+}
+
+void redis_ping(struct redis *r)
+{
+    assert(r->on_push && r->state == REDIS_UP);
+    redis_owed(r);
+    r->is_owed = true;
+    redis_wire_ping(r->wire);
+}

@@ -1,0 +1,77 @@
+/* The store connection, through hiredis: the only includer of its headers.
+ *
+ *   redis_call --> pipeline --turn end--> one write --> replies in order --> on_reply, for each
+ *
+ * A reply means durable: the server runs with appendfsync always and answers after the fsync.
+ * On connect: AUTH where a password is set, FUNCTION LOAD REPLACE of the library, ROLE must say
+ * master; only then is it up. A lost or silent connection (REDIS_TIMEOUT_MS with calls out and no
+ * reply at all) fails every call that is out with -ERR_STORE_DOWN: the effect may have happened
+ * or not, so the caller makes the same call, with the same command id, again. Reconnects at once,
+ * then with growing jitter up to 1 s. Names are resolved outside the loop.
+ * Source: protocol.md section 3; Redis manual: Functions, Persistence. */
+#ifndef KASSA_IDEMPOTENCY_REDIS_H
+#define KASSA_IDEMPOTENCY_REDIS_H
+
+#include "runtime/buf.h"
+#include "runtime/conf.h"
+#include "runtime/loop.h"
+
+struct redis;
+struct redis_reply; /* a redisReply, borrowed for the call of on_reply */
+
+/* `library` is Lua source beginning with #!lua name=..., or NULL for none. `node` is host:port.
+ * `group` names it in logs and metrics. */
+struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *group,
+                        const char *node, const char *library);
+/* NULL is fine. Calls that are out fail with -ERR_STORE_DOWN; what is called from there is
+ * forgotten. Not from inside a callback of this store: asserted. */
+void redis_free(struct redis *r);
+
+bool redis_is_up(const struct redis *r);
+unsigned redis_outstanding(const struct redis *r);
+
+typedef void redis_on_up(void *ctx);
+/* Called each time the store has become usable, after calls that were out have failed. */
+void redis_watch_up(struct redis *r, redis_on_up *on_up, void *ctx); /* at most 8 */
+
+#define REDIS_ARGS_MAX 2048
+
+/* Arguments under construction: a command with its bytes copied into one buffer. */
+struct redis_command {
+    struct buf bytes;
+    unsigned count;
+    uint32_t end[REDIS_ARGS_MAX]; /* where each argument ends in bytes */
+};
+void redis_command_reset(struct redis_command *c);
+void redis_command_free(struct redis_command *c);
+void redis_arg(struct redis_command *c, struct slice s);
+void redis_arg_text(struct redis_command *c, const char *text);
+void redis_arg_int(struct redis_command *c, int64_t value);
+void redis_argf(struct redis_command *c, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Errors: 0 with a reply; -ERR_STORE_DOWN, -ERR_STORE_TIMEOUT (RETRY: the effect is unknown);
+ * -ERR_STORE_REPLY (RETRY: the server answered with an error; reply then has its text as slice 0).
+ */
+typedef void redis_on_reply(void *ctx, int err, const struct redis_reply *reply);
+/* When not up, on_reply is called with -ERR_STORE_DOWN at the end of this turn, never from
+ * inside. on_reply may be NULL. The command can be reused when this returns. */
+void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *on_reply,
+                void *ctx);
+
+/* A reply as texts: a string or an integer is one slice, an array (of strings, integers, nils;
+ * nested arrays are flattened) several, or none; nil, and what is behind the last one, is the
+ * absent slice: what a store sends is input. */
+unsigned redis_reply_count(const struct redis_reply *reply);
+struct slice redis_reply_at(const struct redis_reply *reply, unsigned i);
+
+/* Subscribes on a connection of its own; kept subscribed over reconnects. on_message's text is
+ * borrowed. Owns: the caller, until redis_subscription_free. */
+typedef void redis_on_message(void *ctx, struct slice payload);
+struct redis_subscription *redis_subscribe(struct loop *loop, const struct conf *conf,
+                                           const char *node, const char *channel,
+                                           redis_on_message *on_message, void *ctx);
+bool redis_subscription_is_up(const struct redis_subscription *s);
+void redis_subscription_free(struct redis_subscription *s); /* NULL is fine; not in on_message */
+
+#endif

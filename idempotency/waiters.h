@@ -1,0 +1,24 @@
+/* Who waits for a reply, in the order of the calls: a ring that grows and is never given back. */
+#ifndef KASSA_IDEMPOTENCY_WAITERS_H
+#define KASSA_IDEMPOTENCY_WAITERS_H
+
+#include "idempotency/redis.h"
+
+struct waiter {
+    redis_on_reply *on_reply; /* NULL: nobody wants to know */
+    void *ctx;
+};
+
+/* Zero-initialised is empty and valid. Owns: ring, until waiters_free. */
+struct waiters {
+    struct waiter *ring;
+    unsigned size; /* a power of two, or 0 */
+    unsigned first;
+    unsigned count;
+};
+
+void waiters_push(struct waiters *w, struct waiter waiter);
+struct waiter waiters_pop(struct waiters *w); /* not when empty */
+void waiters_free(struct waiters *w);
+
+#endif

@@ -1,0 +1,304 @@
+/* The checkout saga on the engine of saga/. Every transition is: step (pure), compare-and-set in
+ * the journal, then follow the state that the journal now has. */
+#include "order/checkout.h"
+
+#include <assert.h>
+
+#include "runtime/err.h"
+#include "runtime/log.h"
+#include "runtime/stat.h"
+#include "saga/answer.h"
+
+#define LOOKS_MAX 4 /* at the journal, for one event */
+
+enum { ROW_CHARGE, ROW_TAKE };
+
+static const struct saga_row checkout_rows[] = {
+    [ROW_CHARGE] = {.name = "charge",
+                    .acting = "CHARGING",
+                    .compensating = "REFUNDING",
+                    .stuck = "STUCK",
+                    .action = MESSAGE_PAYMENT_CHARGE,
+                    .compensation = MESSAGE_PAYMENT_REFUND},
+    [ROW_TAKE] = {.name = "take",
+                  .acting = "TAKING",
+                  .cancelling = "CANCELLING",
+                  .action = MESSAGE_STOCK_TAKE,
+                  .cancel = MESSAGE_STOCK_CANCEL},
+};
+
+const struct saga_definition checkout_definition = {
+    .name = "checkout",
+    .completed = "PAID",
+    .aborted = "FAILED",
+    .rows = checkout_rows,
+    .row_count = 2,
+};
+
+/* Names in the store, and what order.lua freezes. */
+enum { FROZEN_USER, FROZEN_TOTAL, FROZEN_LINES, FROZEN_COUNT };
+
+const struct journal checkout_journal = {
+    .library = "order",
+    .entity_prefix = "order:order:",
+    .frozen_count = FROZEN_COUNT,
+};
+
+bool checkout_event(enum message_type type, enum saga_event_kind *ret_kind)
+{
+    switch (type) {
+    case MESSAGE_PAYMENT_CHARGED:
+    case MESSAGE_STOCK_TAKEN:
+        *ret_kind = SAGA_EVENT_ACTED;
+        return true;
+    case MESSAGE_PAYMENT_REFUSED:
+    case MESSAGE_STOCK_REFUSED:
+        *ret_kind = SAGA_EVENT_REFUSED;
+        return true;
+    case MESSAGE_PAYMENT_REFUNDED:
+        *ret_kind = SAGA_EVENT_COMPENSATED;
+        return true;
+    case MESSAGE_STOCK_CANCELLED:
+        *ret_kind = SAGA_EVENT_CANCELLED;
+        return true;
+    default:
+        return false;
+    }
+}
+
+int checkout_command(const struct journal_record *record, struct buf *id, struct buf *undoes,
+                     struct message *ret_command, enum topology_queue *ret_queue)
+{
+    const struct saga_definition *def = &checkout_definition;
+    struct saga_state state;
+    struct saga_output due;
+    struct message command = {0};
+    int64_t total;
+    if (!saga_state_parse(def, record->state, &state) ||
+        !slice_int64(record->frozen[FROZEN_TOTAL], &total)) {
+        return -ERR_RECORD;
+    }
+    int err = saga_step(def, state, (struct saga_event){.kind = SAGA_EVENT_DUE}, &due);
+    if (err != 0) {
+        return err;
+    }
+    bool is_compensation = due.send == def->rows[due.send_row].compensation;
+    buf_reset(id);
+    saga_command_text(def, record->saga, record->attempt, due.send_row, is_compensation, id);
+    command.type = (enum message_type)due.send;
+    message_set(&command, id, buf_slice(id));
+    message_set(&command, order, record->entity);
+    switch (command.type) {
+    case MESSAGE_PAYMENT_CHARGE:
+        message_set(&command, user, record->frozen[FROZEN_USER]);
+        message_set(&command, amount, total);
+        break;
+    case MESSAGE_PAYMENT_REFUND:
+        buf_reset(undoes);
+        saga_command_text(def, record->saga, record->attempt, due.send_row, false, undoes);
+        message_set(&command, user, record->frozen[FROZEN_USER]);
+        message_set(&command, undoes, buf_slice(undoes));
+        break;
+    case MESSAGE_STOCK_TAKE:
+        message_set(&command, lines, record->frozen[FROZEN_LINES]);
+        break;
+    default:
+        break;
+    }
+    if (!message_is_valid(&command)) {
+        return -ERR_RECORD;
+    }
+    *ret_queue = due.send_row == ROW_TAKE ? QUEUE_STOCK : QUEUE_PAYMENT;
+    *ret_command = command;
+    return 0;
+}
+
+struct message checkout_outcome(const struct journal_record *record, struct slice request)
+{
+    struct message outcome = {.type = MESSAGE_REFUSED};
+    message_set(&outcome, id, request);
+    message_set(&outcome, saga, record->saga);
+    if (slice_is(record->state, checkout_definition.completed)) {
+        outcome.type = MESSAGE_SAGA_PAID;
+        message_set(&outcome, order, record->entity);
+        message_set(&outcome, total, record_int(record->frozen[FROZEN_TOTAL]));
+    } else {
+        message_set(&outcome, reason, record->reason);
+    }
+    return outcome;
+}
+
+static struct stat_value *ended_stat(struct slice state)
+{
+    static struct stat_value *paid, *failed;
+    if (paid == NULL) {
+        paid = stat_counter("kassa_sagas_ended_total", "state=\"PAID\"", "sagas that ended");
+        failed = stat_counter("kassa_sagas_ended_total", "state=\"FAILED\"", "sagas that ended");
+    }
+    return slice_is(state, checkout_definition.completed) ? paid : failed;
+}
+
+/* Everybody who asked for this saga is told of its end. */
+static void tell_waiters(struct consumer *consumer, const struct journal_record *record)
+{
+    log_info("saga_ended", "saga=%.*s order=%.*s state=%.*s reason=%s", SLICE_ARG(record->saga),
+             SLICE_ARG(record->entity), SLICE_ARG(record->state), log_quote(record->reason));
+    stat_add(ended_stat(record->state), 1);
+    struct slice waiters = record->waiters, waiter;
+    while (slice_cut(&waiters, ',', &waiter)) {
+        struct slice gateway;
+        if (slice_cut(&waiter, '/', &gateway) && waiter.data != NULL) {
+            struct message outcome = checkout_outcome(record, waiter);
+            consumer_tell(consumer, gateway, &outcome);
+        }
+    }
+}
+
+void checkout_follow(struct consumer *consumer, struct consumer_work *work,
+                     const struct journal_record *record)
+{
+    static struct buf id, undoes;
+    struct message command;
+    enum topology_queue queue;
+    int err = checkout_command(record, &id, &undoes, &command, &queue);
+    if (err == -ERR_TRANSITION) {
+        tell_waiters(consumer, record);
+    } else if (err != 0) {
+        log_error("journal_unreadable", "order=%.*s state=%s", SLICE_ARG(record->entity),
+                  log_quote(record->state));
+    } else if (work != NULL) {
+        consumer_send(work, queue, &command);
+    } else {
+        consumer_resend(consumer, queue, &command);
+    }
+}
+
+/* ---- order.checkout ---- */
+
+int checkout_record(struct consumer_work *work, struct redis_command *call)
+{
+    const struct message *in = work->in;
+    int64_t now_ms = consumer_now_ms(work->consumer);
+    consumer_call(work, call, "order_checkout", 4);
+    redis_argf(call, "order:order:%.*s", SLICE_ARG(in->order));
+    redis_arg_text(call, "order:open");
+    redis_arg_text(call, "order:recent");
+    redis_arg(call, in->id);
+    redis_arg(call, in->order);
+    redis_argf(call, "%.*s/%.*s", SLICE_ARG(in->gateway), SLICE_ARG(in->id));
+    redis_arg_int(call, now_ms);
+    redis_arg_int(call, now_ms + consumer_conf(work->consumer)->saga_resend_ms);
+    redis_arg_text(call,
+                   saga_state_text(&checkout_definition, saga_begin(&checkout_definition).next));
+    redis_arg_text(call, checkout_definition.completed);
+    redis_arg_text(call, checkout_definition.aborted);
+    return 0;
+}
+
+static void tell_running(struct consumer_work *work, const struct journal_record *record)
+{
+    struct message running = answer_begin(work, MESSAGE_SAGA_RUNNING);
+    message_set(&running, saga, record->saga);
+    message_set(&running, state, record->state);
+    answer_send(work, &running);
+}
+
+enum consumer_next checkout_answer(struct consumer_work *work, const struct redis_reply *reply)
+{
+    struct journal_record record;
+    if (!journal_record_at(&checkout_journal, reply, 0, &record) || record.entity.bytes == 0) {
+        answer_outcome(work, record_of(reply), "unknown order");
+    } else if (slice_is(record.outcome, "begun")) {
+        checkout_follow(work->consumer, work, &record);
+        if (message_has(work->in, async)) {
+            tell_running(work, &record);
+        }
+    } else if (slice_is(record.outcome, "running")) {
+        tell_running(work, &record);
+    } else {
+        struct message outcome = checkout_outcome(&record, work->in->id);
+        answer_send(work, &outcome);
+    }
+    return CONSUMER_DONE;
+}
+
+/* ---- answers to saga commands ---- */
+
+/* An answer names the command it answers, and so the state that waits for it. */
+static struct saga_state expected_state(enum saga_event_kind kind, unsigned row)
+{
+    enum saga_phase phase = kind == SAGA_EVENT_COMPENSATED ? SAGA_COMPENSATING
+                            : kind == SAGA_EVENT_CANCELLED ? SAGA_CANCELLING
+                                                           : SAGA_ACTING;
+    return (struct saga_state){.phase = phase, .row = row};
+}
+
+int checkout_event_record(struct consumer_work *work, struct redis_command *call)
+{
+    const struct message *in = work->in;
+    struct saga_command command;
+    struct saga_event event = {0};
+    struct saga_output output;
+    if (!checkout_event(in->type, &event.kind) ||
+        !saga_command_parse(&checkout_definition, in->id, &command)) {
+        return -ERR_FIELD;
+    }
+    event.row = command.row;
+    if (work->round == 0) {
+        work->state = expected_state(event.kind, event.row);
+    }
+    if (saga_step(&checkout_definition, work->state, event, &output) != 0) {
+        return -ERR_FIELD; /* an answer that its step can never give */
+    }
+    int64_t now_ms = consumer_now_ms(work->consumer);
+    const struct journal_move move = {
+        .entity = in->order,
+        .saga = command.saga,
+        .attempt = command.attempt,
+        .from = work->state,
+        .to = output.next,
+        .reason = in->reason,
+        .now_ms = now_ms,
+        .due_ms = now_ms + consumer_conf(work->consumer)->saga_resend_ms,
+    };
+    return journal_advance(&checkout_journal, &checkout_definition, &move, call);
+}
+
+/* The journal was not where the event expected it: does the event fit where it is? */
+static bool is_fit(struct consumer_work *work, const struct journal_record *record)
+{
+    struct saga_command command;
+    struct saga_event event = {0};
+    struct saga_output output;
+    if (!checkout_event(work->in->type, &event.kind) ||
+        !saga_command_parse(&checkout_definition, work->in->id, &command) ||
+        !slice_equal(command.saga, record->saga) ||
+        !slice_equal(command.attempt, record->attempt) ||
+        !saga_state_parse(&checkout_definition, record->state, &work->state)) {
+        return false;
+    }
+    event.row = command.row;
+    return saga_step(&checkout_definition, work->state, event, &output) == 0;
+}
+
+enum consumer_next checkout_event_answer(struct consumer_work *work,
+                                         const struct redis_reply *reply)
+{
+    static struct stat_value *stale;
+    struct journal_record record;
+    if (stale == NULL) {
+        stale = stat_counter("kassa_saga_events_stale_total", "",
+                             "answers that did not fit the saga's state: repeats, mostly");
+    }
+    bool is_record = journal_record_at(&checkout_journal, reply, 0, &record);
+    assert(is_record);
+    if (slice_is(record.outcome, "moved")) {
+        checkout_follow(work->consumer, work, &record);
+        return CONSUMER_DONE;
+    }
+    if (work->round + 1 < LOOKS_MAX && is_fit(work, &record)) {
+        return CONSUMER_AGAIN;
+    }
+    stat_add(stale, 1);
+    return CONSUMER_DONE;
+}

@@ -1,0 +1,49 @@
+/* The checkout saga: its table, what answers mean to it, its commands, its ends, its recovery.
+ *
+ *   CHARGING -charged-> TAKING -taken-> PAID          charge first, take stock last: all lines of
+ *      |refused           |refused                    an order are taken in one step, the pivot,
+ *      v                  v                           so only the charge is ever compensated
+ *   FAILED <-refunded- REFUNDING
+ * Source: protocol.md sections 1.6, 1.7 and 2. */
+#ifndef KASSA_ORDER_CHECKOUT_H
+#define KASSA_ORDER_CHECKOUT_H
+
+#include "saga/consumer.h"
+#include "saga/journal.h"
+
+extern const struct saga_definition checkout_definition;
+extern const struct journal checkout_journal;
+
+/* Which event an answer is. Errors: false for a type that is not an answer to the saga. */
+bool checkout_event(enum message_type type, enum saga_event_kind *ret_kind);
+
+/* The command that a saga's state asks for, and its queue. Errors: -ERR_TRANSITION when it has
+ * ended, -ERR_RECORD. Borrows from the record and from id. */
+int checkout_command(const struct journal_record *record, struct buf *id, struct buf *undoes,
+                     struct message *ret_command, enum topology_queue *ret_queue);
+
+/* What an ended saga tells the waiter `request`. */
+struct message checkout_outcome(const struct journal_record *record, struct slice request);
+
+/* Handlers: order.checkout, and every answer to a saga command. */
+int checkout_record(struct consumer_work *work, struct redis_command *call);
+enum consumer_next checkout_answer(struct consumer_work *work, const struct redis_reply *reply);
+int checkout_event_record(struct consumer_work *work, struct redis_command *call);
+enum consumer_next checkout_event_answer(struct consumer_work *work,
+                                         const struct redis_reply *reply);
+
+/* Handler: order.cancel, by an operator. Cancel-or-tell: it either starts the way back, or answers
+ * that there is none any more. */
+int checkout_cancel_record(struct consumer_work *work, struct redis_command *call);
+enum consumer_next checkout_cancel_answer(struct consumer_work *work,
+                                          const struct redis_reply *reply);
+
+/* The call that reads one saga by its id; for order.saga, too. */
+void checkout_look(struct consumer_work *work, struct redis_command *call);
+
+/* Sends what the journal says is outstanding, or tells the waiters of the end. work NULL: outside
+ * a delivery (recovery). */
+void checkout_follow(struct consumer *consumer, struct consumer_work *work,
+                     const struct journal_record *record);
+
+#endif

@@ -1,0 +1,208 @@
+/* The order service: each command as the store call that records it and the answer it gets.
+ * The checkout itself is in checkout.c. */
+#include "order/commands.h"
+
+#include <assert.h>
+
+#include "order/checkout.h"
+#include "order/recovery.h"
+#include "saga/answer.h"
+
+static void order_call(struct consumer_work *work, struct redis_command *call, const char *name)
+{
+    consumer_call(work, call, name, 2);
+    redis_argf(call, "order:order:%.*s", SLICE_ARG(work->in->order));
+    redis_arg(call, work->in->id);
+}
+
+static int create_record(struct consumer_work *work, struct redis_command *call)
+{
+    order_call(work, call, "order_create");
+    redis_arg(call, work->in->user);
+    return 0;
+}
+
+static int find_record(struct consumer_work *work, struct redis_command *call)
+{
+    order_call(work, call, "order_find");
+    redis_arg(call, work->in->order);
+    redis_arg_text(call, checkout_definition.completed);
+    return 0;
+}
+
+static int add_record(struct consumer_work *work, struct redis_command *call)
+{
+    const struct message *in = work->in;
+    int64_t cost;
+    order_call(work, call, "order_add");
+    redis_arg(call, in->item);
+    redis_arg_int(call, in->quantity);
+    if (__builtin_mul_overflow(in->price, in->quantity, &cost)) {
+        redis_arg_text(call, "9223372036854775808"); /* 2^63: the store refuses to add it */
+    } else {
+        redis_arg_int(call, cost);
+    }
+    redis_arg_int(call, consumer_conf(work->consumer)->order_lines_max);
+    redis_arg_text(call, checkout_definition.completed);
+    redis_arg_text(call, checkout_definition.aborted);
+    return 0;
+}
+
+/* Orders drawn from a seed that the command id gives: a repeat of the command makes the same. */
+static int64_t batch_seed(const struct consumer_work *work)
+{
+    return (slice_hash(work->in->id) + work->round) & 0x7fffffff;
+}
+
+static int init_record(struct consumer_work *work, struct redis_command *call)
+{
+    const struct message *in = work->in;
+    batch_call(work, call, "order_init");
+    redis_arg_int(call, in->items);
+    redis_arg_int(call, in->users);
+    redis_arg_int(call, 2 * in->price); /* the gateway has seen to it that this fits */
+    redis_arg_int(call, batch_seed(work));
+    redis_arg_text(call, checkout_definition.completed);
+    redis_arg_text(call, checkout_definition.aborted);
+    return 0;
+}
+
+static int saga_record(struct consumer_work *work, struct redis_command *call)
+{
+    checkout_look(work, call);
+    return 0;
+}
+
+/* "" and "open" are asked for too. */
+static bool is_state(struct slice state)
+{
+    struct saga_state parsed;
+    return state.bytes == 0 || slice_is(state, "open") ||
+           saga_state_parse(&checkout_definition, state, &parsed);
+}
+
+static int sagas_record(struct consumer_work *work, struct redis_command *call)
+{
+    const struct message *in = work->in;
+    if (!is_state(in->state)) {
+        return answer_ping_record(work, call); /* nothing to look for: the answer says why */
+    }
+    redis_arg_text(call, "FCALL");
+    redis_arg_text(call, "order_sagas");
+    redis_arg_text(call, "2");
+    redis_arg_text(call, "order:recent");
+    redis_arg_text(call, "order:open");
+    redis_arg_int(call, in->limit);
+    redis_arg(call, in->state);
+    redis_arg(call, in->order);
+    return 0;
+}
+
+static enum consumer_next create_answer(struct consumer_work *work, const struct redis_reply *reply)
+{
+    answer_outcome(work, record_of(reply), "unknown order");
+    return CONSUMER_DONE;
+}
+
+static enum consumer_next find_answer(struct consumer_work *work, const struct redis_reply *reply)
+{
+    if (redis_reply_count(reply) < 5) {
+        answer_outcome(work, record_of(reply), "unknown order");
+        return CONSUMER_DONE;
+    }
+    struct message answer = answer_begin(work, MESSAGE_ORDER);
+    message_set(&answer, order, work->in->order);
+    message_set(&answer, user, redis_reply_at(reply, 1));
+    message_set(&answer, total, record_int(redis_reply_at(reply, 2)));
+    message_set(&answer, lines, redis_reply_at(reply, 3));
+    message_set(&answer, paid, record_int(redis_reply_at(reply, 4)));
+    answer_send(work, &answer);
+    return CONSUMER_DONE;
+}
+
+static enum consumer_next add_answer(struct consumer_work *work, const struct redis_reply *reply)
+{
+    struct record record = record_of(reply);
+    if (!slice_is(record.outcome, "order")) {
+        answer_outcome(work, record, "unknown order");
+        return CONSUMER_DONE;
+    }
+    struct message answer = answer_begin(work, MESSAGE_ORDER);
+    message_set(&answer, order, work->in->order);
+    message_set(&answer, total, record_int(record.detail[0]));
+    answer_send(work, &answer);
+    return CONSUMER_DONE;
+}
+
+/* saga|order|attempt|state|began_ms|retries|reason|story, one a line, newest first. */
+static enum consumer_next sagas_answer(struct consumer_work *work, const struct redis_reply *reply)
+{
+    static struct buf story;
+    struct journal_record record;
+    unsigned width = journal_record_width(&checkout_journal);
+    if (work->in->type == MESSAGE_ORDER_SAGA && redis_reply_count(reply) < width) {
+        answer_outcome(work, record_of(reply), "unknown saga");
+        return CONSUMER_DONE;
+    }
+    if (!is_state(work->in->state)) {
+        struct message refused = answer_begin(work, MESSAGE_REFUSED);
+        message_set(&refused, reason, SLICE_TEXT("unknown state"));
+        answer_send(work, &refused);
+        return CONSUMER_DONE;
+    }
+    buf_reset(&story);
+    buf_add_text(&story, "");
+    for (unsigned n = 0; (n + 1) * width <= redis_reply_count(reply); n++) {
+        journal_record_at(&checkout_journal, reply, n, &record);
+        const struct slice fields[] = {record.saga,   record.entity,   record.attempt,
+                                       record.state,  record.began_ms, record.retries,
+                                       record.reason, record.story};
+        for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+            buf_add_text(&story, i > 0 ? "|" : n > 0 ? "\n" : "");
+            buf_add_slice(&story, fields[i]);
+        }
+    }
+    struct message answer = answer_begin(work, MESSAGE_SAGAS);
+    message_set(&answer, story, buf_slice(&story));
+    answer_send(work, &answer);
+    return CONSUMER_DONE;
+}
+
+static const struct consumer_handler order_commands[] = {
+    {MESSAGE_ORDER_PING, answer_ping_record, answer_ping},
+    {MESSAGE_ORDER_CREATE, create_record, create_answer},
+    {MESSAGE_ORDER_FIND, find_record, find_answer},
+    {MESSAGE_ORDER_ADD, add_record, add_answer},
+    {MESSAGE_ORDER_INIT, init_record, batch_answer},
+    {MESSAGE_ORDER_SAGA, saga_record, sagas_answer},
+    {MESSAGE_ORDER_SAGAS, sagas_record, sagas_answer},
+    {MESSAGE_ORDER_CHECKOUT, checkout_record, checkout_answer},
+    {MESSAGE_ORDER_CANCEL, checkout_cancel_record, checkout_cancel_answer},
+    {MESSAGE_PAYMENT_CHARGED, checkout_event_record, checkout_event_answer},
+    {MESSAGE_PAYMENT_REFUSED, checkout_event_record, checkout_event_answer},
+    {MESSAGE_PAYMENT_REFUNDED, checkout_event_record, checkout_event_answer},
+    {MESSAGE_STOCK_TAKEN, checkout_event_record, checkout_event_answer},
+    {MESSAGE_STOCK_REFUSED, checkout_event_record, checkout_event_answer},
+    {MESSAGE_STOCK_CANCELLED, checkout_event_record, checkout_event_answer},
+};
+
+extern const char order_library[]; /* saga/journal.lua and order/order.lua */
+
+static void *order_start(struct consumer *consumer)
+{
+    assert(saga_definition_fault(&checkout_definition) == NULL);
+    return recovery_new(consumer);
+}
+
+const struct consumer_definition order_definition = {
+    .name = "order",
+    .summary = "Keeps orders and drives their checkout sagas.",
+    .library = order_library,
+    .node_offset = offsetof(struct conf, order_redis),
+    .handlers = order_commands,
+    .handler_count = sizeof(order_commands) / sizeof(order_commands[0]),
+    .queues = {QUEUE_ORDER, QUEUE_SAGA},
+    .queue_count = 2,
+    .on_start = order_start,
+    .on_stop = recovery_free,
+};

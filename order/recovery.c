@@ -1,0 +1,182 @@
+/* Recovery: the journal's outstanding commands, sent until answered. */
+#include "order/recovery.h"
+
+#include <stdlib.h>
+
+#include "order/checkout.h"
+#include "runtime/crash.h"
+#include "runtime/err.h"
+#include "runtime/log.h"
+#include "runtime/stat.h"
+
+#define REASON_CANCELLED "the checkout took too long and was cancelled"
+
+struct recovery {
+    struct consumer *consumer;
+    struct loop_timer *timer;
+    struct redis_command call;
+    bool is_leasing;
+    struct stat_value *resent;
+    struct stat_value *cancelled;
+    struct stat_value *stuck;
+    struct stat_value *open;
+};
+
+int recovery_event(const struct journal_record *record, const struct conf *conf, int64_t now_ms,
+                   enum saga_event_kind *ret_kind)
+{
+    const struct saga_definition *def = &checkout_definition;
+    struct saga_state state;
+    struct saga_output output;
+    int64_t began_ms, retries;
+    if (!saga_state_parse(def, record->state, &state) ||
+        !slice_int64(record->began_ms, &began_ms) || !slice_int64(record->retries, &retries)) {
+        return -ERR_RECORD;
+    }
+    struct saga_event cancel = {.kind = SAGA_EVENT_CANCEL};
+    struct saga_event stick = {.kind = SAGA_EVENT_STICK};
+    if (now_ms - began_ms >= conf->saga_deadline_ms &&
+        saga_step(def, state, cancel, &output) == 0) {
+        *ret_kind = SAGA_EVENT_CANCEL;
+    } else if (retries >= conf->saga_stuck_retries && saga_step(def, state, stick, &output) == 0) {
+        *ret_kind = SAGA_EVENT_STICK;
+    } else {
+        *ret_kind = SAGA_EVENT_DUE;
+    }
+    return 0;
+}
+
+static void on_moved(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct journal_record record;
+    /* lost, or overtaken: the saga is due again later, and is looked at afresh */
+    if (err == 0 && journal_record_at(&checkout_journal, reply, 0, &record) &&
+        slice_is(record.outcome, "moved")) {
+        crash_point("recovery.move.after");
+        checkout_follow(((struct recovery *)ctx)->consumer, NULL, &record);
+    }
+}
+
+/* The same compare-and-set as for an answer, only that no answer came. */
+static void saga_move(struct recovery *r, const struct journal_record *record,
+                      enum saga_event_kind kind, int64_t now_ms)
+{
+    const struct saga_definition *def = &checkout_definition;
+    struct saga_state state;
+    struct saga_output output;
+    if (!saga_state_parse(def, record->state, &state) ||
+        saga_step(def, state, (struct saga_event){.kind = kind}, &output) != 0) {
+        return;
+    }
+    bool is_cancel = kind == SAGA_EVENT_CANCEL;
+    const struct journal_move move = {
+        .entity = record->entity,
+        .saga = record->saga,
+        .attempt = record->attempt,
+        .from = state,
+        .to = output.next,
+        .reason = is_cancel ? SLICE_TEXT(REASON_CANCELLED) : (struct slice){0},
+        .now_ms = now_ms,
+        .due_ms = now_ms + consumer_conf(r->consumer)->saga_resend_ms,
+    };
+    crash_point("recovery.move.before");
+    stat_add(is_cancel ? r->cancelled : r->stuck, 1);
+    log_write(is_cancel ? LOG_WARN : LOG_ERROR, is_cancel ? "saga_cancelled" : "saga_stuck",
+              "saga=%.*s order=%.*s state=%.*s retries=%.*s", SLICE_ARG(record->saga),
+              SLICE_ARG(record->entity), SLICE_ARG(record->state), SLICE_ARG(record->retries));
+    if (journal_advance(&checkout_journal, def, &move, &r->call) == 0) {
+        redis_call(consumer_store(r->consumer), &r->call, on_moved, r);
+        crash_sent("recovery.move.sent");
+    }
+}
+
+static void saga_recover(struct recovery *r, const struct journal_record *record)
+{
+    int64_t now_ms = consumer_now_ms(r->consumer);
+    enum saga_event_kind kind;
+    int err = recovery_event(record, consumer_conf(r->consumer), now_ms, &kind);
+    if (err != 0) {
+        log_error("journal_unreadable", "order=%.*s state=%s", SLICE_ARG(record->entity),
+                  log_quote(record->state));
+        return;
+    }
+    if (kind != SAGA_EVENT_DUE) {
+        saga_move(r, record, kind, now_ms);
+        return;
+    }
+    stat_add(r->resent, 1);
+    log_info("saga_resent", "saga=%.*s order=%.*s state=%.*s retries=%.*s", SLICE_ARG(record->saga),
+             SLICE_ARG(record->entity), SLICE_ARG(record->state), SLICE_ARG(record->retries));
+    crash_point("recovery.resend.before");
+    checkout_follow(r->consumer, NULL, record);
+    crash_sent("recovery.resend.after");
+}
+
+static void on_leased(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct recovery *r = ctx;
+    r->is_leasing = false;
+    crash_point("recovery.lease.after");
+    if (err != 0 || redis_reply_count(reply) < journal_record_width(&checkout_journal)) {
+        return;
+    }
+    struct journal_record record;
+    unsigned n = 0;
+    for (; journal_record_at(&checkout_journal, reply, n, &record); n++) {
+        saga_recover(r, &record);
+    }
+    if (n >= RECOVERY_LIMIT) {
+        loop_timer_start(r->timer, 0, RECOVERY_MS);
+    }
+}
+
+static void on_counted(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct recovery *r = ctx;
+    int64_t open;
+    if (err == 0 && slice_int64(redis_reply_at(reply, 0), &open)) {
+        stat_set(r->open, open);
+    }
+}
+
+static void recovery_scan(void *ctx)
+{
+    struct recovery *r = ctx;
+    const struct conf *conf = consumer_conf(r->consumer);
+    if (r->is_leasing || !redis_is_up(consumer_store(r->consumer)) ||
+        consumer_is_congested(r->consumer)) {
+        return;
+    }
+    r->is_leasing = true;
+    crash_point("recovery.lease.before");
+    journal_lease(&checkout_journal, consumer_now_ms(r->consumer), RECOVERY_LIMIT,
+                  conf->saga_resend_ms, conf->saga_resend_max_ms, &r->call);
+    redis_call(consumer_store(r->consumer), &r->call, on_leased, r);
+    crash_sent("recovery.lease.sent");
+    redis_command_reset(&r->call);
+    redis_arg_text(&r->call, "ZCARD");
+    redis_arg_text(&r->call, "order:open");
+    redis_call(consumer_store(r->consumer), &r->call, on_counted, r);
+}
+
+void *recovery_new(struct consumer *consumer)
+{
+    struct recovery *r = mem_new(sizeof(*r));
+    r->consumer = consumer;
+    r->resent = stat_counter("kassa_saga_resends_total", "", "saga commands sent again");
+    r->cancelled = stat_counter("kassa_saga_cancels_total", "", "sagas past their deadline");
+    r->stuck =
+        stat_counter("kassa_sagas_stuck_total", "", "compensations that do not succeed: look here");
+    r->open = stat_gauge("kassa_sagas_open", "", "sagas begun and not ended");
+    r->timer = loop_timer_new(consumer_loop(consumer), recovery_scan, r);
+    loop_timer_start(r->timer, RECOVERY_MS, RECOVERY_MS);
+    return r;
+}
+
+void recovery_free(void *recovery)
+{
+    struct recovery *r = recovery;
+    loop_timer_free(r->timer);
+    redis_command_free(&r->call);
+    free(r);
+}

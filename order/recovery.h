@@ -1,0 +1,26 @@
+/* Recovery: sends again what no answer came for, cancels what took too long, raises the alarm for
+ * a compensation that does not succeed.
+ *
+ * Each order process leases due sagas every RECOVERY_MS: the lease moves a saga's due time
+ * forward in the store, so that no other process has it until then, and a process that wakes from
+ * a pause finds its lease gone and its compare-and-set refused.
+ * Source: protocol.md sections 1.1, 1.5, 2 "Cancel-or-tell" and 4 (windows 5, 6, 14). */
+#ifndef KASSA_ORDER_RECOVERY_H
+#define KASSA_ORDER_RECOVERY_H
+
+#include "saga/consumer.h"
+#include "saga/journal.h"
+
+#define RECOVERY_MS    200
+#define RECOVERY_LIMIT 100 /* sagas of one lease; the next follows at once when it was full */
+
+/* For the service's definition. Owns: the consumer, until recovery_free, after its store. */
+void *recovery_new(struct consumer *consumer);
+void recovery_free(void *recovery);
+
+/* What is to be done about a due saga: 0 and SAGA_EVENT_DUE (send again), _CANCEL or _STICK.
+ * Pure. Errors: -ERR_RECORD. */
+int recovery_event(const struct journal_record *record, const struct conf *conf, int64_t now_ms,
+                   enum saga_event_kind *ret_kind);
+
+#endif

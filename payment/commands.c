@@ -1,0 +1,124 @@
+/* The payment service: each command as the store call that records it and the answer it gets.
+ * What is decided, is decided in payment.lua, in the same step as it is done. */
+#include "payment/commands.h"
+
+#include "saga/answer.h"
+
+static void user_call(struct consumer_work *work, struct redis_command *call, const char *name)
+{
+    consumer_call(work, call, name, 2);
+    redis_argf(call, "payment:user:%.*s", SLICE_ARG(work->in->user));
+    redis_arg(call, work->in->id);
+}
+
+static int create_record(struct consumer_work *work, struct redis_command *call)
+{
+    user_call(work, call, "payment_create");
+    return 0;
+}
+
+static int find_record(struct consumer_work *work, struct redis_command *call)
+{
+    user_call(work, call, "payment_find");
+    return 0;
+}
+
+static int fund_record(struct consumer_work *work, struct redis_command *call)
+{
+    user_call(work, call, "payment_fund");
+    redis_arg_int(call, work->in->amount);
+    return 0;
+}
+
+static int pay_record(struct consumer_work *work, struct redis_command *call)
+{
+    user_call(work, call, "payment_pay");
+    redis_arg(call, work->in->user);
+    redis_arg_int(call, work->in->amount);
+    return 0;
+}
+
+static int charge_record(struct consumer_work *work, struct redis_command *call)
+{
+    user_call(work, call, "payment_charge");
+    redis_arg(call, work->in->user);
+    redis_arg_int(call, work->in->amount);
+    return 0;
+}
+
+/* The refund's id is the charge's with "-undo" behind it (saga/step.h): the charge it speaks of
+ * comes along, so that the store can find its record. */
+static int refund_record(struct consumer_work *work, struct redis_command *call)
+{
+    user_call(work, call, "payment_refund");
+    redis_arg(call, work->in->undoes);
+    return 0;
+}
+
+static int init_record(struct consumer_work *work, struct redis_command *call)
+{
+    batch_call(work, call, "payment_init");
+    redis_arg_int(call, work->in->credit);
+    redis_arg(call, batch_gen(work->in));
+    return 0;
+}
+
+/* For gateways. */
+static enum consumer_next user_answer(struct consumer_work *work, const struct redis_reply *reply)
+{
+    struct record record = record_of(reply);
+    bool is_user = slice_is(record.outcome, "user");
+    bool is_paid = slice_is(record.outcome, "paid");
+    if (!is_user && !is_paid) {
+        answer_outcome(work, record, "unknown user");
+        return CONSUMER_DONE;
+    }
+    /* user|credit, or paid|user|amount|gen|credit */
+    struct message answer = answer_begin(work, MESSAGE_USER);
+    message_set(&answer, user, work->in->user);
+    message_set(&answer, credit, record_int(record.detail[is_user ? 0 : 3]));
+    answer_send(work, &answer);
+    return CONSUMER_DONE;
+}
+
+/* For the saga. */
+static enum consumer_next step_answer(struct consumer_work *work, const struct redis_reply *reply)
+{
+    struct record record = record_of(reply);
+    struct message answer = answer_begin(work, MESSAGE_PAYMENT_CHARGED);
+    message_set(&answer, order, work->in->order);
+    if (slice_is(record.outcome, "refunded")) {
+        answer.type = MESSAGE_PAYMENT_REFUNDED;
+    } else if (!slice_is(record.outcome, "charged")) {
+        /* refused|why, or a tombstone: the refund was here first */
+        answer.type = MESSAGE_PAYMENT_REFUSED;
+        message_set(&answer, reason,
+                    record.detail[0].bytes > 0 ? record.detail[0] : record.outcome);
+    }
+    consumer_send(work, QUEUE_SAGA, &answer);
+    return CONSUMER_DONE;
+}
+
+static const struct consumer_handler payment_commands[] = {
+    {MESSAGE_PAYMENT_PING, answer_ping_record, answer_ping},
+    {MESSAGE_PAYMENT_CREATE, create_record, user_answer},
+    {MESSAGE_PAYMENT_FIND, find_record, user_answer},
+    {MESSAGE_PAYMENT_FUND, fund_record, user_answer},
+    {MESSAGE_PAYMENT_PAY, pay_record, user_answer},
+    {MESSAGE_PAYMENT_INIT, init_record, batch_answer},
+    {MESSAGE_PAYMENT_CHARGE, charge_record, step_answer},
+    {MESSAGE_PAYMENT_REFUND, refund_record, step_answer},
+};
+
+extern const char payment_library[]; /* payment/payment.lua */
+
+const struct consumer_definition payment_definition = {
+    .name = "payment",
+    .summary = "Keeps users and their credit; charges and refunds for sagas.",
+    .library = payment_library,
+    .node_offset = offsetof(struct conf, payment_redis),
+    .handlers = payment_commands,
+    .handler_count = sizeof(payment_commands) / sizeof(payment_commands[0]),
+    .queues = {QUEUE_PAYMENT},
+    .queue_count = 1,
+};

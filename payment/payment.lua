@@ -1,0 +1,123 @@
+-- payment.lua: users and their credit.
+--
+-- payment:user:<id>  credit   credits left
+--                    funded   credits ever given: credit + what records of this gen took = funded
+--                    gen      which batch made the user; absent for single ones. A refund of an
+--                             earlier gen is recorded but gives nothing to the new user.
+-- Each function gets KEYS[1] = bucket of records, KEYS[2] = user; ARGV[1] = command id.
+
+local function payment_create(keys, argv)
+    return once(keys[1], argv[1], function()
+        redis.call('HSET', keys[2], 'credit', 0, 'funded', 0)
+        return 'created'
+    end)
+end
+
+local function payment_find(keys)
+    local credit = redis.call('HGET', keys[2], 'credit')
+    return credit and 'user|' .. credit or 'unknown'
+end
+
+-- ARGV: id, amount
+local function payment_fund(keys, argv)
+    return once(keys[1], argv[1], function()
+        if redis.call('EXISTS', keys[2]) == 0 then
+            return 'unknown'
+        end
+        -- funded is never less than credit: if it stays within int64, so does credit, also
+        -- after every refund
+        if not add(keys[2], 'funded', argv[2]) then
+            return 'refused|credit too large'
+        end
+        add(keys[2], 'credit', argv[2])
+        return 'user|' .. redis.call('HGET', keys[2], 'credit')
+    end)
+end
+
+-- Takes `amount` from the user, or answers why not.
+local function take(user_key, user, amount, outcome)
+    local account = redis.call('HMGET', user_key, 'credit', 'gen')
+    if not account[1] then
+        return 'unknown'
+    end
+    if not covers(account[1], amount) then
+        return 'refused|insufficient credit'
+    end
+    if amount ~= '0' then -- an order may cost nothing, and '-0' is no integer to the server
+        redis.call('HINCRBY', user_key, 'credit', '-' .. amount)
+    end
+    return outcome .. '|' .. user .. '|' .. amount .. '|' .. (account[2] or '')
+end
+
+-- ARGV: id, user, amount. Outside a saga.
+local function payment_pay(keys, argv)
+    return once(keys[1], argv[1], function()
+        local record = take(keys[2], argv[2], argv[3], 'paid')
+        if part(record, 1) == 'paid' then
+            record = record .. '|' .. redis.call('HGET', keys[2], 'credit')
+        end
+        return record
+    end)
+end
+
+-- ARGV: id, user, amount. A user that is not there has no credit.
+local function payment_charge(keys, argv)
+    return once(keys[1], argv[1], function()
+        local record = take(keys[2], argv[2], argv[3], 'charged')
+        return record == 'unknown' and 'refused|insufficient credit' or record
+    end)
+end
+
+-- ARGV: id, id of the charge. Gives back what the charge took; before the charge it leaves a
+-- tombstone, so that a late charge takes nothing.
+local function payment_refund(keys, argv)
+    return once(keys[1], argv[1], function()
+        local charge = cancel(keys[1], argv[2])
+        if part(charge, 1) ~= 'charged' then
+            return 'refunded'
+        end
+        local user, amount, gen = part(charge, 2), part(charge, 3), part(charge, 4)
+        if (redis.call('HGET', keys[2], 'gen') or '') == gen then
+            redis.call('HINCRBY', keys[2], 'credit', amount)
+        end
+        return 'refunded|' .. user .. '|' .. amount .. '|' .. gen
+    end)
+end
+
+-- KEYS: bucket. ARGV: id, first user, one past the last, credit, gen
+local function payment_init(keys, argv)
+    return once(keys[1], argv[1], function()
+        local credit, gen = argv[4], argv[5]
+        for user = tonumber(argv[2]), tonumber(argv[3]) - 1 do
+            redis.call('HSET', 'payment:user:' .. user, 'credit', credit, 'funded', credit,
+                'gen', gen)
+        end
+        return 'created'
+    end)
+end
+
+-- funded stays credit + what the records that are left took.
+local function fold(record)
+    local outcome, user, amount, gen = part(record, 1), part(record, 2), part(record, 3),
+        part(record, 4)
+    local sign = (outcome == 'charged' or outcome == 'paid') and '-' or outcome == 'refunded' and ''
+    local key = 'payment:user:' .. (user or '')
+    if sign and amount and (redis.call('HGET', key, 'gen') or '') == gen then
+        redis.call('HINCRBY', key, 'funded', sign .. amount)
+    end
+end
+
+-- KEYS: buckets. ARGV: number of the first bucket to keep, records at once, cursor
+local function payment_sweep(keys, argv)
+    return sweep(keys[1], 'payment:once:', argv[1], argv[2], argv[3], fold)
+end
+
+redis.register_function('payment_sweep', payment_sweep)
+redis.register_function('payment_create', payment_create)
+redis.register_function{function_name = 'payment_find', callback = payment_find,
+    flags = {'no-writes'}}
+redis.register_function('payment_fund', payment_fund)
+redis.register_function('payment_pay', payment_pay)
+redis.register_function('payment_charge', payment_charge)
+redis.register_function('payment_refund', payment_refund)
+redis.register_function('payment_init', payment_init)

@@ -1,0 +1,214 @@
+/* Growing bytes and borrowed text: the two types that every other file passes around.
+ *
+ * Memory that runs out ends the process here, in one place: everything that grows has a limit
+ * chosen so that it does not happen, so there is nothing sensible a caller could do about it. */
+#include "runtime/buf.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUF_SIZE_MIN 64
+
+struct slice slice_from(const char *text)
+{
+    return (struct slice){text, text ? strlen(text) : 0};
+}
+
+bool slice_is(struct slice s, const char *text)
+{
+    return slice_equal(s, slice_from(text));
+}
+
+/* Absent equals absent only: an empty value that was given is not the same as none. */
+bool slice_equal(struct slice a, struct slice b)
+{
+    if (!a.data || !b.data) {
+        return !a.data && !b.data;
+    }
+    return a.bytes == b.bytes && memcmp(a.data, b.data, a.bytes) == 0;
+}
+
+bool slice_cut(struct slice *rest, char separator, struct slice *ret_field)
+{
+    if (!rest->data) {
+        return false;
+    }
+    const char *found = memchr(rest->data, separator, rest->bytes);
+    if (!found) {
+        *ret_field = *rest;
+        *rest = (struct slice){NULL, 0};
+        return true;
+    }
+    size_t field_bytes = (size_t)(found - rest->data);
+    *ret_field = (struct slice){rest->data, field_bytes};
+    *rest = (struct slice){found + 1, rest->bytes - field_bytes - 1};
+    return true;
+}
+
+uint32_t slice_hash(struct slice s)
+{
+    uint32_t hash = UINT32_C(2166136261);
+    for (size_t i = 0; i < s.bytes; i++) {
+        hash = (hash ^ (unsigned char)s.data[i]) * UINT32_C(16777619);
+    }
+    return hash;
+}
+
+bool slice_int64(struct slice s, int64_t *ret_value)
+{
+    bool is_negative = s.bytes > 0 && s.data[0] == '-';
+    size_t i = is_negative ? 1 : 0;
+    if (i == s.bytes) {
+        return false;
+    }
+    int64_t value = 0;
+    for (; i < s.bytes; i++) {
+        if (s.data[i] < '0' || s.data[i] > '9') {
+            return false;
+        }
+        int64_t digit = s.data[i] - '0';
+        /* Counted downwards for a negative number: INT64_MIN has no positive twin. */
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, is_negative ? -digit : digit, &value)) {
+            return false;
+        }
+    }
+    *ret_value = value;
+    return true;
+}
+
+bool slice_is_id(struct slice s)
+{
+    if (s.bytes == 0 || s.bytes > ID_BYTES_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < s.bytes; i++) {
+        char c = s.data[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+              c == '_' || c == '-')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static _Noreturn void mem_out(size_t bytes)
+{
+    fprintf(stderr, "out of memory: %zu bytes asked for\n", bytes);
+    abort();
+}
+
+/* Makes room for `bytes` more and the terminator. */
+static void buf_reserve(struct buf *b, size_t bytes)
+{
+    size_t needed;
+    if (__builtin_add_overflow(b->bytes, bytes, &needed) ||
+        __builtin_add_overflow(needed, 1, &needed)) {
+        mem_out(bytes);
+    }
+    if (needed <= b->size) {
+        return;
+    }
+    size_t size = b->size < BUF_SIZE_MIN ? BUF_SIZE_MIN : b->size;
+    while (size < needed) {
+        size = size > SIZE_MAX / 2 ? needed : size * 2;
+    }
+    char *data = realloc(b->data, size);
+    if (!data) {
+        mem_out(size);
+    }
+    b->data = data;
+    b->size = size;
+}
+
+void buf_add(struct buf *b, const void *data, size_t bytes)
+{
+    buf_reserve(b, bytes);
+    if (bytes > 0) {
+        memcpy(b->data + b->bytes, data, bytes);
+    }
+    b->bytes += bytes;
+    b->data[b->bytes] = '\0';
+}
+
+void buf_add_text(struct buf *b, const char *text)
+{
+    buf_add(b, text, strlen(text));
+}
+
+void buf_add_slice(struct buf *b, struct slice s)
+{
+    buf_add(b, s.data, s.bytes);
+}
+
+void buf_addf(struct buf *b, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    va_list again;
+    va_copy(again, args);
+
+    /* Most lines fit into what is there, and then one pass is enough. */
+    buf_reserve(b, 0);
+    size_t room = b->size - b->bytes;
+    int printed = vsnprintf(b->data + b->bytes, room, format, args);
+    assert(printed >= 0);
+    if ((size_t)printed >= room) {
+        buf_reserve(b, (size_t)printed);
+        printed = vsnprintf(b->data + b->bytes, b->size - b->bytes, format, again);
+        assert(printed >= 0);
+    }
+    b->bytes += (size_t)printed;
+    va_end(again);
+    va_end(args);
+}
+
+void buf_drop_front(struct buf *b, size_t bytes)
+{
+    assert(bytes <= b->bytes);
+    if (bytes == 0) {
+        return;
+    }
+    b->bytes -= bytes;
+    memmove(b->data, b->data + bytes, b->bytes + 1);
+}
+
+void buf_reset(struct buf *b)
+{
+    b->bytes = 0;
+    if (b->data) {
+        b->data[0] = '\0';
+    }
+}
+
+void buf_free(struct buf *b)
+{
+    free(b->data);
+    *b = (struct buf){0};
+}
+
+struct slice buf_slice(const struct buf *b)
+{
+    return (struct slice){b->data ? b->data : "", b->bytes};
+}
+
+void *mem_new(size_t bytes)
+{
+    void *memory = calloc(1, bytes > 0 ? bytes : 1);
+    if (!memory) {
+        mem_out(bytes);
+    }
+    return memory;
+}
+
+char *mem_text(struct slice s)
+{
+    char *text = mem_new(s.bytes + 1);
+    if (s.bytes > 0) {
+        memcpy(text, s.data, s.bytes);
+    }
+    return text;
+}

@@ -1,0 +1,550 @@
+/* The HTTP listener, over libmicrohttpd: the only includer of its header.
+ *
+ *   its epoll descriptor ready --.
+ *   its timeout is over ---------+--> dirty --[turn's end]--> MHD_run --> http_handle
+ *   http_reply to a parked one --'                                          |      ^
+ *                                                       on_request <--------'      |
+ *                                                           |                      |
+ *                                   answered inside: queued at once      parked: suspended;
+ *                                                                        http_reply resumes
+ *
+ * The library runs only in the turn-end hook, so one pass of it takes new requests and sends the
+ * replies that the whole turn has produced. A response may be queued from its handler only:
+ * http_reply leaves it with the request, resumes, and the handler, called again, queues it.
+ *
+ * A request object belongs to two: the library, until http_on_completed, and the user, until
+ * http_reply. The later of the two frees it.
+ *
+ * The library's own timeout is one of silence: a byte now and then keeps a connection for good. So
+ * each connection is looked at once a second: one that has sent something since its last request
+ * and has not completed the next one within HTTP_RECEIVE_SECONDS is shut down. */
+#include "runtime/http.h"
+
+#include <assert.h>
+#include <linux/tcp.h> /* what netinet/tcp.h has of tcp_info ends before tcpi_bytes_received */
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "runtime/err.h"
+#include "runtime/head.h"
+#include "runtime/listener.h"
+#include "runtime/log.h"
+#include "runtime/loop.h"
+
+#define HTTP_MEMORY_BYTES 8192 /* for a head; the library zeroes as much for each request */
+#define HTTP_METHOD_MAX   24
+#define HTTP_PASSES_MAX   64   /* of the library in one turn; then others have their turn */
+#define HTTP_WATCH_MS     1000 /* how late a slow client may be noticed */
+
+struct http {
+    struct loop *loop;
+    struct MHD_Daemon *daemon;
+    struct loop_watch *watch;
+    struct loop_timer *timer;
+    http_on_request *on_request;
+    void *ctx;
+    struct http_request *first; /* all the library has not completed */
+    struct http_client *clients;
+    struct loop_timer *client_timer;
+    int64_t receive_ms; /* a request is complete within this */
+    int port;
+    bool is_dirty;    /* the library has something to do before the turn ends */
+    bool is_refusing; /* no new connections; those there are end with their next answer */
+    bool is_closing;  /* whatever is not answered now never will be */
+};
+
+/* One connection. */
+struct http_client {
+    struct http_client *next;
+    struct http_client *previous;
+    int fd;
+    bool is_served;        /* a request of it is complete, and not yet answered: we are slow then */
+    int64_t since_ms;      /* of the first look that has found bytes of a request; 0: none yet */
+    uint64_t bytes_served; /* received when the last request was done with */
+};
+
+struct http_request {
+    struct http *http; /* NULL: the library has completed it */
+    struct http_request *next;
+    struct http_request *previous;
+    struct MHD_Connection *connection;
+    const char *line_uri;          /* where the library has it, until the handler is first called */
+    struct MHD_Response *response; /* answered, not yet queued */
+    unsigned status;
+    size_t body_bytes;
+    size_t path_bytes;
+    bool is_head_checked;
+    bool is_chunked; /* where its chunks end is not for us to check: nothing is read behind it */
+    bool is_given;   /* on_request was called: the user owes a reply */
+    bool is_replied; /* and has given it */
+    bool is_parked;  /* suspended */
+    char method[HTTP_METHOD_MAX];
+    char uri[]; /* as it was sent, terminated */
+};
+
+/* ---- the request object ---- */
+
+static void http_request_free(struct http_request *r)
+{
+    if (r->response) {
+        MHD_destroy_response(r->response);
+    }
+    free(r);
+}
+
+/* ---- connections, and those who keep us waiting ---- */
+
+static struct http_client *http_client_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+/* What the kernel has received, whoever has read it. */
+static uint64_t http_client_bytes(const struct http_client *c)
+{
+    struct tcp_info info = {0};
+    socklen_t bytes = sizeof(info);
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) != 0) {
+        return c->bytes_served;
+    }
+    return info.tcpi_bytes_received;
+}
+
+static void http_on_connection(void *ctx, struct MHD_Connection *connection, void **socket_context,
+                               enum MHD_ConnectionNotificationCode what)
+{
+    struct http *http = ctx;
+    struct http_client *c = *socket_context;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        c = mem_new(sizeof(*c));
+        c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        c->next = http->clients;
+        if (c->next) {
+            c->next->previous = c;
+        }
+        http->clients = c;
+        *socket_context = c;
+        return;
+    }
+    if (c->next) {
+        c->next->previous = c->previous;
+    }
+    if (c->previous) {
+        c->previous->next = c->next;
+    } else {
+        http->clients = c->next;
+    }
+    *socket_context = NULL;
+    free(c);
+}
+
+/* Shut down, not closed: the descriptor is the library's, which now reads the end of it. */
+static void http_client_watch(const struct http *http, struct http_client *c, int64_t now_ms)
+{
+    if (c->is_served) {
+        return;
+    }
+    if (c->since_ms == 0) {
+        c->since_ms = http_client_bytes(c) > c->bytes_served ? now_ms : 0;
+    } else if (now_ms - c->since_ms >= http->receive_ms) {
+        shutdown(c->fd, SHUT_RDWR);
+    }
+}
+
+static void http_on_watch(void *ctx)
+{
+    struct http *http = ctx;
+    int64_t now_ms = loop_now_ms(http->loop);
+    for (struct http_client *c = http->clients; c; c = c->next) {
+        http_client_watch(http, c, now_ms);
+    }
+}
+
+/* ---- requests, from their first to their last word ---- */
+
+/* The library's first word about a request: the line has been read, the headers have not. */
+static void *http_on_uri(void *ctx, const char *uri, struct MHD_Connection *connection)
+{
+    struct http *http = ctx;
+    size_t uri_bytes = strlen(uri);
+    struct http_request *r = mem_new(sizeof(*r) + uri_bytes + 1);
+    memcpy(r->uri, uri, uri_bytes + 1);
+    r->path_bytes = strcspn(uri, "?");
+    r->connection = connection;
+    r->line_uri = uri;
+    r->http = http;
+    r->next = http->first;
+    if (r->next) {
+        r->next->previous = r;
+    }
+    http->first = r;
+    return r;
+}
+
+/* The library's last word: it was answered, or the client has gone. */
+static void http_on_completed(void *ctx, struct MHD_Connection *connection, void **request,
+                              enum MHD_RequestTerminationCode why)
+{
+    (void)why;
+    struct http *http = ctx;
+    struct http_request *r = *request;
+    struct http_client *client = http_client_of(connection);
+    if (client) {
+        client->is_served = false;
+        client->since_ms = 0;
+        client->bytes_served = http_client_bytes(client);
+    }
+    if (!r) {
+        return;
+    }
+    *request = NULL;
+    if (r->next) {
+        r->next->previous = r->previous;
+    }
+    if (r->previous) {
+        r->previous->next = r->next;
+    } else {
+        http->first = r->next;
+    }
+    r->http = NULL;
+    r->connection = NULL;
+    if (!r->is_given || r->is_replied) {
+        http_request_free(r);
+    }
+}
+
+const char *http_request_method(const struct http_request *r)
+{
+    return r->method;
+}
+
+struct slice http_request_path(const struct http_request *r)
+{
+    return (struct slice){r->uri, r->path_bytes};
+}
+
+struct slice http_request_query(const struct http_request *r)
+{
+    return r->uri[r->path_bytes] ? slice_from(r->uri + r->path_bytes + 1) : (struct slice){NULL, 0};
+}
+
+struct slice http_request_header(const struct http_request *r, const char *name)
+{
+    if (!r->connection) {
+        return (struct slice){NULL, 0}; /* the client has gone, and its head with it */
+    }
+    return slice_from(MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name));
+}
+
+/* ---- refusals: what never reaches on_request ---- */
+
+static enum MHD_Result http_on_header(void *ctx, enum MHD_ValueKind kind, const char *name,
+                                      size_t name_bytes, const char *value, size_t value_bytes)
+{
+    (void)kind;
+    head_add(ctx, (struct slice){name, name_bytes},
+             (struct slice){value ? value : "", value ? value_bytes : 0});
+    return MHD_YES;
+}
+
+/* Behind the head, in the library's buffer, where `method` begins it. NULL with later versions of
+ * the library: they lay heads out differently, and refuse more of them. */
+static const char *http_head_end(const struct http_request *r, const char *method)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    return info && strncmp(MHD_get_version(), "0.9.", 4) == 0 ? method + info->header_size : NULL;
+}
+
+/* 0, or the status that refuses the request, with its sentence. */
+static unsigned http_check_head(struct http_request *r, const char *method, const char *version,
+                                const char **ret_sentence)
+{
+    struct head head;
+    struct head_line line = {method, slice_from(r->uri), r->line_uri, version};
+    head_begin(&head, &line, http_head_end(r, method));
+    MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, http_on_header, &head);
+    r->is_chunked = head.encodings > 0;
+    return head_check(&head, r->path_bytes, ret_sentence);
+}
+
+static struct MHD_Response *http_response(struct slice body)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(body.bytes, (void *)body.data, MHD_RESPMEM_MUST_COPY);
+    assert(response); /* out of memory */
+    return response;
+}
+
+/* Where the end of this request is may be what we and a proxy disagree on, so nothing after it
+ * on this connection can be believed. */
+static enum MHD_Result http_refuse(struct http_request *r, unsigned status, const char *sentence)
+{
+    char body[128];
+    int bytes = snprintf(body, sizeof(body), "{\"error\":\"%s\"}", sentence);
+    struct MHD_Response *response = http_response((struct slice){body, (size_t)bytes});
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    enum MHD_Result result = MHD_queue_response(r->connection, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* ---- the handler ---- */
+
+static enum MHD_Result http_send(struct http_request *r)
+{
+    struct MHD_Response *response = r->response;
+    r->response = NULL;
+    enum MHD_Result result = MHD_queue_response(r->connection, r->status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* The request is complete: the first time it goes to the user, the second time there is the
+ * answer. */
+static enum MHD_Result http_dispatch(struct http_request *r)
+{
+    if (!r->is_given && !r->http->is_closing) {
+        http_client_of(r->connection)->is_served = true;
+        r->is_given = true;
+        r->http->on_request(r->http->ctx, r);
+    }
+    if (r->is_replied) {
+        return http_send(r);
+    }
+    if (r->http->is_closing) {
+        return MHD_NO; /* hangs up: a proxy in front then asks another gateway */
+    }
+    r->is_parked = true;
+    MHD_suspend_connection(r->connection);
+    return MHD_YES;
+}
+
+/* Called once for the head, once for each piece of the body, once at its end, and once more for a
+ * request that was parked. */
+static enum MHD_Result http_handle(void *ctx, struct MHD_Connection *connection, const char *url,
+                                   const char *method, const char *version, const char *upload,
+                                   size_t *upload_bytes, void **request)
+{
+    (void)ctx;
+    (void)connection;
+    (void)url;
+    (void)upload;
+    struct http_request *r = *request;
+    if (!r->is_head_checked) {
+        const char *sentence;
+        r->is_head_checked = true;
+        snprintf(r->method, sizeof(r->method), "%s", method);
+        unsigned status = http_check_head(r, method, version, &sentence);
+        return status ? http_refuse(r, status, sentence) : MHD_YES;
+    }
+    if (*upload_bytes > 0) {
+        r->body_bytes += *upload_bytes;
+        *upload_bytes = 0;
+        return r->body_bytes > HEAD_DROPPED_MAX ? MHD_NO : MHD_YES;
+    }
+    if (r->body_bytes > HTTP_BODY_MAX) {
+        return http_refuse(r, 413, "body too large");
+    }
+    return http_dispatch(r);
+}
+
+static void http_wake(struct http *http)
+{
+    if (!http->is_dirty) {
+        http->is_dirty = true;
+        /* For a reply made by a hook that runs after ours: the next turn comes at once then. */
+        loop_timer_start(http->timer, 0, 0);
+    }
+}
+
+void http_reply(struct http_request *r, unsigned status, const struct http_header *headers,
+                unsigned header_count, struct slice body)
+{
+    assert(r->is_given && !r->is_replied);
+    assert(header_count <= HTTP_HEADERS_MAX);
+    r->is_replied = true;
+    if (!r->http) {
+        http_request_free(r);
+        return;
+    }
+    r->status = status;
+    r->response = http_response(body);
+    bool has_type = false;
+    for (unsigned i = 0; i < header_count; i++) {
+        has_type = has_type || strcasecmp(headers[i].name, "Content-Type") == 0;
+        /* Refuses a value with a line end in it: the header is missing then, not split. */
+        MHD_add_response_header(r->response, headers[i].name, headers[i].value);
+    }
+    if (!has_type) {
+        MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    }
+    if (r->http->is_refusing || r->is_chunked) {
+        MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONNECTION, "close");
+    }
+    if (r->is_parked) {
+        r->is_parked = false;
+        MHD_resume_connection(r->connection);
+        http_wake(r->http);
+    }
+}
+
+/* ---- driving the library ---- */
+
+static void http_run(struct http *http)
+{
+    MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
+    bool has_timeout = false;
+    bool has_more = true;
+    for (int i = 0; i < HTTP_PASSES_MAX && has_more; i++) {
+        http->is_dirty = false; /* set again by a reply to another request, inside on_request */
+        MHD_run(http->daemon);
+        has_timeout = MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES;
+        has_more = http->is_dirty || (has_timeout && timeout_ms == 0);
+    }
+    http->is_dirty = has_more;
+    if (has_more || has_timeout) {
+        loop_timer_start(http->timer, has_more ? 0 : (int64_t)timeout_ms, 0);
+    } else {
+        loop_timer_stop(http->timer);
+    }
+}
+
+static void http_on_turn_end(void *ctx)
+{
+    struct http *http = ctx;
+    if (http->is_dirty) {
+        http_run(http);
+    }
+}
+
+static void http_on_ready(void *ctx, int events)
+{
+    (void)events;
+    ((struct http *)ctx)->is_dirty = true;
+}
+
+static void http_on_timer(void *ctx)
+{
+    ((struct http *)ctx)->is_dirty = true;
+}
+
+static void http_on_log(void *ctx, const char *format, va_list args)
+{
+    (void)ctx;
+    if (log_is_on(LOG_DEBUG)) {
+        char text[256];
+        vsnprintf(text, sizeof(text), format, args);
+        log_debug("http_library", "text=%s", log_quote(slice_from(text)));
+    }
+}
+
+/* The library would decode "%2F" into a separator before the router has looked. */
+static size_t http_keep_encoded(void *ctx, struct MHD_Connection *connection, char *text)
+{
+    (void)ctx;
+    (void)connection;
+    return strlen(text);
+}
+
+/* ---- opening and closing ---- */
+
+static struct MHD_Daemon *http_start_library(struct http *http, const struct conf *conf, int fd)
+{
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
+                            NULL, http_handle, http, MHD_OPTION_EXTERNAL_LOGGER, http_on_log, http,
+                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+                            (unsigned)conf->http_connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+                            (unsigned)conf->http_idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                            (size_t)HTTP_MEMORY_BYTES, MHD_OPTION_URI_LOG_CALLBACK, http_on_uri,
+                            http, MHD_OPTION_UNESCAPE_CALLBACK, http_keep_encoded, NULL,
+                            MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, http,
+                            MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, http, MHD_OPTION_END);
+}
+
+int http_open(struct loop *loop, const struct conf *conf, const char *host, int port,
+              http_on_request *on_request, void *ctx, struct http **ret_http,
+              struct buf *ret_sentence)
+{
+    int bound_port;
+    int fd;
+    int err = listener_open(host, port, &fd, &bound_port, ret_sentence);
+    if (err) {
+        return err;
+    }
+    struct http *http = mem_new(sizeof(*http));
+    http->loop = loop;
+    http->on_request = on_request;
+    http->ctx = ctx;
+    http->port = bound_port;
+    http->receive_ms = conf->http_receive_s * 1000;
+    http->daemon = http_start_library(http, conf, fd);
+    if (!http->daemon) {
+        close(fd);
+        free(http);
+        buf_reset(ret_sentence);
+        buf_addf(ret_sentence, "the HTTP library does not start on %s:%d", host, bound_port);
+        return -ERR_SYSTEM;
+    }
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    assert(info);
+    http->watch = loop_watch_new(loop, info->epoll_fd, http_on_ready, http);
+    loop_watch_set(http->watch, LOOP_READ);
+    http->timer = loop_timer_new(loop, http_on_timer, http);
+    http->client_timer = loop_timer_new(loop, http_on_watch, http);
+    loop_timer_start(http->client_timer, HTTP_WATCH_MS, HTTP_WATCH_MS);
+    loop_hook_add(loop, LOOP_HOOK_HTTP, http_on_turn_end, http);
+    *ret_http = http;
+    return 0;
+}
+
+int http_port(const struct http *http)
+{
+    return http->port;
+}
+
+void http_refuse_new(struct http *http)
+{
+    if (http->is_refusing) {
+        return;
+    }
+    http_run(http); /* who has connected is not turned away */
+    http->is_refusing = true;
+    int fd = MHD_quiesce_daemon(http->daemon);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+void http_close(struct http *http)
+{
+    if (!http) {
+        return;
+    }
+    http->is_closing = true;
+    for (struct http_request *r = http->first; r; r = r->next) {
+        if (r->is_parked) {
+            r->is_parked = false;
+            MHD_resume_connection(r->connection);
+        }
+    }
+    /* Sends what was answered in this turn, and hangs up on who was parked: the library must not
+     * be stopped with a connection suspended. */
+    http_run(http);
+    loop_hook_remove(http->loop, LOOP_HOOK_HTTP, http_on_turn_end, http);
+    loop_timer_free(http->timer);
+    loop_timer_free(http->client_timer);
+    loop_watch_free(http->watch);
+    MHD_stop_daemon(http->daemon);
+    assert(!http->first && !http->clients);
+    free(http);
+}

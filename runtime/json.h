@@ -1,0 +1,41 @@
+/* JSON, through json-c: the only includer of its headers. Readers check: a wrong type, a number
+ * with a fraction, an overflow or text after the value is an error, never a guess. */
+#ifndef KASSA_RUNTIME_JSON_H
+#define KASSA_RUNTIME_JSON_H
+
+#include <stdint.h>
+#include "runtime/buf.h"
+
+struct json; /* a json_object */
+
+/* Errors: NULL for anything but one whole value (depth at most 16). Owns: json_free. */
+struct json *json_parse(struct slice text);
+void json_free(struct json *j); /* NULL is fine */
+
+/* Borrowed from the parent. Errors: false when absent or of another type. */
+bool json_get_text(const struct json *object, const char *key, struct slice *ret_text);
+bool json_get_int(const struct json *object, const char *key, int64_t *ret_value);
+const struct json *json_get_array(const struct json *object, const char *key);
+size_t json_array_count(const struct json *array);
+const struct json *json_array_at(const struct json *array, size_t i); /* NULL unless an object */
+
+/* Calls `on_member` for each member of an object. Errors: the first non-zero it returned. */
+typedef int json_on_member(void *ctx, const char *key, const struct json *value);
+int json_each(const struct json *object, json_on_member *on_member, void *ctx);
+/* The value itself, inside json_each. */
+bool json_text(const struct json *value, struct slice *ret_text);
+bool json_int(const struct json *value, int64_t *ret_value);
+
+struct json *json_object(void);
+struct json *json_array(void);
+void json_set_text(struct json *object, const char *key, struct slice value);
+void json_set_int(struct json *object, const char *key, int64_t value);
+void json_set_bool(struct json *object, const char *key, bool value);
+void json_set(struct json *object, const char *key, struct json *value); /* takes value */
+void json_push(struct json *array, struct json *value);                  /* takes value */
+void json_push_text(struct json *array, struct slice value);
+void json_push_int(struct json *array, int64_t value);
+
+void json_print(const struct json *j, struct buf *out); /* without white space */
+
+#endif

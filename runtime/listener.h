@@ -1,0 +1,14 @@
+/* A listening TCP socket, for a server that wants to say why there is none. */
+#ifndef KASSA_RUNTIME_LISTENER_H
+#define KASSA_RUNTIME_LISTENER_H
+
+#include "runtime/buf.h"
+
+#define LISTENER_BACKLOG 1024
+
+/* Listens on host:port (port 0: any free one) without blocking, with TCP_NODELAY for whatever it
+ * accepts. Looks the host up, which may block: for the start of a process only.
+ * Errors: -ERR_SYSTEM, with one sentence in *ret_sentence. Owns: the caller, the descriptor. */
+int listener_open(const char *host, int port, int *ret_fd, int *ret_port, struct buf *ret_sentence);
+
+#endif

@@ -1,0 +1,209 @@
+/* The log: logfmt lines gathered during a turn and written with one write(2) at its end.
+ *
+ *   log_write --> [line, cut at LOG_LINE_MAX] --> [buffer] --turn's end, or 64 KiB--> stderr
+ *
+ * A log that cannot be written is dropped: nothing in here may stop the service. */
+#include "runtime/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/err.h"
+#include "runtime/loop.h"
+
+#define LOG_LINE_MAX    2048
+#define LOG_BUFFER_MAX  65536
+#define LOG_VALUE_MAX   200
+#define LOG_QUOTES      4
+#define LOG_SERVICE_MAX 32
+
+static const char *const log_level_names[] = {"debug", "info", "warn", "error"};
+
+static struct {
+    struct loop *loop; /* NULL: not started, lines are written at once */
+    char service[LOG_SERVICE_MAX];
+    enum log_level level;
+    struct buf lines;
+} logger = {.level = LOG_INFO};
+
+static void log_flush(void *unused)
+{
+    (void)unused;
+    size_t written = 0;
+    while (written < logger.lines.bytes) {
+        ssize_t n = write(STDERR_FILENO, logger.lines.data + written, logger.lines.bytes - written);
+        if (n < 0 && errno != EINTR) {
+            break;
+        }
+        written += n > 0 ? (size_t)n : 0;
+    }
+    buf_reset(&logger.lines);
+}
+
+int log_start(struct loop *loop, const char *service, const char *level)
+{
+    assert(!logger.loop);
+    for (int i = LOG_DEBUG; i <= LOG_ERROR; i++) {
+        if (strcmp(level, log_level_names[i]) == 0) {
+            logger.level = (enum log_level)i;
+            logger.loop = loop;
+            snprintf(logger.service, sizeof(logger.service), "%s", service);
+            loop_hook_add(loop, LOOP_HOOK_LOG, log_flush, NULL);
+            return 0;
+        }
+    }
+    return -ERR_CONFIG;
+}
+
+void log_stop(void)
+{
+    log_flush(NULL);
+    buf_free(&logger.lines);
+    if (logger.loop) {
+        loop_hook_remove(logger.loop, LOOP_HOOK_LOG, log_flush, NULL);
+        logger.loop = NULL;
+    }
+    logger.level = LOG_INFO;
+}
+
+bool log_is_on(enum log_level level)
+{
+    return level >= logger.level;
+}
+
+static void log_add_time(struct buf *out)
+{
+    int64_t wall_ms;
+    if (logger.loop) {
+        wall_ms = loop_wall_ms(logger.loop);
+    } else {
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        wall_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    }
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    char text[40];
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+    buf_addf(out, "ts=%s.%03dZ", text, (int)(wall_ms % 1000));
+}
+
+void log_write(enum log_level level, const char *event, const char *format, ...)
+{
+    if (!log_is_on(level)) {
+        return;
+    }
+    log_add_time(&logger.lines);
+    buf_addf(&logger.lines, " level=%s", log_level_names[level]);
+    if (logger.service[0]) {
+        buf_addf(&logger.lines, " service=%s", logger.service);
+    }
+    buf_addf(&logger.lines, " event=%s", event);
+
+    char pairs[LOG_LINE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(pairs, sizeof(pairs), format, args);
+    va_end(args);
+    if (pairs[0]) {
+        buf_add_text(&logger.lines, " ");
+    }
+    /* The rule is log_value for whatever comes from outside; should one place forget it, a line
+     * still stays one line. */
+    for (char *c = pairs; *c; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7f) {
+            *c = '?';
+        }
+    }
+    buf_add_text(&logger.lines, pairs);
+    buf_add_text(&logger.lines, "\n");
+    if (!logger.loop || logger.lines.bytes > LOG_BUFFER_MAX) {
+        log_flush(NULL);
+    }
+}
+
+static bool log_value_is_bare(struct slice text)
+{
+    if (text.bytes == 0 || text.bytes > LOG_VALUE_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < text.bytes; i++) {
+        char c = text.data[i];
+        if (c <= ' ' || c >= 0x7f || c == '"' || c == '=' || c == '\\') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One byte as it stands between quotes. Anything a terminal could act on is escaped, bytes above
+ * 127 too: some of them, decoded, are control characters as well. */
+static int log_escape(char c, char ret_text[5])
+{
+    switch (c) {
+    case '"':
+    case '\\':
+        return snprintf(ret_text, 5, "\\%c", c);
+    case '\n':
+        return snprintf(ret_text, 5, "\\n");
+    case '\r':
+        return snprintf(ret_text, 5, "\\r");
+    case '\t':
+        return snprintf(ret_text, 5, "\\t");
+    default:
+        return c >= ' ' && c < 0x7f ? snprintf(ret_text, 5, "%c", c)
+                                    : snprintf(ret_text, 5, "\\x%02x", (unsigned char)c);
+    }
+}
+
+/* Writes at most LOG_VALUE_MAX bytes and a terminator; a value that was cut ends in "...". */
+static size_t log_value_print(struct slice text, char ret_value[LOG_VALUE_MAX + 1])
+{
+    if (log_value_is_bare(text)) {
+        memcpy(ret_value, text.data, text.bytes);
+        ret_value[text.bytes] = '\0';
+        return text.bytes;
+    }
+    size_t bytes = 0;
+    size_t cut_at = 1; /* the longest that leaves room for ..." */
+    ret_value[bytes++] = '"';
+    for (size_t i = 0; i < text.bytes; i++) {
+        char escaped[5];
+        size_t n = (size_t)log_escape(text.data[i], escaped);
+        if (bytes + n > LOG_VALUE_MAX - 1) {
+            memcpy(ret_value + cut_at, "...", 3);
+            bytes = cut_at + 3;
+            break;
+        }
+        memcpy(ret_value + bytes, escaped, n);
+        bytes += n;
+        if (bytes <= LOG_VALUE_MAX - 4) {
+            cut_at = bytes;
+        }
+    }
+    ret_value[bytes++] = '"';
+    ret_value[bytes] = '\0';
+    return bytes;
+}
+
+void log_value(struct buf *out, struct slice text)
+{
+    char value[LOG_VALUE_MAX + 1];
+    size_t bytes = log_value_print(text, value);
+    buf_add(out, value, bytes);
+}
+
+const char *log_quote(struct slice text)
+{
+    static char ring[LOG_QUOTES][LOG_VALUE_MAX + 1];
+    static unsigned next;
+    char *value = ring[next++ % LOG_QUOTES];
+    log_value_print(text, value);
+    return value;
+}

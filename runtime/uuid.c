@@ -1,0 +1,140 @@
+/* UUIDv7 (RFC 9562 section 5.7), ordered within a millisecond by a counter (section 6.2,
+ * method 1) that starts at a random number.
+ *
+ *   48 bits ms | 7 | 12 bits counter, high | 10 | 14 bits counter, low | 48 bits random
+ *
+ * The counter starts below 2^25 and has 26 bits: no process makes 33 million ids in a ms. */
+#include "runtime/uuid.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define UUID_RANDOM_BYTES 4096 /* asked from the kernel at a time */
+#define UUID_COUNTER_BITS 26
+#define UUID_MS_BITS      48
+
+static uint64_t uuid_stream; /* 0: the kernel's randomness */
+static int64_t uuid_last_ms = -1;
+
+void uuid_seed(uint64_t seed)
+{
+    uuid_stream = seed | 1;
+    uuid_last_ms = -1;
+}
+
+/* xorshift64 */
+static void uuid_random_seeded(unsigned char *ret_bytes, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        uuid_stream ^= uuid_stream << 13;
+        uuid_stream ^= uuid_stream >> 7;
+        uuid_stream ^= uuid_stream << 17;
+        ret_bytes[i] = (unsigned char)(uuid_stream >> 32);
+    }
+}
+
+static void uuid_random(void *ret_bytes, size_t bytes)
+{
+    if (uuid_stream != 0) {
+        uuid_random_seeded(ret_bytes, bytes);
+        return;
+    }
+    static unsigned char pool[UUID_RANDOM_BYTES];
+    static size_t used = UUID_RANDOM_BYTES;
+    assert(bytes <= sizeof(pool));
+    if (sizeof(pool) - used < bytes) {
+        for (size_t have = 0; have < sizeof(pool);) {
+            ssize_t n = getrandom(pool + have, sizeof(pool) - have, 0);
+            assert(n > 0 || errno == EINTR);
+            have += n > 0 ? (size_t)n : 0;
+        }
+        used = 0;
+    }
+    memcpy(ret_bytes, pool + used, bytes);
+    used += bytes;
+}
+
+static uint32_t uuid_count(int64_t wall_ms)
+{
+    static uint32_t counter;
+    if (wall_ms == uuid_last_ms) {
+        counter++;
+        assert(counter < 1U << UUID_COUNTER_BITS);
+        return counter;
+    }
+    uuid_last_ms = wall_ms;
+    uuid_random(&counter, sizeof(counter));
+    counter &= (1U << (UUID_COUNTER_BITS - 1)) - 1;
+    return counter;
+}
+
+struct uuid uuid_make(int64_t wall_ms)
+{
+    assert(wall_ms >= 0 && wall_ms < (int64_t)1 << UUID_MS_BITS);
+    uint32_t counter = uuid_count(wall_ms);
+    unsigned char bytes[16];
+    for (int i = 0; i < 6; i++) {
+        bytes[i] = (unsigned char)(wall_ms >> (40 - 8 * i));
+    }
+    bytes[6] = (unsigned char)(0x70 | (counter >> 22));
+    bytes[7] = (unsigned char)(counter >> 14);
+    bytes[8] = (unsigned char)(0x80 | ((counter >> 8) & 0x3f));
+    bytes[9] = (unsigned char)counter;
+    uuid_random(bytes + 10, 6);
+
+    struct uuid id;
+    char *out = id.text;
+    for (int i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            *out++ = '-';
+        }
+        *out++ = "0123456789abcdef"[bytes[i] >> 4];
+        *out++ = "0123456789abcdef"[bytes[i] & 15];
+    }
+    *out = '\0';
+    return id;
+}
+
+static int uuid_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    if (c >= 'A' && c <= 'F') {
+        return c - 'A' + 10;
+    }
+    return -1;
+}
+
+bool uuid_time_ms(struct slice id, int64_t *ret_wall_ms)
+{
+    if (id.bytes < UUID_TEXT_BYTES) {
+        return false;
+    }
+    int64_t wall_ms = 0;
+    for (size_t i = 0; i < UUID_TEXT_BYTES; i++) {
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+            if (id.data[i] != '-') {
+                return false;
+            }
+            continue;
+        }
+        int digit = uuid_digit(id.data[i]);
+        if (digit < 0) {
+            return false;
+        }
+        if (i < 13) { /* twelve digits and a dash */
+            wall_ms = wall_ms << 4 | digit;
+        }
+    }
+    if (id.data[14] != '7' || (uuid_digit(id.data[19]) & 0xc) != 0x8) {
+        return false;
+    }
+    *ret_wall_ms = wall_ms;
+    return true;
+}

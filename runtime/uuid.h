@@ -1,0 +1,24 @@
+/* UUIDv7 (RFC 9562 section 5.7): 48 bits of milliseconds, then random bits.
+ * Ids made here name sagas, requests and entities; their time names the bucket of the records. */
+#ifndef KASSA_RUNTIME_UUID_H
+#define KASSA_RUNTIME_UUID_H
+
+#include <stdint.h>
+#include "runtime/buf.h"
+
+#define UUID_TEXT_BYTES 36
+struct uuid {
+    char text[UUID_TEXT_BYTES + 1];
+};
+
+/* Ids made in one millisecond by one process are in increasing order. */
+struct uuid uuid_make(int64_t wall_ms);
+
+/* From now on ids are a function of `seed` and of the times given; for simulations, where a seed
+ * has to replay to the byte. */
+void uuid_seed(uint64_t seed);
+
+/* The time of a UUIDv7 that `id` begins with. Errors: false when it does not begin with one. */
+bool uuid_time_ms(struct slice id, int64_t *ret_wall_ms);
+
+#endif

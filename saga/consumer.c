@@ -1,0 +1,445 @@
+/* The five beats. See consumer.h for the picture. */
+#include "saga/consumer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "idempotency/notice.h"
+#include "idempotency/once.h"
+#include "runtime/crash.h"
+#include "runtime/err.h"
+#include "runtime/log.h"
+#include "runtime/stat.h"
+#include "saga/sweep.h"
+
+#define TICK_MS          500
+#define STORE_ERRORS_MAX 20 /* then the command is parked: it is a fault, not an outage */
+#define BUCKETS_KNOWN    64
+#define UNCONFIRMED_MAX  10000 /* commands; more and re-sends wait */
+
+/* For crash points: the command that a delivery is named by. */
+#define WORK_KIND(work)  message_type_text((work)->is.in->type)
+#define DELIVERY_KIND(d) ((d)->count > 0 ? WORK_KIND(&(d)->works[0]) : "none")
+
+struct delivery;
+
+struct work {
+    struct consumer_work is; /* first: handlers see only this */
+    struct delivery *delivery;
+    const struct consumer_handler *handler;
+    unsigned store_errors;
+    TAILQ_ENTRY(work) in_waiting;
+};
+
+/* An envelope until its ack. `open` counts its unanswered commands and unconfirmed messages. */
+struct delivery {
+    struct consumer *consumer;
+    struct broker_delivery from; /* body is not valid any more */
+    struct envelope *envelope;
+    unsigned open;
+    TAILQ_ENTRY(delivery) in_order;
+    unsigned count;
+    struct work works[];
+};
+
+struct consumer {
+    const struct consumer_definition *definition;
+    struct service_context *context;
+    struct broker *broker;
+    struct redis *store;
+    struct redis *notice_store; /* the same as store where both are one server */
+    struct notices *notices;
+    struct buf notice_head; /* an envelope's, around what notice_add gets */
+    struct buf notice_tail;
+    const struct consumer_handler *handlers[MESSAGE_TYPE_COUNT];
+    TAILQ_HEAD(, delivery) deliveries; /* in the order of arrival: acks are multiple */
+    TAILQ_HEAD(, work) waiting;        /* for the store */
+    struct loop_timer *tick;
+    struct sweep *sweep;
+    void *side; /* of definition->on_start */
+    struct redis_command call;
+    struct buf text;
+    char buckets[BUCKETS_KNOWN][ONCE_BUCKET_TEXT_BYTES + 1]; /* registered in <name>:buckets */
+    unsigned bucket_next;
+    struct stat_value *count_of[MESSAGE_TYPE_COUNT];
+    struct stat_value *parked;
+    struct stat_value *retried;
+};
+
+static void work_run(struct work *work);
+
+static void delivery_free(struct consumer *c, struct delivery *d)
+{
+    TAILQ_REMOVE(&c->deliveries, d, in_order);
+    envelope_free(d->envelope);
+    free(d);
+}
+
+/* Beat 5: acknowledges everything up to the oldest delivery that is still open. */
+static void delivery_close(struct delivery *d)
+{
+    struct consumer *c = d->consumer;
+    assert(d->open > 0);
+    if (--d->open > 0) {
+        return;
+    }
+    struct delivery *first;
+    while ((first = TAILQ_FIRST(&c->deliveries)) != NULL && first->open == 0) {
+        crash_point_of("consumer.ack.before", DELIVERY_KIND(first));
+        broker_ack_up_to(c->broker, first->from.epoch, first->from.tag);
+        crash_sent_of("consumer.ack.after", DELIVERY_KIND(first));
+        delivery_free(c, first);
+    }
+}
+
+/* One that takes long, a batch of a million, must not hold up the prefetch of all behind it. */
+static void deliveries_overtake(struct consumer *c)
+{
+    struct delivery *d = TAILQ_FIRST(&c->deliveries), *next;
+    for (; d != NULL; d = next) {
+        next = TAILQ_NEXT(d, in_order);
+        if (d->open == 0) {
+            broker_ack_one(c->broker, d->from.epoch, d->from.tag);
+            delivery_free(c, d);
+        }
+    }
+}
+
+static void on_confirm(void *ctx)
+{
+    crash_point_of("consumer.confirm.after", DELIVERY_KIND((struct delivery *)ctx));
+    delivery_close(ctx);
+}
+
+static void work_park(struct work *work, int err)
+{
+    struct consumer *c = work->is.consumer;
+    log_error("command_parked", "type=%s id=%.*s reason=%s", message_type_text(work->is.in->type),
+              SLICE_ARG(work->is.in->id), err_name(err));
+    stat_add(c->parked, 1);
+    buf_reset(&c->text);
+    envelope_write_begin(&c->text);
+    message_write(work->is.in, &c->text);
+    envelope_write_end(&c->text);
+    broker_park(c->broker, work->delivery->from.queue, buf_slice(&c->text), err_text(err),
+                on_confirm, work->delivery);
+}
+
+/* Keeps the command until the store is there: the same call, with the same id, is made again. */
+static void work_keep(struct work *work, int err, const struct redis_reply *reply)
+{
+    struct consumer *c = work->is.consumer;
+    stat_add(c->retried, 1);
+    if (err == -ERR_STORE_REPLY) {
+        log_warn("store_error", "type=%s id=%.*s text=%s", message_type_text(work->is.in->type),
+                 SLICE_ARG(work->is.in->id), log_quote(redis_reply_at(reply, 0)));
+        if (++work->store_errors > STORE_ERRORS_MAX) {
+            work_park(work, err);
+            return;
+        }
+    }
+    TAILQ_INSERT_TAIL(&c->waiting, work, in_waiting);
+}
+
+static void on_reply(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct work *work = ctx;
+    if (err != 0) {
+        work_keep(work, err, reply);
+        return;
+    }
+    crash_point_of("consumer.durable.after", WORK_KIND(work));
+    if (work->handler->answer(&work->is, reply) == CONSUMER_AGAIN) {
+        work->is.round++;
+        work_run(work);
+        return;
+    }
+    delivery_close(work->delivery);
+}
+
+/* The bucket's name goes into <name>:buckets, by which old buckets are found and dropped. */
+static void bucket_register(struct consumer *c, const char *bucket)
+{
+    for (unsigned i = 0; i < BUCKETS_KNOWN; i++) {
+        if (strcmp(c->buckets[i], bucket) == 0) {
+            return;
+        }
+    }
+    strcpy(c->buckets[c->bucket_next++ % BUCKETS_KNOWN], bucket);
+    redis_command_reset(&c->call);
+    redis_arg_text(&c->call, "ZADD");
+    redis_argf(&c->call, "%s:buckets", c->definition->name);
+    redis_arg_int(&c->call, strtoll(bucket, NULL, 16));
+    redis_arg_text(&c->call, bucket);
+    redis_call(c->store, &c->call, NULL, NULL);
+}
+
+/* Beat 1. */
+static void work_run(struct work *work)
+{
+    struct consumer *c = work->is.consumer;
+    const struct message *in = work->is.in;
+    crash_point_of("consumer.record.before", WORK_KIND(work));
+    int err = work->handler == NULL ? -ERR_TYPE : 0;
+    if (err == 0) {
+        err = once_bucket(in->id, consumer_now_ms(c), work->is.bucket);
+    }
+    if (err == 0) {
+        bucket_register(c, work->is.bucket);
+        redis_command_reset(&c->call);
+        err = work->handler->record(&work->is, &c->call);
+    }
+    if (err != 0) {
+        assert(err_disposition(err) == ERR_POISON);
+        work_park(work, err);
+        return;
+    }
+    redis_call(c->store, &c->call, on_reply, work);
+    crash_point_of("consumer.record.after", WORK_KIND(work));
+    crash_sent_of("consumer.durable.before", WORK_KIND(work));
+}
+
+static void delivery_run(struct delivery *d)
+{
+    for (unsigned i = 0; i < d->count; i++) {
+        struct work *work = &d->works[i];
+        struct consumer *c = d->consumer;
+        work->is.consumer = c;
+        work->is.in = envelope_at(d->envelope, i);
+        work->delivery = d;
+        work->handler = c->handlers[work->is.in->type];
+        stat_add(c->count_of[work->is.in->type], 1);
+        work_run(work);
+    }
+}
+
+static void on_delivery(void *ctx, const struct broker_delivery *from)
+{
+    struct consumer *c = ctx;
+    struct envelope *envelope = NULL;
+    const char *detail = "";
+    int err = envelope_read(from->body, &envelope, &detail);
+    unsigned count = err == 0 ? envelope_count(envelope) : 0;
+    struct delivery *d = mem_new(sizeof(*d) + count * sizeof(d->works[0]));
+    d->consumer = c;
+    d->from = *from;
+    d->from.body = (struct slice){0};
+    d->envelope = envelope;
+    d->count = count;
+    d->open = count + 1; /* one for ourselves: nothing closes it while it is being run */
+    TAILQ_INSERT_TAIL(&c->deliveries, d, in_order);
+    if (err != 0) {
+        log_error("message_parked", "queue=%s reason=%s detail=%s",
+                  topology_queue_text(from->queue), err_name(err), log_quote(slice_from(detail)));
+        stat_add(c->parked, 1);
+        d->open++;
+        broker_park(c->broker, from->queue, from->body, err_text(err), on_confirm, d);
+    }
+    delivery_run(d);
+    delivery_close(d);
+}
+
+static void retry_waiting(struct consumer *c)
+{
+    if (!redis_is_up(c->store)) {
+        return;
+    }
+    TAILQ_HEAD(, work) again = TAILQ_HEAD_INITIALIZER(again);
+    TAILQ_CONCAT(&again, &c->waiting, in_waiting);
+    struct work *work;
+    while ((work = TAILQ_FIRST(&again)) != NULL) {
+        TAILQ_REMOVE(&again, work, in_waiting);
+        work_run(work);
+    }
+}
+
+static void on_tick(void *ctx)
+{
+    deliveries_overtake(ctx);
+    retry_waiting(ctx);
+}
+
+/* A store that comes up may be another one, without the bucket names. */
+static void on_store_up(void *ctx)
+{
+    struct consumer *c = ctx;
+    memset(c->buckets, 0, sizeof(c->buckets));
+    retry_waiting(c);
+}
+
+void consumer_send(struct consumer_work *is, enum topology_queue queue, const struct message *m)
+{
+    struct work *work = (struct work *)is;
+    work->delivery->open++;
+    crash_point_of("consumer.publish.before", WORK_KIND(work));
+    broker_send(is->consumer->broker, queue, m, on_confirm, work->delivery);
+    crash_point_of("consumer.publish.after", WORK_KIND(work));
+    crash_sent_of("consumer.confirm.before", WORK_KIND(work));
+}
+
+void consumer_resend(struct consumer *c, enum topology_queue queue, const struct message *m)
+{
+    broker_send(c->broker, queue, m, NULL, NULL);
+}
+
+bool consumer_is_congested(const struct consumer *c)
+{
+    return !broker_is_up(c->broker) || broker_unconfirmed(c->broker) > UNCONFIRMED_MAX;
+}
+
+void consumer_tell(struct consumer *c, struct slice gateway, const struct message *m)
+{
+    buf_reset(&c->text);
+    message_write(m, &c->text);
+    notice_add(c->notices, gateway, buf_slice(&c->text));
+}
+
+int64_t consumer_now_ms(const struct consumer *c)
+{
+    return loop_wall_ms(c->context->loop);
+}
+
+const struct conf *consumer_conf(const struct consumer *c)
+{
+    return &c->context->conf;
+}
+
+struct loop *consumer_loop(const struct consumer *c)
+{
+    return c->context->loop;
+}
+
+struct redis *consumer_store(const struct consumer *c)
+{
+    return c->store;
+}
+
+void consumer_call(const struct consumer_work *work, struct redis_command *call, const char *name,
+                   int key_count)
+{
+    redis_arg_text(call, "FCALL");
+    redis_arg_text(call, name);
+    redis_arg_int(call, key_count);
+    redis_argf(call, "%s:once:%s", work->consumer->definition->name, work->bucket);
+}
+
+/* ---- a service that is nothing but a consumer ---- */
+
+static void consumer_open_stats(struct consumer *c)
+{
+    c->parked = stat_counter("kassa_commands_parked_total", "", "commands and messages parked");
+    c->retried = stat_counter("kassa_commands_retried_total", "",
+                              "store calls of commands that have to be made again");
+    for (unsigned i = 0; i < c->definition->handler_count; i++) {
+        const struct consumer_handler *handler = &c->definition->handlers[i];
+        struct buf labels = {0};
+        buf_addf(&labels, "type=\"%s\"", message_type_text(handler->type));
+        c->handlers[handler->type] = handler;
+        c->count_of[handler->type] =
+            stat_counter("kassa_commands_total", labels.data, "commands taken, repeats included");
+        buf_free(&labels);
+    }
+    struct stat_value *unknown =
+        stat_counter("kassa_commands_total", "type=\"unknown\"", "commands taken");
+    for (unsigned i = 0; i < MESSAGE_TYPE_COUNT; i++) {
+        if (c->count_of[i] == NULL) {
+            c->count_of[i] = unknown;
+        }
+    }
+}
+
+static int consumer_start(struct service_context *context)
+{
+    struct consumer *c = mem_new(sizeof(*c));
+    const struct conf *conf = &context->conf;
+    c->definition = context->definition;
+    const char *node = (const char *)conf + c->definition->node_offset;
+    context->state = c;
+    c->context = context;
+    TAILQ_INIT(&c->deliveries);
+    TAILQ_INIT(&c->waiting);
+    consumer_open_stats(c);
+    c->store = redis_new(context->loop, conf, c->definition->name, node, c->definition->library);
+    c->notice_store = strcmp(node, conf->saga_redis) == 0
+                          ? c->store
+                          : redis_new(context->loop, conf, "saga", conf->saga_redis, NULL);
+    envelope_write_begin(&c->notice_head);
+    envelope_write_end(&c->notice_tail);
+    c->notices =
+        notices_new(context->loop, c->notice_store, c->notice_head.data, c->notice_tail.data);
+    redis_watch_up(c->store, on_store_up, c);
+    c->tick = loop_timer_new(context->loop, on_tick, c);
+    loop_timer_start(c->tick, TICK_MS, TICK_MS);
+    c->sweep = sweep_new(context->loop, c->store, c->definition->name);
+    c->broker = broker_new(context->loop, conf, c->definition->name);
+    for (unsigned i = 0; i < c->definition->queue_count; i++) {
+        broker_consume(c->broker, c->definition->queues[i], on_delivery, c);
+    }
+    if (c->definition->on_start != NULL) {
+        c->side = c->definition->on_start(c);
+    }
+    return 0;
+}
+
+static void consumer_drain(struct service_context *context)
+{
+    struct consumer *c = context->state;
+    broker_consume_stop(c->broker);
+}
+
+static bool consumer_is_drained(struct service_context *context)
+{
+    struct consumer *c = context->state;
+    return TAILQ_EMPTY(&c->deliveries) && broker_unconfirmed(c->broker) == 0;
+}
+
+/* What is still open is handed back: the broker delivers it again to the next consumer. */
+static void consumer_stop(struct service_context *context)
+{
+    struct consumer *c = context->state;
+    broker_free(c->broker);
+    loop_timer_free(c->tick);
+    sweep_free(c->sweep);
+    notices_free(c->notices);
+    if (c->notice_store != c->store) {
+        redis_free(c->notice_store);
+    }
+    redis_free(c->store);
+    if (c->definition->on_stop != NULL) {
+        c->definition->on_stop(c->side);
+    }
+    struct delivery *d;
+    while ((d = TAILQ_FIRST(&c->deliveries)) != NULL) {
+        delivery_free(c, d);
+    }
+    redis_command_free(&c->call);
+    buf_free(&c->text);
+    buf_free(&c->notice_head);
+    buf_free(&c->notice_tail);
+    free(c);
+    context->state = NULL;
+}
+
+struct service consumer_service(const struct consumer_definition *definition)
+{
+    return (struct service){
+        .name = definition->name,
+        .summary = definition->summary,
+        .definition = definition,
+        .start = consumer_start,
+        .drain = consumer_drain,
+        .is_drained = consumer_is_drained,
+        .stop = consumer_stop,
+    };
+}
+
+int consumer_run(const struct consumer_definition *definition, int argc, char **argv)
+{
+    const struct service service = consumer_service(definition);
+    for (unsigned i = 0; i < definition->handler_count; i++) {
+        crash_kind(message_type_text(definition->handlers[i].type));
+    }
+    return service_run(&service, argc, argv);
+}

@@ -1,0 +1,65 @@
+/* The saga journal as the orchestrator sees it: calls of its function library, records of sagas.
+ *
+ * The journal is the truth; nothing about a saga is kept in the process. saga/journal.lua does
+ * the work inside the store; a library built on it (order/order.lua) has the functions
+ * <library>_advance and <library>_lease, with keys <library>:once:<bucket>, <entity key>,
+ * <library>:open.
+ * Source: protocol.md sections 1.1, 1.3 and 2. */
+#ifndef KASSA_SAGA_JOURNAL_H
+#define KASSA_SAGA_JOURNAL_H
+
+#include "idempotency/redis.h"
+#include "saga/step.h"
+
+#define JOURNAL_FROZEN_MAX 4
+
+/* A saga as the store tells it. All slices are borrowed from the reply. */
+struct journal_record {
+    struct slice outcome; /* moved, stale, due, begun, running, paid, .. */
+    struct slice entity;  /* "" or absent: the outcome is all there is */
+    struct slice saga;
+    struct slice attempt;
+    struct slice state;
+    struct slice began_ms;
+    struct slice retries;
+    struct slice reason;
+    struct slice waiters; /* gateway/request,.. */
+    struct slice story;   /* state:ms:retries,.. */
+    struct slice frozen[JOURNAL_FROZEN_MAX];
+};
+
+/* One saga's fixed names in the store. */
+struct journal {
+    const char *library;       /* "order" */
+    const char *entity_prefix; /* "order:order:" */
+    unsigned frozen_count;
+};
+
+/* How many slices a record takes in a reply. */
+unsigned journal_record_width(const struct journal *journal);
+/* The n-th record of a reply. Errors: false when there is none. A reply that is only an outcome
+ * is a record with nothing else. */
+bool journal_record_at(const struct journal *journal, const struct redis_reply *reply, unsigned n,
+                       struct journal_record *ret_record);
+
+/* Builds the compare-and-set of a record's saga from `from` to output->next, due at due_ms unless
+ * it ends. The reply's outcome is moved or stale.
+ * Errors: -ERR_FIELD, -ERR_TOO_OLD (POISON), from once_bucket. */
+struct journal_move {
+    struct slice entity;
+    struct slice saga;
+    struct slice attempt;
+    struct saga_state from;
+    struct saga_state to;
+    struct slice reason; /* "" keeps what is there */
+    int64_t now_ms;
+    int64_t due_ms;
+};
+int journal_advance(const struct journal *journal, const struct saga_definition *def,
+                    const struct journal_move *move, struct redis_command *ret_command);
+
+/* Builds the lease of at most `limit` due sagas. */
+void journal_lease(const struct journal *journal, int64_t now_ms, int64_t limit, int64_t resend_ms,
+                   int64_t resend_max_ms, struct redis_command *ret_command);
+
+#endif

@@ -1,0 +1,117 @@
+/* The saga as a table, and the pure step that drives it.
+ *
+ * No clock, socket, allocation or log inside: (state, event) -> (state, what to send). A saga runs
+ * its steps forward up to the pivot and beyond; a refusal or a cancel before the pivot runs the
+ * compensations of the finished steps backward. The engine knows no orders: definitions do.
+ *
+ *   ACTING 0 -acted-> ACTING 1 .. -acted-> COMPLETED
+ *      |refused          |refused                 cancel: a step that can be compensated is
+ *      v                 v                        compensated at once (that leaves a tombstone if
+ *   ABORTED <-..- COMPENSATING 0                  it had not acted); the pivot is asked to cancel
+ *                                                 or tell (CANCELLING), nobody guesses
+ * Source: protocol.md sections 1 and 2. */
+#ifndef KASSA_SAGA_STEP_H
+#define KASSA_SAGA_STEP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "runtime/buf.h"
+
+#define SAGA_STEPS_MAX 8
+
+/* One row of a definition. Message types are opaque to the engine. The first
+ * step without compensation is the pivot: once it has acted the saga only goes forward. It must
+ * have a cancel; what is behind it refuses nothing and needs none. */
+struct saga_row {
+    const char *name;         /* in command ids: saga:attempt:<name> */
+    const char *acting;       /* names of the states, as they stand in the journal */
+    const char *compensating; /* NULL: cannot be undone */
+    const char *cancelling;   /* NULL: cancelled by its compensation */
+    const char *stuck;        /* its compensation does not succeed; NULL: has none */
+    int action;               /* message types */
+    int compensation;
+    int cancel;
+};
+
+struct saga_definition {
+    const char *name;
+    const char *completed; /* state names of the ends */
+    const char *aborted;
+    const struct saga_row *rows;
+    unsigned row_count;
+};
+
+enum saga_phase {
+    SAGA_ACTING,
+    SAGA_CANCELLING,
+    SAGA_COMPENSATING,
+    SAGA_COMPLETED,
+    SAGA_ABORTED,
+    SAGA_STUCK,
+};
+
+/* row is 0 where the phase has no row. */
+struct saga_state {
+    enum saga_phase phase;
+    unsigned row;
+};
+
+/* X(name, wire, meaning) */
+#define SAGA_EVENTS(X)                                                                             \
+    X(ACTED, "acted", "the row's action is done, durably")                                         \
+    X(REFUSED, "refused", "the row's action was refused, for good")                                \
+    X(COMPENSATED, "compensated", "the row's action is undone, or will never be done")             \
+    X(CANCELLED, "cancelled", "the row's action was not done and never will be")                   \
+    X(DUE, "due", "no answer yet: send the outstanding command again")                             \
+    X(CANCEL, "cancel", "give the saga up: its deadline has passed, or an operator says so")       \
+    X(STICK, "stick", "asked for too often: raise the alarm, and go on asking")
+
+enum saga_event_kind {
+#define X(name, wire, meaning) SAGA_EVENT_##name,
+    SAGA_EVENTS(X)
+#undef X
+        SAGA_EVENT_COUNT
+};
+
+struct saga_event {
+    enum saga_event_kind kind;
+    unsigned row; /* whose answer it is; unused for DUE and CANCEL */
+};
+
+struct saga_output {
+    struct saga_state next;
+    int send;          /* message type of the command to send; 0: none */
+    unsigned send_row; /* whose */
+    bool has_ended;    /* tell the waiters */
+};
+
+/* Errors: -ERR_TRANSITION (STALE) when the event does not fit the state: a repeat, or overtaken.
+ * DUE leaves the state as it is and names the outstanding command. */
+int saga_step(const struct saga_definition *def, struct saga_state now, struct saga_event event,
+              struct saga_output *ret_output);
+
+/* The beginning: what a new saga's state is and what it sends. */
+struct saga_output saga_begin(const struct saga_definition *def);
+
+/* The state's name, and back. Errors: false for a name the definition does not have. */
+const char *saga_state_text(const struct saga_definition *def, struct saga_state state);
+bool saga_state_parse(const struct saga_definition *def, struct slice name,
+                      struct saga_state *ret_state);
+
+/* Checks a definition's rules; NULL when it is sound, else what is wrong with it. */
+const char *saga_definition_fault(const struct saga_definition *def);
+
+/* Command ids are saga:attempt:name for an action, its cancel too (it speaks of that command),
+ * and saga:attempt:name-undo for a compensation. Deterministic: protocol.md section 1.3. */
+struct saga_command {
+    struct slice saga;
+    struct slice attempt;
+    unsigned row;
+};
+void saga_command_text(const struct saga_definition *def, struct slice saga, struct slice attempt,
+                       unsigned row, bool is_compensation, struct buf *out);
+/* Errors: false unless it is an id of a command of this definition. */
+bool saga_command_parse(const struct saga_definition *def, struct slice id,
+                        struct saga_command *ret_command);
+
+#endif

@@ -1,0 +1,156 @@
+/* The stock service: each command as the store call that records it and the answer it gets.
+ * What is decided, is decided in stock.lua, in the same step as it is done. */
+#include "stock/commands.h"
+
+#include <assert.h>
+
+#include "saga/answer.h"
+
+static_assert(8 + 3 * LINES_MAX <= REDIS_ARGS_MAX, "a take has three arguments for each line");
+
+static void item_call(struct consumer_work *work, struct redis_command *call, const char *name)
+{
+    consumer_call(work, call, name, 2);
+    redis_argf(call, "stock:item:%.*s", SLICE_ARG(work->in->item));
+    redis_arg(call, work->in->id);
+}
+
+static int create_record(struct consumer_work *work, struct redis_command *call)
+{
+    item_call(work, call, "stock_create");
+    redis_arg_int(call, work->in->price);
+    return 0;
+}
+
+static int find_record(struct consumer_work *work, struct redis_command *call)
+{
+    item_call(work, call, "stock_find");
+    return 0;
+}
+
+static int add_record(struct consumer_work *work, struct redis_command *call)
+{
+    item_call(work, call, "stock_add");
+    redis_arg_int(call, work->in->quantity);
+    return 0;
+}
+
+static int subtract_record(struct consumer_work *work, struct redis_command *call)
+{
+    item_call(work, call, "stock_subtract");
+    redis_arg(call, work->in->item);
+    redis_arg_int(call, work->in->quantity);
+    return 0;
+}
+
+static int take_record(struct consumer_work *work, struct redis_command *call)
+{
+    struct slice item;
+    int64_t quantity;
+    int count = 0;
+    for (struct slice rest = work->in->lines; lines_next(&rest, &item, &quantity);) {
+        count++;
+    }
+    consumer_call(work, call, "stock_take", 1 + count);
+    for (struct slice rest = work->in->lines; lines_next(&rest, &item, &quantity);) {
+        redis_argf(call, "stock:item:%.*s", SLICE_ARG(item));
+    }
+    redis_arg(call, work->in->id);
+    for (struct slice rest = work->in->lines; lines_next(&rest, &item, &quantity);) {
+        redis_arg(call, item);
+        redis_arg_int(call, quantity);
+    }
+    return 0;
+}
+
+static int cancel_record(struct consumer_work *work, struct redis_command *call)
+{
+    consumer_call(work, call, "stock_cancel", 1);
+    redis_arg(call, work->in->id);
+    return 0;
+}
+
+static int init_record(struct consumer_work *work, struct redis_command *call)
+{
+    batch_call(work, call, "stock_init");
+    redis_arg_int(call, work->in->stock);
+    redis_arg_int(call, work->in->price);
+    redis_arg(call, batch_gen(work->in));
+    return 0;
+}
+
+/* For gateways. */
+static enum consumer_next item_answer(struct consumer_work *work, const struct redis_reply *reply)
+{
+    struct record record = record_of(reply);
+    bool is_item = slice_is(record.outcome, "item");
+    bool is_subtracted = slice_is(record.outcome, "subtracted");
+    if (!is_item && !is_subtracted) {
+        answer_outcome(work, record, "unknown item");
+        return CONSUMER_DONE;
+    }
+    /* item|stock, item|stock|price, or subtracted|line|stock */
+    struct message answer = answer_begin(work, MESSAGE_ITEM);
+    message_set(&answer, stock, record_int(record.detail[is_item ? 0 : 1]));
+    if (is_item && record.detail[1].data != NULL) {
+        message_set(&answer, price, record_int(record.detail[1]));
+    }
+    answer_send(work, &answer);
+    return CONSUMER_DONE;
+}
+
+/* The order is told the price and adds the line: nobody waits for the answer on the way. */
+static enum consumer_next quote_answer(struct consumer_work *work, const struct redis_reply *reply)
+{
+    struct record record = record_of(reply);
+    if (!slice_is(record.outcome, "item")) {
+        answer_outcome(work, record, "unknown item");
+        return CONSUMER_DONE;
+    }
+    struct message add = *work->in;
+    add.type = MESSAGE_ORDER_ADD;
+    message_set(&add, price, record_int(record.detail[1]));
+    consumer_send(work, QUEUE_ORDER, &add);
+    return CONSUMER_DONE;
+}
+
+/* For the saga. */
+static enum consumer_next step_answer(struct consumer_work *work, const struct redis_reply *reply)
+{
+    struct record record = record_of(reply);
+    struct message answer = answer_begin(work, MESSAGE_STOCK_TAKEN);
+    message_set(&answer, order, work->in->order);
+    if (slice_is(record.outcome, "cancelled")) {
+        answer.type = MESSAGE_STOCK_CANCELLED;
+    } else if (!slice_is(record.outcome, "taken")) {
+        answer.type = MESSAGE_STOCK_REFUSED;
+        message_set(&answer, reason, record.detail[0]);
+    }
+    consumer_send(work, QUEUE_SAGA, &answer);
+    return CONSUMER_DONE;
+}
+
+static const struct consumer_handler stock_commands[] = {
+    {MESSAGE_STOCK_PING, answer_ping_record, answer_ping},
+    {MESSAGE_STOCK_CREATE, create_record, item_answer},
+    {MESSAGE_STOCK_FIND, find_record, item_answer},
+    {MESSAGE_STOCK_QUOTE, find_record, quote_answer},
+    {MESSAGE_STOCK_ADD, add_record, item_answer},
+    {MESSAGE_STOCK_SUBTRACT, subtract_record, item_answer},
+    {MESSAGE_STOCK_INIT, init_record, batch_answer},
+    {MESSAGE_STOCK_TAKE, take_record, step_answer},
+    {MESSAGE_STOCK_CANCEL, cancel_record, step_answer},
+};
+
+extern const char stock_library[]; /* stock/stock.lua */
+
+const struct consumer_definition stock_definition = {
+    .name = "stock",
+    .summary = "Keeps items, their pieces and prices; takes pieces for sagas.",
+    .library = stock_library,
+    .node_offset = offsetof(struct conf, stock_redis),
+    .handlers = stock_commands,
+    .handler_count = sizeof(stock_commands) / sizeof(stock_commands[0]),
+    .queues = {QUEUE_STOCK},
+    .queue_count = 1,
+};

@@ -1,0 +1,115 @@
+-- stock.lua: items, their pieces and prices.
+--
+-- stock:item:<id>  quantity  pieces left
+--                  price     credits for a piece
+--                  added     pieces ever added: quantity + what records of this gen took = added
+--                  gen       which batch made the item; absent for single ones
+-- Each function gets KEYS[1] = bucket of records, KEYS[2..] = items; ARGV[1] = command id.
+
+-- ARGV: id, price
+local function stock_create(keys, argv)
+    return once(keys[1], argv[1], function()
+        redis.call('HSET', keys[2], 'quantity', 0, 'price', argv[2], 'added', 0)
+        return 'created'
+    end)
+end
+
+local function stock_find(keys)
+    local item = redis.call('HMGET', keys[2], 'quantity', 'price')
+    return item[1] and 'item|' .. item[1] .. '|' .. item[2] or 'unknown'
+end
+
+-- ARGV: id, pieces
+local function stock_add(keys, argv)
+    return once(keys[1], argv[1], function()
+        if redis.call('EXISTS', keys[2]) == 0 then
+            return 'unknown'
+        end
+        -- added is never less than quantity: if it stays within int64, so does quantity
+        if not add(keys[2], 'added', argv[2]) then
+            return 'refused|stock too large'
+        end
+        add(keys[2], 'quantity', argv[2])
+        return 'item|' .. redis.call('HGET', keys[2], 'quantity')
+    end)
+end
+
+-- ARGV: id, item, pieces. Outside a saga.
+local function stock_subtract(keys, argv)
+    return once(keys[1], argv[1], function()
+        local item = redis.call('HMGET', keys[2], 'quantity', 'gen')
+        if not item[1] then
+            return 'unknown'
+        end
+        if not covers(item[1], argv[3]) then
+            return 'refused|out of stock'
+        end
+        redis.call('HINCRBY', keys[2], 'quantity', '-' .. argv[3])
+        return 'subtracted|' .. argv[2] .. '*' .. argv[3] .. '*' .. (item[2] or '') .. '|' ..
+            redis.call('HGET', keys[2], 'quantity')
+    end)
+end
+
+-- KEYS: bucket, item.. ARGV: id, then item and pieces for each. The pivot: all lines or none.
+local function stock_take(keys, argv)
+    return once(keys[1], argv[1], function()
+        local taken = {}
+        for line = 1, #keys - 1 do
+            local item = redis.call('HMGET', keys[line + 1], 'quantity', 'gen')
+            if not item[1] or not covers(item[1], argv[line * 2 + 1]) then
+                return 'refused|out of stock'
+            end
+            taken[line] = argv[line * 2] .. '*' .. argv[line * 2 + 1] .. '*' .. (item[2] or '')
+        end
+        for line = 1, #keys - 1 do
+            redis.call('HINCRBY', keys[line + 1], 'quantity', '-' .. argv[line * 2 + 1])
+        end
+        return 'taken|' .. table.concat(taken, ',')
+    end)
+end
+
+-- ARGV: id of the take. Tells what became of the take, or sees to it that it never happens.
+local function stock_cancel(keys, argv)
+    return cancel(keys[1], argv[1])
+end
+
+-- KEYS: bucket. ARGV: id, first item, one past the last, pieces, price, gen
+local function stock_init(keys, argv)
+    return once(keys[1], argv[1], function()
+        local pieces, price, gen = argv[4], argv[5], argv[6]
+        for item = tonumber(argv[2]), tonumber(argv[3]) - 1 do
+            redis.call('HSET', 'stock:item:' .. item, 'quantity', pieces, 'price', price,
+                'added', pieces, 'gen', gen)
+        end
+        return 'created'
+    end)
+end
+
+-- added stays quantity + what the records that are left took.
+local function fold(record)
+    local outcome = part(record, 1)
+    if outcome ~= 'taken' and outcome ~= 'subtracted' then
+        return
+    end
+    for item, pieces, gen in string.gmatch(part(record, 2), '([^*,]+)%*(%d+)%*([^,]*)') do
+        local key = 'stock:item:' .. item
+        if (redis.call('HGET', key, 'gen') or '') == gen then
+            redis.call('HINCRBY', key, 'added', '-' .. pieces)
+        end
+    end
+end
+
+-- KEYS: buckets. ARGV: number of the first bucket to keep, records at once, cursor
+local function stock_sweep(keys, argv)
+    return sweep(keys[1], 'stock:once:', argv[1], argv[2], argv[3], fold)
+end
+
+redis.register_function('stock_sweep', stock_sweep)
+redis.register_function('stock_create', stock_create)
+redis.register_function{function_name = 'stock_find', callback = stock_find,
+    flags = {'no-writes'}}
+redis.register_function('stock_add', stock_add)
+redis.register_function('stock_subtract', stock_subtract)
+redis.register_function('stock_take', stock_take)
+redis.register_function('stock_cancel', stock_cancel)
+redis.register_function('stock_init', stock_init)

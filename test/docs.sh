@@ -1,0 +1,185 @@
+#!/bin/sh
+# The documents say what the tables in the source say.
+#
+#   sh test/docs.sh           checks: prints what differs or is missing; exits 1 when there is any
+#   sh test/docs.sh --write   writes the tables anew, between their marks:
+#
+#   broker/message.h, broker/topology.h, saga/step.h --.
+#   runtime/conf.h, runtime/err.h ---------------------+--> <!-- begin NAME --> .. <!-- end NAME -->
+#
+# What has no table in the source (routes, metrics, events of the log, states) has to be named in
+# the document that tells about it.
+set -eu
+cd "$(dirname "$0")/.."
+protocol=docs/protocol.md
+operations=docs/operations.md
+status=0
+work=$(mktemp -d "${TMPDIR:-/tmp}/kassa-docs.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+# rows FILE MACRO: the X(..) of a table, one a line, cells separated by tabs, quotes gone.
+# A comment between them is a line of its own: a heading.
+rows() {
+    awk -v macro="$2" '
+        index($0, "#define " macro "(X)") == 1 { is_inside = 1; next }
+        is_inside {
+            is_last = !sub(/[ \t]*\\$/, "")
+            text = text " " $0
+            if (is_last) { exit }
+        }
+        END {
+            gsub(/"  +"|" "/, "", text) # adjacent literals are one
+            gsub(/ X\(/, "\n", text)
+            gsub(/\/\* */, "\n# ", text)
+            gsub(/ *\*\//, "", text)
+            print text
+        }' "$1" | awk '
+        /^ *$/ { next }
+        /^#/ { sub(/^# /, ""); sub(/ +$/, ""); print "#\t" $0; next }
+        {
+            sub(/\) *$/, "")
+            line = ""
+            is_quoted = 0
+            for (i = 1; i <= length($0); i++) {
+                c = substr($0, i, 1)
+                if (c == "\"") { is_quoted = !is_quoted; continue }
+                if (c == "," && !is_quoted) { c = "\t"; while (substr($0, i + 1, 1) == " ") i++ }
+                line = line c
+            }
+            print line
+        }'
+}
+
+# table NAME: the Markdown table, as it stands between the marks.
+table() {
+    case $1 in
+    messages)
+        printf '| type | fields it must have | what it is |\n|---|---|---|\n'
+        rows broker/message.h MESSAGE_TYPES | awk -F'\t' '
+            $1 == "#" { printf "| **%s** | | |\n", $2; next }
+            {
+                gsub(/ *\| */, " ", $3); gsub(/M\(/, "`", $3); gsub(/\)/, "`", $3)
+                printf "| `%s` | %s | %s |\n", $2, $3, $4
+            }'
+        ;;
+    fields)
+        printf '| field | kind | what it is |\n|---|---|---|\n'
+        rows broker/message.h MESSAGE_FIELDS | awk -F'\t' '{ printf "| `%s` | %s | %s |\n", $2, $1, $3 }'
+        ;;
+    queues)
+        printf '| queue | consumer | what it carries |\n|---|---|---|\n'
+        rows broker/topology.h TOPOLOGY_QUEUES |
+            awk -F'\t' '{ printf "| `%s` | %s | %s |\n", $2, $3, $4 }'
+        ;;
+    events)
+        printf '| event | what has happened |\n|---|---|\n'
+        rows saga/step.h SAGA_EVENTS | awk -F'\t' '{ printf "| `%s` | %s |\n", $2, $3 }'
+        ;;
+    crash)
+        printf '| point | each | what has happened by then |\n|---|---|---|\n'
+        rows runtime/crash.h CRASH_POINTS | awk -F'\t' '
+            $1 == "#" { printf "| **%s** | | |\n", $2; next }
+            { printf "| `%s` | %s | %s |\n", $1, $2 == "COMMAND" ? "command" : "", $4 }'
+        ;;
+    errors)
+        printf '| code | what follows | what it is |\n|---|---|---|\n'
+        rows runtime/err.h ERR_TABLE |
+            awk -F'\t' '{ sub(/^ERR_/, "", $2); printf "| `%s` | %s | %s |\n", $1, $2, $3 }'
+        ;;
+    conf)
+        printf '| variable | default | allowed | what it is |\n|---|---|---|---|\n'
+        rows runtime/conf.h CONF_TABLE | awk -F'\t' '{
+            kind = $1 == "INT" ? "" : $1 == "TEXT" ? " bytes" : " bytes, never printed"
+            printf "| `%s` | %s | %s..%s%s | %s |\n", $3, $4 == "" ? "empty" : "`" $4 "`",
+                $5, $6, kind, $7
+        }'
+        ;;
+    esac
+}
+
+# table_of DOCUMENT NAME: what the document has between the marks.
+table_of() {
+    awk -v name="$2" '
+        $0 == "<!-- end " name " -->" { is_inside = 0 }
+        is_inside
+        $0 == "<!-- begin " name " -->" { is_inside = 1 }' "$1"
+}
+
+check_table() {
+    table "$2" >"$work/source"
+    table_of "$1" "$2" >"$work/document"
+    if [ "$(wc -l <"$work/source")" -lt 4 ]; then
+        printf 'test/docs.sh cannot read the source of the table %s\n' "$2"
+        status=1
+    elif ! diff "$work/document" "$work/source" >"$work/diff"; then
+        printf '%s: the table %s differs from the source (>); sh test/docs.sh --write mends it\n' \
+            "$1" "$2"
+        cat "$work/diff"
+        status=1
+    fi
+}
+
+write_table() {
+    table "$2" >"$work/source"
+    awk -v name="$2" -v file="$work/source" '
+        $0 == "<!-- end " name " -->" { is_inside = 0 }
+        !is_inside
+        $0 == "<!-- begin " name " -->" {
+            is_inside = 1
+            while ((getline line < file) > 0) { print line }
+        }' "$1" >"$work/document"
+    cat "$work/document" >"$1"
+}
+
+# named DOCUMENT WHAT: each line of $work/names has to be in the document, in backticks.
+# Not behind a pipe: it would set the status of a shell of its own.
+named() {
+    if [ ! -s "$work/names" ]; then
+        printf 'test/docs.sh finds no %s in the source\n' "$2"
+        status=1
+    fi
+    while IFS= read -r name; do
+        if ! grep -qF -e "\`$name\`" -e "\`$name?" "$1"; then
+            printf '%s: %s %s is missing\n' "$1" "$2" "$name"
+            status=1
+        fi
+    done <"$work/names"
+}
+
+for name in messages fields queues events errors conf crash; do
+    document=$protocol
+    [ "$name" != conf ] || document=$operations
+    [ "$name" != crash ] || document=docs/testing.md
+    if [ "${1:-}" = --write ]; then
+        write_table "$document" "$name"
+    else
+        check_table "$document" "$name"
+    fi
+done
+
+rooms='runtime broker idempotency saga order stock payment gateway'
+# shellcheck disable=SC2086  # a list of rooms
+sources() {
+    grep -rhoE --include='*.c' "$1" $rooms
+}
+
+grep -hoE '"/[^"]*"' gateway/routes.c | tr -d '"' | grep '^/[a-z]' >"$work/names"
+named README.md route
+
+sources '"kassa_[a-z_]+"' | tr -d '"' | grep -vx kassa_key_claim | sort -u >"$work/names"
+named $operations metric
+
+{
+    sources 'log_(debug|info|warn|error)\("[a-z_]+"'
+    sources 'log_write\([^"]*"[a-z_]+" *: *"[a-z_]+"'
+    sources 'log_warn\(is_[a-z]+ \? "[a-z_]+" : "[a-z_]+"'
+    sources 'redis_say\([^"]*"[a-z_]+"( : "[a-z_]+")?'
+} | grep -oE '"[a-z_]+"' | tr -d '"' | sort -u >"$work/names"
+named $operations 'event of the log'
+
+grep -hoE '(acting|compensating|cancelling|stuck|completed|aborted) = "[A-Z]+"' order/checkout.c |
+    grep -oE '[A-Z]+' | sort -u >"$work/names"
+named $protocol state
+
+exit $status

@@ -1,0 +1,124 @@
+"""One row of the table: workload, fault, return, settling, reading, checking."""
+
+import asyncio
+import re
+import time
+
+import checker
+from faults import Fault
+from history import History
+from stack import GATEWAYS, Broken
+from workload import Unusable, Workload
+
+WARM_S = 1.5  # load before the fault
+AFTER_S = 1.5  # load after the first success that began after the return
+RESUME_S = 60
+SETTLE_S = 60
+
+
+class Row:
+    def __init__(self, stack, component, kind, delay_s):
+        self.stack = stack
+        self.component = component
+        self.kind = kind
+        self.delay_s = delay_s
+        self.history = History()
+        self.struck_at = self.healed_at = None
+        self.in_flight = 0
+        self.verdict = None
+        self.checkouts = 0
+        self.gap_s = self.wait_s = self.settle_s = 0.0
+
+    @property
+    def name(self):
+        return f"{self.component}-{self.kind}-{self.delay_s:g}s"
+
+    async def run(self, say):
+        workload = Workload(self.stack.url, self.history)
+        async with workload.pool:
+            say("preparing")
+            try:
+                await asyncio.wait_for(workload.prepare(), 60)
+            except (Unusable, KeyError, asyncio.TimeoutError) as error:
+                raise Broken(f"the row cannot begin: {error or 'no answers'}") from error
+            workload.start()
+            await asyncio.sleep(WARM_S)
+            if self.history.paid == 0:
+                raise Broken("before the fault not one checkout was paid: nothing is proved")
+            say(f"{self.kind}")
+            await self.break_and_mend(say)
+            say("waiting for the first success")
+            await self.wait_resumed()
+            await asyncio.sleep(AFTER_S)
+            self.load_ended_at = self.history.now()
+            say("letting the clients end")
+            await workload.stop()
+            say("letting it settle")
+            await self.settle()
+            say("reading the stores")
+            await workload.read_stores()
+        self.judge()
+
+    async def break_and_mend(self, say):
+        fault = Fault(self.stack, self.component, self.kind)
+        self.in_flight = len(self.history.in_flight)
+        self.struck_at = self.history.now()
+        self.history.note("fault", at=self.struck_at, what=f"{fault.name}: {self.kind}",
+                          in_flight=self.in_flight)
+        await fault.strike()
+        until = time.monotonic() + self.delay_s
+        while (left := until - time.monotonic()) > 0:
+            if self.delay_s > 2:
+                say(f"{self.kind}, returns in {left:.0f} s")
+            await asyncio.sleep(min(left, 1))
+        await fault.mend()
+        self.healed_at = self.history.now()
+        self.history.note("healed", at=self.healed_at, what=fault.name, proof=fault.seen)
+
+    async def wait_resumed(self):
+        loop, limit = asyncio.get_running_loop(), time.monotonic() + RESUME_S
+        while self.history.last_paid_from < self.healed_at or not await loop.run_in_executor(
+            None, self.stack.is_ready
+        ):
+            if time.monotonic() > limit:
+                return  # the clients that wait for ever will be the errors
+            await asyncio.sleep(0.05)
+
+    async def settle(self):
+        """C7. rabbitmqctl is slow and costs much, so it comes last."""
+        loop, began = asyncio.get_running_loop(), time.monotonic()
+        while True:
+            opened, pending, queued = await loop.run_in_executor(None, self.look)
+            after = time.monotonic() - began
+            if (opened, pending, queued) == (0, 0, 0) or after > SETTLE_S:
+                break
+            await asyncio.sleep(0.5)
+        self.settle_s = after
+        self.history.note("settled", open=opened, pending=pending, queued=queued,
+                          after_s=round(after, 1))
+
+    def look(self):
+        status, body = self.stack.get(self.stack.port("HTTP_PORT"), "/sagas?state=open")
+        opened = body.count('"saga_id"') if status == 200 else -1
+        pending = sum(self.pending(name) for name in GATEWAYS)
+        if opened or pending:
+            return opened, pending, -1
+        return opened, pending, sum(self.stack.queues().values())
+
+    def pending(self, gateway):
+        status, body = self.stack.get(self.stack.port(f"PORT_{gateway}"), "/metrics")
+        found = re.search(r"^kassa_pending_requests (\d+)$", body, re.M)
+        return int(found.group(1)) if status == 200 and found else -1
+
+    def judge(self):
+        records = self.history.records
+        self.verdict = checker.check(records)
+        checkouts = [r for r in records if r["t"] == "request"
+                     and r["path"].startswith("/orders/checkout/")]
+        self.checkouts = len(checkouts)
+        paid = sorted(r["to"] for r in checkouts if r["status"] == 200)
+        moments = [self.struck_at] + [t for t in paid if t > self.struck_at] + [self.load_ended_at]
+        self.gap_s = max((b - a for a, b in zip(moments, moments[1:])), default=0.0)
+        self.wait_s = max((r["to"] - r["at"] for r in records if r["t"] == "request"), default=0.0)
+        if self.in_flight == 0 and self.gap_s < 0.1:
+            raise Broken("nobody was waiting at the fault, and no success was missed")

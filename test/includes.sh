@@ -1,0 +1,41 @@
+#!/bin/sh
+# The direction of includes: services -> saga -> idempotency, broker -> runtime; and each outside
+# library is included by one file. Prints every breach; exits 1 when there is one.
+set -eu
+cd "$(dirname "$0")/.."
+status=0
+
+# breach ROOM PATTERN: no file of ROOM may include a header that matches PATTERN
+breach() {
+    found=$(grep -nE "^#include \"($2)/" "$1"/*.[ch] 2>/dev/null || true)
+    if [ -n "$found" ]; then
+        printf 'include against the direction:\n%s\n' "$found"
+        status=1
+    fi
+}
+services='order|stock|payment|gateway|audit'
+breach runtime "broker|idempotency|saga|$services"
+breach broker "idempotency|saga|$services"
+breach idempotency "broker|saga|$services"
+breach saga "$services"
+breach order 'stock|payment|gateway|audit'
+breach stock 'order|payment|gateway|audit'
+breach payment 'order|stock|gateway|audit'
+breach gateway 'order|stock|payment|audit'
+breach audit 'order|stock|payment|gateway'
+
+# only FILE PATTERN: no other source may include a header that matches PATTERN
+only() {
+    found=$(grep -nE "^#include <($2)" ./*/*.[ch] | grep -v "^./$1:" || true)
+    if [ -n "$found" ]; then
+        printf 'a library outside its room (%s):\n%s\n' "$1" "$found"
+        status=1
+    fi
+}
+only runtime/loop.c 'uv\.h'
+only runtime/http.c 'microhttpd\.h'
+only runtime/json.c 'json-c/'
+only broker/amqp.c 'amqp'
+only idempotency/wire.c 'hiredis/'
+
+exit $status

@@ -1,0 +1,44 @@
+/* Calls of the order library, as the order service makes them, for the tests of test/live. */
+#ifndef KASSA_TEST_ORDERS_H
+#define KASSA_TEST_ORDERS_H
+
+#include "test/lib/store.h"
+
+/* Where the fields of a journal's record are in a reply (store_at). */
+enum {
+    RECORD_OUTCOME,
+    RECORD_ORDER,
+    RECORD_SAGA,
+    RECORD_ATTEMPT,
+    RECORD_STATE,
+    RECORD_BEGAN_MS,
+    RECORD_RETRIES,
+    RECORD_REASON,
+    RECORD_WAITERS,
+    RECORD_STORY,
+    RECORD_USER,
+    RECORD_TOTAL,
+    RECORD_LINES,
+    RECORD_WIDTH,
+};
+
+#define ORDERS_NOW_MS    INT64_C(1733754220544)
+#define ORDERS_LINES_MAX 3
+
+/* Each gives the reply's first text; the rest is in store_at. */
+const char *orders_create(struct store *s, const char *id, const char *order, const char *user);
+const char *orders_find(struct store *s, const char *order);
+const char *orders_add(struct store *s, const char *id, const char *order, const char *item,
+                       const char *pieces, const char *cost);
+const char *orders_init(struct store *s, const char *id, int end, int items, int users,
+                        const char *cost, int seed);
+/* The request is also the name of its waiter, at gateway gw. */
+const char *orders_checkout(struct store *s, const char *request, const char *order,
+                            int64_t now_ms);
+/* saga/journal's compare-and-set, between states by name; due a second later. */
+const char *orders_move(struct store *s, const char *order, const char *saga, const char *attempt,
+                        const char *from, const char *to, const char *reason, int64_t now_ms);
+/* As SAGA_RESEND_MS 1000 and SAGA_RESEND_MAX_MS 5000. The number of records handed out. */
+unsigned orders_lease(struct store *s, int64_t now_ms, int64_t limit);
+
+#endif

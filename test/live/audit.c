@@ -1,0 +1,396 @@
+/* The audit on a real store: what Kassa's own functions leave is clean, in every state; and one
+ * wrong number, record, journal or index entry is found and named with its saga and entity. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "audit/audit.h"
+#include "saga/sweep.h"
+#include "test/lib/orders.h"
+#include "test/lib/store.h"
+
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
+extern const char payment_library[];
+extern const char stock_library[];
+extern const char order_library[];
+
+/* paid, refunded (out of stock), refused (no credit), charging and taking (open). */
+enum { PAID, REFUNDED, REFUSED, CHARGING, TAKING, SAGAS };
+
+static struct {
+    struct store *store;
+    char saga[SAGAS][40];
+    struct buf text;
+} w;
+
+static const char *order_of(int i)
+{
+    return text_of("order-%d", i);
+}
+
+static const char *command(int i, const char *step)
+{
+    return text_of("%s:1:%s", w.saga[i], step);
+}
+
+static const char *bucket(const char *service, int i)
+{
+    return bucket_of(service, w.saga[i]);
+}
+
+static void charge(int i, const char *user, const char *amount)
+{
+    store_ask(w.store, "FCALL", "payment_charge", "2", bucket("payment", i),
+              text_of("payment:user:%s", user), command(i, "charge"), user, amount);
+}
+
+static void take(int i, const char *item, const char *pieces)
+{
+    store_ask(w.store, "FCALL", "stock_take", "2", bucket("stock", i),
+              text_of("stock:item:%s", item), command(i, "take"), item, pieces);
+}
+
+static void refund(int i, const char *user)
+{
+    store_ask(w.store, "FCALL", "payment_refund", "2", bucket("payment", i),
+              text_of("payment:user:%s", user), command(i, "charge-undo"), command(i, "charge"));
+}
+
+static void move(int i, const char *from, const char *to)
+{
+    assert_string_equal(
+        orders_move(w.store, order_of(i), w.saga[i], "1", from, to, "", (int64_t)time(NULL) * 1000),
+        "moved");
+}
+
+static void begin(int i, const char *user, const char *item, const char *pieces, const char *cost)
+{
+    int64_t now_ms = (int64_t)time(NULL) * 1000;
+    const char *id = id_at(now_ms);
+    snprintf(w.saga[i], sizeof(w.saga[i]), "%s", id_at(now_ms));
+    orders_create(w.store, id, order_of(i), user);
+    orders_add(w.store, id_at(now_ms), order_of(i), item, pieces, cost);
+    orders_checkout(w.store, w.saga[i], order_of(i), now_ms);
+}
+
+/* Every kind of saga, as the functions leave it. */
+static void world_make(void)
+{
+    int64_t now_ms = (int64_t)time(NULL) * 1000;
+    store_ask(w.store, "FLUSHALL");
+    for (int n = 0; n < 2; n++) {
+        const char *user = id_at(now_ms), *item = id_at(now_ms);
+        store_ask(w.store, "FCALL", "payment_create", "2", bucket_of("payment", user),
+                  text_of("payment:user:user-%d", n), user);
+        store_ask(w.store, "FCALL", "stock_create", "2", bucket_of("stock", item),
+                  text_of("stock:item:item-%d", n), item, "5");
+    }
+    const char *id = id_at(now_ms);
+    store_ask(w.store, "FCALL", "payment_fund", "2", bucket_of("payment", id),
+              "payment:user:user-0", id, "100");
+    store_ask(w.store, "FCALL", "stock_add", "2", bucket_of("stock", id), "stock:item:item-0", id,
+              "10");
+    id = id_at(now_ms);
+    store_ask(w.store, "FCALL", "payment_pay", "2", bucket_of("payment", id), "payment:user:user-0",
+              id, "user-0", "3");
+    store_ask(w.store, "FCALL", "stock_subtract", "2", bucket_of("stock", id), "stock:item:item-0",
+              id, "item-0", "1");
+    begin(PAID, "user-0", "item-0", "2", "10");
+    charge(PAID, "user-0", "10");
+    move(PAID, "CHARGING", "TAKING");
+    take(PAID, "item-0", "2");
+    move(PAID, "TAKING", "PAID");
+    begin(REFUNDED, "user-0", "item-1", "1", "5");
+    charge(REFUNDED, "user-0", "5");
+    move(REFUNDED, "CHARGING", "TAKING");
+    take(REFUNDED, "item-1", "1");
+    move(REFUNDED, "TAKING", "REFUNDING");
+    refund(REFUNDED, "user-0");
+    move(REFUNDED, "REFUNDING", "FAILED");
+    begin(REFUSED, "user-1", "item-0", "1", "5");
+    charge(REFUSED, "user-1", "5");
+    move(REFUSED, "CHARGING", "FAILED");
+    begin(CHARGING, "user-0", "item-0", "1", "5");
+    begin(TAKING, "user-0", "item-0", "1", "5");
+    charge(TAKING, "user-0", "5");
+    move(TAKING, "CHARGING", "TAKING");
+}
+
+static enum audit_verdict audit(void)
+{
+    struct conf conf;
+    struct buf sentence = {0};
+    struct audit_options options = {0};
+    assert_int_equal(conf_load(&conf, (conf_lookup *)getenv, &sentence), 0);
+    buf_free(&sentence);
+    snprintf(conf.order_redis, sizeof(conf.order_redis), "%s", store_node(w.store));
+    snprintf(conf.stock_redis, sizeof(conf.stock_redis), "%s", store_node(w.store));
+    snprintf(conf.payment_redis, sizeof(conf.payment_redis), "%s", store_node(w.store));
+    conf.redis_password[0] = '\0';
+    buf_reset(&w.text);
+    return audit_stores(&conf, &options, &w.text);
+}
+
+static void assert_clean(void)
+{
+    if (audit() != AUDIT_CLEAN) {
+        fail_msg("%s", w.text.data);
+    }
+}
+
+/* One finding names the check, the entity and (unless NULL) the saga. */
+static void assert_found(const char *check, const char *entity, const char *saga)
+{
+    const char *begin = text_of("\n%-4s  %s", check, entity);
+    assert_int_equal(audit(), AUDIT_VIOLATIONS);
+    for (const char *at = w.text.data; (at = strstr(at, begin)) != NULL; at++) {
+        size_t line = strcspn(at + 1, "\n");
+        const char *named = saga ? strstr(at, saga) : at;
+        if (named != NULL && named < at + 1 + line) {
+            return;
+        }
+    }
+    fail_msg("no %s of %s, saga %s, in:\n%s", check, entity, saga ? saga : "-", w.text.data);
+}
+
+#define plant(...) store_ask(w.store, __VA_ARGS__)
+
+/* What the functions leave is clean: ended, refused, refunded, open before and behind the charge.
+ */
+static void clean(void **state)
+{
+    (void)state;
+    world_make();
+    assert_clean();
+    assert_non_null(strstr(w.text.data, "sagas: 5, of these PAID 1, FAILED 2, open 2"));
+}
+
+/* An empty store is clean, too. */
+static void empty(void **state)
+{
+    (void)state;
+    store_ask(w.store, "FLUSHALL");
+    assert_clean();
+}
+
+/* C1 and C2: an amount that nothing explains. */
+static void amounts(void **state)
+{
+    (void)state;
+    world_make();
+    plant("HINCRBY", "payment:user:user-0", "credit", "1");
+    assert_found("C1", "user user-0", NULL);
+    assert_non_null(strstr(w.text.data, "and funded: 101, should be 100"));
+    world_make();
+    plant("HINCRBY", "stock:item:item-0", "quantity", "-1");
+    assert_found("C1", "item item-0", NULL);
+    assert_non_null(strstr(w.text.data, "and added: 9, should be 10"));
+    world_make();
+    plant("HINCRBY", "payment:user:user-1", "credit", "-4");
+    plant("HINCRBY", "payment:user:user-1", "funded", "-4");
+    assert_found("C2", "user user-1", NULL);
+    world_make();
+    plant("DEL", "stock:item:item-0");
+    assert_found("C1", "item item-0", NULL);
+}
+
+/* C3: charged and not PAID, or PAID and not all of it. */
+static void halves(void **state)
+{
+    (void)state;
+    world_make(); /* the refund is lost */
+    plant("HDEL", bucket("payment", REFUNDED), command(REFUNDED, "charge-undo"));
+    plant("HINCRBY", "payment:user:user-0", "credit", "-5");
+    assert_found("C3", "user user-0", w.saga[REFUNDED]);
+    assert_non_null(strstr(w.text.data, "charged and not refunded: 5, should be 0"));
+    assert_null(strstr(w.text.data, "C1    user"));
+    world_make(); /* PAID without the take */
+    plant("HDEL", bucket("stock", PAID), command(PAID, "take"));
+    plant("HINCRBY", "stock:item:item-0", "quantity", "2");
+    assert_found("C3", "item item-0", w.saga[PAID]);
+    assert_non_null(strstr(w.text.data, "pieces taken: 0, should be 2"));
+    world_make(); /* PAID, and refunded */
+    refund(PAID, "user-0");
+    assert_found("C3", "user user-0", w.saga[PAID]);
+    world_make(); /* FAILED, and taken after all */
+    take(REFUSED, "item-0", "1");
+    assert_found("C3", "item item-0", w.saga[REFUSED]);
+    world_make(); /* another sum than the order's */
+    plant("HSET", text_of("order:order:%s", order_of(PAID)), "total", "9");
+    assert_found("C3", "user user-0", w.saga[PAID]);
+    world_make(); /* one piece too few */
+    plant("HSET", text_of("order:order:%s", order_of(PAID)), "lines", "item-0*3");
+    assert_found("C3", "item item-0", w.saga[PAID]);
+    assert_non_null(strstr(w.text.data, "2, should be 3"));
+}
+
+/* C3 of sagas that are open: their state allows some records and no others. */
+static void open_sagas(void **state)
+{
+    (void)state;
+    world_make(); /* taken before it was charged */
+    take(CHARGING, "item-0", "1");
+    assert_found("C3", "item item-0", w.saga[CHARGING]);
+    world_make(); /* TAKING, and not charged */
+    plant("HDEL", bucket("payment", TAKING), command(TAKING, "charge"));
+    plant("HINCRBY", "payment:user:user-0", "credit", "5");
+    assert_found("C3", "user user-0", w.saga[TAKING]);
+    world_make(); /* refunded while it takes: a refund that a time limit decided */
+    refund(TAKING, "user-0");
+    assert_found("C3", "user user-0", w.saga[TAKING]);
+    world_make(); /* charged, refused by stock, refunded: the journal is one step behind: fine */
+    take(TAKING, "item-1", "1");
+    move(TAKING, "TAKING", "REFUNDING");
+    refund(TAKING, "user-0");
+    assert_clean();
+    move(TAKING, "REFUNDING", "STUCK");
+    assert_clean();
+    assert_non_null(strstr(w.text.data, text_of("STUCK saga %s", w.saga[TAKING])));
+}
+
+/* C5: one effect for each command, and a saga for each effect. */
+static void effects(void **state)
+{
+    (void)state;
+    world_make(); /* the same take under two ids */
+    plant("FCALL", "stock_take", "2", bucket("stock", PAID), "stock:item:item-0",
+          text_of("%s:2:take", w.saga[PAID]), "item-0", "2");
+    assert_found("C5", "item item-0", w.saga[PAID]);
+    world_make(); /* a charge for a saga that never was */
+    snprintf(w.saga[PAID], sizeof(w.saga[PAID]), "%s", id_at((int64_t)time(NULL) * 1000));
+    charge(PAID, "user-0", "1");
+    assert_found("C5", "user user-0", w.saga[PAID]);
+    world_make(); /* a take for a saga that never was */
+    snprintf(w.saga[PAID], sizeof(w.saga[PAID]), "%s", id_at((int64_t)time(NULL) * 1000));
+    take(PAID, "item-0", "1");
+    assert_found("C5", "item item-0", w.saga[PAID]);
+    world_make(); /* an order's journal is lost */
+    plant("DEL", text_of("order:order:%s", order_of(PAID)));
+    assert_found("C5", "user user-0", w.saga[PAID]);
+    world_make(); /* a record in a bucket where no repeat would look */
+    plant("HSET", "payment:once:000000001", command(PAID, "charge"), "charged|user-0|10|");
+    assert_found("C5", "payment command", w.saga[PAID]);
+    world_make(); /* a record that no function writes */
+    plant("HSET", bucket("stock", PAID), command(PAID, "take"), "taken|item-0*x");
+    assert_found("C5", "stock command", w.saga[PAID]);
+    world_make(); /* the once-record of the checkout is lost */
+    plant("HDEL", bucket("order", PAID), w.saga[PAID]);
+    assert_found("C5", "order order-0", w.saga[PAID]);
+}
+
+/* The index of open sagas, both ways. */
+static void index_orphans(void **state)
+{
+    (void)state;
+    world_make();
+    plant("ZADD", "order:open", "1", order_of(PAID));
+    assert_found("open", text_of("order %s", order_of(PAID)), w.saga[PAID]);
+    world_make();
+    plant("ZADD", "order:open", "1", "nobody");
+    assert_found("open", "order nobody", NULL);
+    world_make();
+    plant("ZREM", "order:open", order_of(TAKING));
+    assert_found("open", text_of("order %s", order_of(TAKING)), w.saga[TAKING]);
+}
+
+/* A batch makes entities anew: what was taken from the earlier ones does not count, and a paid
+ * order that is made anew leaves its records behind. */
+static void batches(void **state)
+{
+    (void)state;
+    store_ask(w.store, "FLUSHALL");
+    for (int round = 0; round < 2; round++) {
+        const char *id = id_at((int64_t)time(NULL) * 1000 + round);
+        store_ask(w.store, "FCALL", "payment_init", "1", bucket_of("payment", id),
+                  text_of("%s:0", id), "0", "2", "50", text_of("g%d", round));
+        store_ask(w.store, "FCALL", "stock_init", "1", bucket_of("stock", id), text_of("%s:0", id),
+                  "0", "2", "50", "1", text_of("g%d", round));
+        orders_init(w.store, id, 1, 2, 2, "2", 7);
+        snprintf(w.saga[PAID], sizeof(w.saga[PAID]), "%s", id);
+        assert_clean();
+        const char *lines = text_of("%s", store_ask(w.store, "HGET", "order:order:0", "lines"));
+        const char *user = text_of("%s", store_ask(w.store, "HGET", "order:order:0", "user"));
+        orders_checkout(w.store, w.saga[PAID], "0", (int64_t)time(NULL) * 1000);
+        charge(PAID, user, "2");
+        orders_move(w.store, "0", w.saga[PAID], "1", "CHARGING", "TAKING", "",
+                    (int64_t)time(NULL) * 1000);
+        bool is_twisted = lines[0] == '1';
+        store_ask(w.store, "FCALL", "stock_take", "3", bucket("stock", PAID),
+                  is_twisted ? "stock:item:1" : "stock:item:0",
+                  is_twisted ? "stock:item:0" : "stock:item:1", command(PAID, "take"),
+                  is_twisted ? "1" : "0", "1", is_twisted ? "0" : "1", "1");
+        orders_move(w.store, "0", w.saga[PAID], "1", "TAKING", "PAID", "",
+                    (int64_t)time(NULL) * 1000);
+        assert_clean();
+    }
+    assert_non_null(strstr(w.text.data, "of orders made anew by a batch 1"));
+    plant("HINCRBY", "stock:item:1", "quantity", "1"); /* of the new generation */
+    assert_found("C1", "item 1", NULL);
+}
+
+/* Records that are too old are folded into funded and added; before, within and after the sweep
+ * the books balance. */
+static void sweeping(void **state)
+{
+    (void)state;
+    world_make();
+    const char *old = id_at((int64_t)time(NULL) * 1000 - 9 * DAY_MS);
+    const char *old_bucket = bucket_of("payment", old);
+    char cursor[24] = "0", keep_from[24];
+    for (int n = 0; n < 300; n++) {
+        store_ask(w.store, "FCALL", "payment_pay", "2", old_bucket, "payment:user:user-0",
+                  text_of("%.32s%04x", old, n), "user-0", n % 8 == 0 ? "1" : "99999");
+        store_ask(w.store, "FCALL", "payment_fund", "2", bucket("payment", PAID),
+                  "payment:user:user-0", id_at((int64_t)time(NULL) * 1000), "1");
+    }
+    assert_clean();
+    store_ask(w.store, "ZADD", "payment:buckets",
+              text_of("%lld", strtoll(strrchr(old_bucket, ':') + 1, NULL, 16)),
+              strrchr(old_bucket, ':') + 1);
+    snprintf(keep_from, sizeof(keep_from), "%lld",
+             (long long)sweep_keep_from((int64_t)time(NULL) * 1000));
+    for (;;) {
+        const char *next = store_ask(w.store, "FCALL", "payment_sweep", "1", "payment:buckets",
+                                     keep_from, "20", cursor);
+        if (next[0] == '\0') {
+            break;
+        }
+        snprintf(cursor, sizeof(cursor), "%s", next);
+        assert_clean();
+    }
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    w.store = store_new(payment_library);
+    store_ask(w.store, "FUNCTION", "LOAD", "REPLACE", stock_library);
+    store_ask(w.store, "FUNCTION", "LOAD", "REPLACE", order_library);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    buf_free(&w.text);
+    store_free(w.store);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(clean),         cmocka_unit_test(empty),      cmocka_unit_test(amounts),
+        cmocka_unit_test(halves),        cmocka_unit_test(open_sagas), cmocka_unit_test(effects),
+        cmocka_unit_test(index_orphans), cmocka_unit_test(batches),    cmocka_unit_test(sweeping),
+    };
+    return cmocka_run_group_tests_name("audit", tests, setup, teardown);
+}

@@ -1,0 +1,493 @@
+/* The store connection against real servers: the one of SAGA_REDIS for what does no harm, a
+ * private one where the server is killed, paused or demoted. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "idempotency/redis.h"
+#include "runtime/err.h"
+#include "runtime/stat.h"
+#include "test/lib/redis_server.h"
+
+#define LIVE_WAIT_MS 10000
+#define LIVE_CALLS   1000
+#define LIVE_LIBRARY                                                                               \
+    "#!lua name=kassa_live\n"                                                                      \
+    "redis.register_function('kassa_live_echo', function(keys, args)\n"                            \
+    "  redis.call('INCR', keys[1])\n"                                                              \
+    "  return {args[1], {7, false}, 'end'}\n"                                                      \
+    "end)\n"
+
+struct live {
+    struct loop *loop;
+    struct loop_timer *tick; /* so that a turn that waits ends soon */
+    struct conf conf;
+    struct redis *redis;
+    struct redis_server *server; /* NULL: that of SAGA_REDIS */
+    struct redis_command command;
+    unsigned ups;
+    unsigned answers;
+    unsigned failures;
+    unsigned misplaced;
+    char text[4096]; /* the last reply, its texts joined by | */
+};
+
+static void live_on_tick(void *ctx)
+{
+    (void)ctx;
+}
+
+static void live_on_up(void *ctx)
+{
+    struct live *t = ctx;
+    t->ups++;
+}
+
+static void live_text(struct live *t, const struct redis_reply *reply)
+{
+    size_t bytes = 0;
+    t->text[0] = '\0';
+    for (unsigned i = 0; i < redis_reply_count(reply); i++) {
+        struct slice s = redis_reply_at(reply, i);
+        bytes += (size_t)snprintf(t->text + bytes, sizeof(t->text) - bytes, "%s%.*s", i ? "|" : "",
+                                  SLICE_ARG(s));
+        assert_true(bytes < sizeof(t->text));
+    }
+}
+
+static void live_on_reply(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct live *t = ctx;
+    t->answers++;
+    t->failures += err == -ERR_STORE_DOWN;
+    assert_true((err == -ERR_STORE_DOWN) == (reply == NULL));
+    if (reply) {
+        live_text(t, reply);
+    }
+}
+
+static bool live_wait(struct live *t, bool (*is_done)(struct live *))
+{
+    int64_t until_ms = loop_now_ms(t->loop) + LIVE_WAIT_MS;
+    while (!is_done(t)) {
+        if (loop_now_ms(t->loop) > until_ms) {
+            return false;
+        }
+        loop_turn(t->loop, true);
+    }
+    return true;
+}
+
+static bool live_is_up(struct live *t)
+{
+    return redis_is_up(t->redis);
+}
+
+static bool live_is_down(struct live *t)
+{
+    return !redis_is_up(t->redis);
+}
+
+static bool live_is_idle(struct live *t)
+{
+    return redis_outstanding(t->redis) == 0;
+}
+
+static void live_call(struct live *t, const char *line)
+{
+    struct slice rest = slice_from(line);
+    struct slice word;
+    redis_command_reset(&t->command);
+    while (slice_cut(&rest, ' ', &word)) {
+        redis_arg(&t->command, word);
+    }
+    redis_call(t->redis, &t->command, live_on_reply, t);
+}
+
+/* The reply to one call that is made when the store is up. */
+static const char *live_ask(struct live *t, const char *line)
+{
+    live_call(t, line);
+    assert_true(live_wait(t, live_is_idle));
+    return t->text;
+}
+
+static const char *live_lookup(const char *variable)
+{
+    return getenv(variable);
+}
+
+static struct live *live_new(void)
+{
+    struct live *t = mem_new(sizeof(*t));
+    struct buf sentence = {0};
+    assert_int_equal(conf_load(&t->conf, live_lookup, &sentence), 0);
+    buf_free(&sentence);
+    t->conf.redis_timeout_ms = 300;
+    t->loop = loop_new();
+    t->tick = loop_timer_new(t->loop, live_on_tick, t);
+    loop_timer_start(t->tick, 5, 5);
+    return t;
+}
+
+static void live_connect(struct live *t, const char *node, const char *library)
+{
+    t->redis = redis_new(t->loop, &t->conf, "live", node, library);
+    redis_watch_up(t->redis, live_on_up, t);
+}
+
+static int live_setup_shared(void **state)
+{
+    struct live *t = live_new();
+    *state = t;
+    live_connect(t, t->conf.saga_redis, LIVE_LIBRARY);
+    return live_wait(t, live_is_up) ? 0 : -1;
+}
+
+static int live_setup_private(void **state)
+{
+    struct live *t = live_new();
+    *state = t;
+    t->server = redis_server_start(NULL);
+    t->conf.redis_password[0] = '\0';
+    live_connect(t, redis_server_node(t->server), LIVE_LIBRARY);
+    return live_wait(t, live_is_up) ? 0 : -1;
+}
+
+static int live_teardown(void **state)
+{
+    struct live *t = *state;
+    redis_free(t->redis);
+    redis_server_free(t->server);
+    redis_command_free(&t->command);
+    loop_timer_free(t->tick);
+    loop_free(t->loop);
+    free(t);
+    return 0;
+}
+
+struct live_place {
+    struct live *t;
+    unsigned number;
+};
+
+static void live_on_place(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct live_place *place = ctx;
+    char number[16];
+    snprintf(number, sizeof(number), "%u", place->number);
+    assert_int_equal(err, 0);
+    place->t->misplaced += place->number != place->t->answers;
+    place->t->misplaced += !slice_is(redis_reply_at(reply, 0), number);
+    place->t->answers++;
+}
+
+/* A thousand calls of one turn are answered in their order, and leave in one write. */
+static void live_pipeline_in_order(void **state)
+{
+    struct live *t = *state;
+    static struct live_place places[LIVE_CALLS];
+    struct stat_value *flushes = stat_counter("kassa_store_flushes_total", "group=\"live\"", "");
+    int64_t flushes_before = stat_get(flushes);
+    for (unsigned i = 0; i < LIVE_CALLS; i++) {
+        places[i] = (struct live_place){t, i};
+        redis_command_reset(&t->command);
+        redis_arg_text(&t->command, "ECHO");
+        redis_arg_int(&t->command, i);
+        redis_call(t->redis, &t->command, live_on_place, &places[i]);
+    }
+    assert_int_equal(redis_outstanding(t->redis), LIVE_CALLS);
+    assert_true(live_wait(t, live_is_idle));
+    assert_int_equal(t->answers, LIVE_CALLS);
+    assert_int_equal(t->misplaced, 0);
+    assert_int_equal(stat_get(flushes) - flushes_before, 1);
+}
+
+/* A function of the library runs; nested arrays, integers and nils come as texts. */
+static void live_library_and_flat_reply(void **state)
+{
+    struct live *t = *state;
+    assert_string_equal(live_ask(t, "FCALL kassa_live_echo 1 live:count hello"), "hello|7||end");
+    live_ask(t, "DEL live:count");
+}
+
+/* An error of the server is the call's own affair: the connection stays. */
+static void live_error_reply(void **state)
+{
+    struct live *t = *state;
+    assert_string_equal(live_ask(t, "SET live:text abc"), "OK");
+    assert_non_null(strstr(live_ask(t, "HGET live:text a"), "WRONGTYPE"));
+    assert_int_equal(t->failures, 0);
+    assert_true(redis_is_up(t->redis));
+    live_ask(t, "DEL live:text");
+}
+
+/* A reply and a command of some megabytes pass: the socket takes them in pieces. */
+static void live_large(void **state)
+{
+    struct live *t = *state;
+    struct slice text = {mem_new(8 << 20), 8 << 20};
+    memset((char *)(uintptr_t)text.data, 'x', text.bytes);
+    redis_command_reset(&t->command);
+    redis_arg_text(&t->command, "SET");
+    redis_arg_text(&t->command, "live:large");
+    redis_arg(&t->command, text);
+    redis_call(t->redis, &t->command, live_on_reply, t);
+    free((char *)(uintptr_t)text.data);
+    t->conf.redis_timeout_ms = 5000;
+    assert_string_equal(live_ask(t, "STRLEN live:large"), "8388608");
+    live_ask(t, "DEL live:large");
+    assert_int_equal(t->failures, 0);
+}
+
+static void live_on_reply_again(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct live *t = ctx;
+    live_on_reply(t, err, reply);
+    if (t->answers < 50) {
+        redis_call(t->redis, &t->command, live_on_reply_again, t);
+    }
+}
+
+/* A callback may call again. */
+static void live_call_from_reply(void **state)
+{
+    struct live *t = *state;
+    redis_command_reset(&t->command);
+    redis_arg_text(&t->command, "PING");
+    redis_call(t->redis, &t->command, live_on_reply_again, t);
+    assert_true(live_wait(t, live_is_idle));
+    assert_int_equal(t->answers, 50);
+    assert_int_equal(t->failures, 0);
+}
+
+static void live_check_recovers(struct live *t)
+{
+    unsigned ups = t->ups;
+    assert_true(live_wait(t, live_is_up));
+    assert_int_equal(t->ups, ups + 1);
+    assert_string_equal(live_ask(t, "FCALL kassa_live_echo 1 live:count again"), "again|7||end");
+}
+
+/* A killed server: each call that is out fails, once; after the restart the store is up again. */
+static void live_killed(void **state)
+{
+    struct live *t = *state;
+    live_call(t, "SET live:kept 1");
+    assert_true(live_wait(t, live_is_idle));
+    t->answers = 0;
+    redis_server_pause(t->server); /* so that none is answered before the kill */
+    for (unsigned i = 0; i < LIVE_CALLS; i++) {
+        live_call(t, "INCR live:count");
+    }
+    loop_turn(t->loop, false);
+    assert_int_equal(t->answers, 0);
+    redis_server_kill9(t->server);
+    assert_true(live_wait(t, live_is_idle));
+    assert_int_equal(t->answers, LIVE_CALLS);
+    assert_int_equal(t->failures, LIVE_CALLS);
+    assert_false(redis_is_up(t->redis));
+    redis_server_restart(t->server);
+    live_check_recovers(t);
+    assert_string_equal(live_ask(t, "GET live:kept"), "1");
+    assert_int_equal(t->failures, LIVE_CALLS);
+}
+
+/* A server killed in the middle of a pipeline: each call is answered or fails, once, and what
+ * was answered is there after the restart. */
+static void live_killed_in_the_middle(void **state)
+{
+    struct live *t = *state;
+    int64_t count = 0;
+    for (unsigned i = 0; i < LIVE_CALLS; i++) {
+        live_call(t, "INCR live:middle");
+    }
+    while (t->answers == 0) {
+        loop_turn(t->loop, true);
+    }
+    for (unsigned i = 0; i < LIVE_CALLS; i++) {
+        live_call(t, "INCR live:middle");
+    }
+    loop_turn(t->loop, false);
+    redis_server_kill9(t->server);
+    assert_true(live_wait(t, live_is_idle));
+    assert_int_equal(t->answers, 2 * LIVE_CALLS);
+    unsigned answered = t->answers - t->failures;
+    redis_server_restart(t->server);
+    assert_true(live_wait(t, live_is_up));
+    assert_true(slice_int64(slice_from(live_ask(t, "GET live:middle")), &count));
+    assert_in_range(count, answered, 2 * LIVE_CALLS);
+}
+
+/* A paused server: its silence is noticed in time, the calls fail; it wakes up, all is well. */
+static void live_paused(void **state)
+{
+    struct live *t = *state;
+    redis_server_pause(t->server);
+    live_call(t, "PING");
+    int64_t begun_ms = loop_now_ms(t->loop);
+    assert_true(live_wait(t, live_is_down));
+    assert_true(live_wait(t, live_is_idle));
+    int64_t silent_ms = loop_now_ms(t->loop) - begun_ms;
+    assert_true(silent_ms >= t->conf.redis_timeout_ms);
+    assert_true(silent_ms < t->conf.redis_timeout_ms + 1500);
+    assert_int_equal(t->failures, 1);
+    /* Connecting still works, for the kernel answers; but nobody greets: a timeout once more. */
+    for (int i = 0; i < 100; i++) {
+        loop_turn(t->loop, true);
+    }
+    assert_false(redis_is_up(t->redis));
+    redis_server_resume(t->server);
+    live_check_recovers(t);
+}
+
+/* An idle connection is silent by right, and stays. */
+static void live_idle_is_not_silence(void **state)
+{
+    struct live *t = *state;
+    int64_t until_ms = loop_now_ms(t->loop) + 3 * t->conf.redis_timeout_ms;
+    live_ask(t, "PING");
+    while (loop_now_ms(t->loop) < until_ms) {
+        loop_turn(t->loop, true);
+    }
+    assert_int_equal(t->ups, 1);
+    assert_true(redis_is_up(t->redis));
+    assert_string_equal(live_ask(t, "PING"), "PONG");
+}
+
+/* A master that was demoted is left, and not used again until it is a master. */
+static void live_demoted(void **state)
+{
+    struct live *t = *state;
+    redis_server_ask(t->server, "REPLICAOF 127.0.0.1 1");
+    live_call(t, "FCALL kassa_live_echo 1 live:count no");
+    live_call(t, "SET live:text 1");
+    assert_true(live_wait(t, live_is_idle));
+    assert_int_equal(t->failures, 2);
+    for (int i = 0; i < 100; i++) {
+        loop_turn(t->loop, true);
+        assert_false(redis_is_up(t->redis));
+    }
+    redis_server_ask(t->server, "REPLICAOF NO ONE");
+    live_check_recovers(t);
+}
+
+/* Functions that were deleted behind our back come back with the next connection. */
+static void live_functions_flushed(void **state)
+{
+    struct live *t = *state;
+    redis_server_ask(t->server, "FUNCTION FLUSH");
+    live_call(t, "FCALL kassa_live_echo 1 live:count no");
+    assert_true(live_wait(t, live_is_idle));
+    assert_int_equal(t->failures, 1);
+    live_check_recovers(t);
+}
+
+/* A library that does not load keeps the store down, without a tight loop. */
+static void live_broken_library(void **state)
+{
+    struct live *t = *state;
+    struct stat_value *attempts =
+        stat_counter("kassa_store_reconnects_total", "group=\"broken\"", "");
+    struct redis *r = redis_new(t->loop, &t->conf, "broken", redis_server_node(t->server),
+                                "#!lua name=kassa_broken\nlocal function (\n");
+    int64_t until_ms = loop_now_ms(t->loop) + 1000;
+    while (loop_now_ms(t->loop) < until_ms) {
+        loop_turn(t->loop, true);
+        assert_false(redis_is_up(r));
+    }
+    assert_in_range(stat_get(attempts), 3, 15);
+    redis_free(r);
+}
+
+/* A password is given; a wrong one keeps the store down. */
+static void live_password(void **state)
+{
+    struct live *t = *state;
+    struct redis_server *server = redis_server_start("geheim");
+    struct redis *right, *wrong, *none;
+    snprintf(t->conf.redis_password, sizeof(t->conf.redis_password), "geheim");
+    right = redis_new(t->loop, &t->conf, "right", redis_server_node(server), LIVE_LIBRARY);
+    snprintf(t->conf.redis_password, sizeof(t->conf.redis_password), "falsch");
+    wrong = redis_new(t->loop, &t->conf, "wrong", redis_server_node(server), LIVE_LIBRARY);
+    t->conf.redis_password[0] = '\0';
+    none = redis_new(t->loop, &t->conf, "none", redis_server_node(server), LIVE_LIBRARY);
+    for (int i = 0; i < 1000 && !redis_is_up(right); i++) {
+        loop_turn(t->loop, true);
+    }
+    for (int i = 0; i < 20; i++) {
+        loop_turn(t->loop, true);
+    }
+    assert_true(redis_is_up(right));
+    assert_false(redis_is_up(wrong));
+    assert_false(redis_is_up(none));
+    redis_free(right);
+    redis_free(wrong);
+    redis_free(none);
+    redis_server_free(server);
+}
+
+/* A name is looked up; one that does not exist keeps the store down. */
+static void live_names(void **state)
+{
+    struct live *t = *state;
+    char node[64];
+    snprintf(node, sizeof(node), "localhost:%d", redis_server_port(t->server));
+    struct redis *good = redis_new(t->loop, &t->conf, "name", node, NULL);
+    struct redis *bad = redis_new(t->loop, &t->conf, "noname", "nowhere.invalid:6379", NULL);
+    int64_t until_ms = loop_now_ms(t->loop) + LIVE_WAIT_MS;
+    while (!redis_is_up(good) && loop_now_ms(t->loop) < until_ms) {
+        loop_turn(t->loop, true);
+    }
+    assert_true(redis_is_up(good));
+    assert_false(redis_is_up(bad));
+    redis_free(good);
+    redis_free(bad); /* possibly in the middle of a look-up */
+}
+
+/* Freed with calls out: each is told that the store is down. */
+static void live_freed(void **state)
+{
+    struct live *t = *state;
+    live_call(t, "PING");
+    live_call(t, "PING");
+    loop_turn(t->loop, false);
+    redis_server_pause(t->server);
+    live_call(t, "PING");
+    unsigned open = redis_outstanding(t->redis);
+    assert_true(open >= 1);
+    redis_free(t->redis);
+    t->redis = NULL;
+    assert_int_equal(t->answers, 3);
+    assert_int_equal(t->failures, open);
+}
+
+int main(void)
+{
+#define PRIVATE(test) cmocka_unit_test_setup_teardown(test, live_setup_private, live_teardown)
+#define SHARED(test)  cmocka_unit_test_setup_teardown(test, live_setup_shared, live_teardown)
+    const struct CMUnitTest tests[] = {
+        SHARED(live_pipeline_in_order),
+        SHARED(live_library_and_flat_reply),
+        SHARED(live_error_reply),
+        SHARED(live_large),
+        SHARED(live_call_from_reply),
+        PRIVATE(live_killed),
+        PRIVATE(live_killed_in_the_middle),
+        PRIVATE(live_paused),
+        PRIVATE(live_idle_is_not_silence),
+        PRIVATE(live_demoted),
+        PRIVATE(live_functions_flushed),
+        PRIVATE(live_broken_library),
+        PRIVATE(live_password),
+        PRIVATE(live_names),
+        PRIVATE(live_freed),
+    };
+    return cmocka_run_group_tests_name("live/redis", tests, NULL, NULL);
+}

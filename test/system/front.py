@@ -1,0 +1,66 @@
+"""A private nginx in front of the gateway under test, with the project's own configuration."""
+
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+TEMPLATE = pathlib.Path(__file__).parents[2] / "deploy" / "nginx" / "nginx.conf"
+NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Front:
+    """nginx on a port of its own, until close."""
+
+    def __init__(self, host, port):
+        self.port = free_port()
+        self.directory = tempfile.TemporaryDirectory(prefix="kassa-front.")
+        directory = pathlib.Path(self.directory.name)
+        text = TEMPLATE.read_text()
+        for name, value in {
+            "USER": "user root;" if os.getuid() == 0 else "",
+            "LISTEN": f"127.0.0.1:{self.port}",
+            "DIR": str(directory),
+            "GATEWAYS": f"server {host}:{port} max_fails=0;",
+        }.items():
+            text = text.replace(f"@{name}@", value)
+        (directory / "nginx.conf").write_text(text)
+        self.log = directory / "nginx.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [NGINX, "-c", str(directory / "nginx.conf"), "-p", str(directory)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self.wait()
+
+    def wait(self):
+        end = time.monotonic() + 20
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        text = self.log.read_text()
+        self.close()
+        raise RuntimeError(f"nginx does not start: {text}")
+
+    def close(self):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.directory.cleanup()

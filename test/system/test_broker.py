@@ -1,0 +1,120 @@
+"""What comes over the broker may be rubbish, and the broker may lose its queues.
+
+Talks to the stack's own broker with Debian's amqp-tools. Needs KASSA_VAR, the directory with
+run/ports and run/secrets; without it everything here is skipped.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import time
+import unittest
+import uuid
+
+from client import TIME_FACTOR, Case
+
+VAR = os.environ.get("KASSA_VAR")
+QUEUES = ("kassa.order", "kassa.saga", "kassa.stock", "kassa.payment")
+WAIT_S = 10 * TIME_FACTOR
+
+
+def read_settings(name):
+    """NAME=value lines of run/<name>."""
+    lines = (pathlib.Path(VAR) / "run" / name).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def broker_url():
+    password = read_settings("secrets")["RABBITMQ_PASSWORD"].strip("'\"")
+    port = read_settings("ports")["RABBITMQ_PORT"].strip("'\"")
+    return f"amqp://kassa:{password}@127.0.0.1:{port}"
+
+
+def tool(name, *arguments):
+    done = subprocess.run(
+        [name, "--url", broker_url(), *arguments], capture_output=True, timeout=30, check=False
+    )
+    return done.returncode, done.stdout
+
+
+def command(**fields):
+    return json.dumps({"v": 1, "commands": [fields]})
+
+
+@unittest.skipUnless(VAR, "KASSA_VAR is not set")
+class Poison(Case):
+    """A message that cannot be understood is parked, and blocks nothing."""
+
+    def take_parked(self, queue, body):
+        """The parked message; others that lie there are left out."""
+        end = time.monotonic() + WAIT_S
+        while time.monotonic() < end:
+            status, found = tool("amqp-get", "--queue", queue + ".parked")
+            if status == 0 and found.decode() == body:
+                return
+            if status != 0:
+                time.sleep(0.05)
+        self.fail(f"{body!r} is not in {queue}.parked")
+
+    def check_parked(self, body):
+        for queue in QUEUES:
+            with self.subTest(queue=queue):
+                status, _ = tool("amqp-publish", "--routing-key", queue, "--body", body)
+                self.assertEqual(status, 0)
+                self.take_parked(queue, body)
+        user = self.user(credit=5)
+        self.assertEqual(self.get(f"/payment/find_user/{user}").body["credit"], 5)
+
+    def test_not_json(self):
+        self.check_parked(f"rubbish {uuid.uuid4()}")
+
+    def test_unknown_version(self):
+        self.check_parked(json.dumps({"v": 2, "commands": [], "n": str(uuid.uuid4())}))
+
+    def test_unknown_type(self):
+        self.check_parked(command(type="payment.steal", id=str(uuid.uuid4())))
+
+    def test_missing_field(self):
+        self.check_parked(command(type="payment.charge", id=str(uuid.uuid4())))
+
+    def test_wrong_kind_of_field(self):
+        self.check_parked(
+            command(type="payment.fund", id=str(uuid.uuid4()), gateway="g", user="u", amount="5")
+        )
+
+    def test_id_without_a_time(self):
+        """Its record could never be found again: it is parked, not run."""
+        name = f"made-up-{uuid.uuid4()}"
+        body = command(type="payment.find", id=name, gateway="g", user="u")
+        status, _ = tool("amqp-publish", "--routing-key", "kassa.payment", "--body", body)
+        self.assertEqual(status, 0)
+        end = time.monotonic() + WAIT_S
+        while time.monotonic() < end:
+            status, found = tool("amqp-get", "--queue", "kassa.payment.parked")
+            if status == 0 and name in found.decode():
+                return
+            time.sleep(0.05)
+        self.fail("it is not parked")
+
+
+@unittest.skipUnless(VAR, "KASSA_VAR is not set")
+class LostQueue(Case):
+    """A queue that is deleted behind our back costs time, nothing else."""
+
+    def test_each_queue(self):
+        for queue in QUEUES:
+            with self.subTest(queue=queue):
+                user = self.user(credit=10)
+                item = self.item(price=3, stock=1)
+                order = self.order(user, (item, 1))
+                status, _ = tool("amqp-delete-queue", "--queue", queue)
+                self.assertEqual(status, 0)
+                answer = self.post(f"/orders/checkout/{order}")
+                self.assertEqual((answer.status, answer.body["status"]), (200, "paid"))
+                self.assertEqual(self.get(f"/payment/find_user/{user}").body["credit"], 7)
+                self.assertEqual(self.get(f"/stock/find/{item}").body["stock"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,282 @@
+/* The table of parked requests (gateway/pending): its limit, its chains, its two clocks. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/pending.h"
+
+#define ID_A "0193a000-0000-7000-8000-00000000000a"
+#define ID_B "0193a000-0000-7000-8000-00000000000b"
+
+static const struct conf conf = {.pending_max = 4, .reask_ms = 1000, .deadline_ms = 240000};
+
+static int setup(void **state)
+{
+    struct pending_table *t = mem_new(sizeof(*t));
+    pending_table_init(t, &conf);
+    *state = t;
+    return 0;
+}
+
+/* Every test ends with an empty table, or one that this can empty. */
+static int teardown(void **state)
+{
+    struct pending_table *t = *state;
+    struct pending *p;
+    while ((p = TAILQ_FIRST(&t->asks)) != NULL) {
+        pending_remove(t, p);
+        pending_free(p);
+    }
+    assert_null(t->by_id);
+    pending_table_free(t);
+    free(t);
+    return 0;
+}
+
+static struct pending *park(struct pending_table *t, const char *id, int64_t now_ms)
+{
+    struct pending *p = pending_draft(t);
+    pending_park(t, p, now_ms);
+    strcpy(p->id.text, id);
+    return p;
+}
+
+static struct pending *enter(struct pending_table *t, const char *id, int64_t now_ms)
+{
+    struct pending *p = park(t, id, now_ms);
+    pending_enter(t, p);
+    return p;
+}
+
+static unsigned chain_count(const struct pending_table *t, const char *id)
+{
+    unsigned count = 0;
+    for (struct pending *p = pending_find(t, slice_from(id)); p != NULL; p = p->next_same) {
+        count++;
+    }
+    return count;
+}
+
+static bool chain_has(const struct pending_table *t, const char *id, const struct pending *wanted)
+{
+    for (struct pending *p = pending_find(t, slice_from(id)); p != NULL; p = p->next_same) {
+        if (p == wanted) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A draft that was not parked is the next draft, with nothing left in it. */
+static void draft_again(void **state)
+{
+    struct pending_table *t = *state;
+    struct pending *p = pending_draft(t);
+    buf_add_text(&p->match.refusal, "no such path");
+    strcpy(p->key, "key");
+    p->is_claimed = true;
+    assert_ptr_equal(pending_draft(t), p);
+    assert_string_equal(p->key, "");
+    assert_false(p->is_claimed);
+    assert_null(p->match.refusal.data);
+    assert_int_equal(t->count, 0);
+}
+
+/* A parked request is found only after it was entered, by its whole id. */
+static void enter_and_find(void **state)
+{
+    struct pending_table *t = *state;
+    struct pending *p = park(t, ID_A, 0);
+    assert_int_equal(t->count, 1);
+    assert_null(pending_find(t, SLICE_TEXT(ID_A)));
+    pending_enter(t, p);
+    assert_ptr_equal(pending_find(t, SLICE_TEXT(ID_A)), p);
+    assert_null(pending_find(t, SLICE_TEXT(ID_B)));
+    assert_null(pending_find(t, SLICE_TEXT("0193a000")));
+    assert_null(pending_find(t, SLICE_TEXT(ID_A ":1:charge")));
+    assert_null(pending_find(t, SLICE_TEXT("")));
+}
+
+/* What is taken is gone from the table and the clocks; taken again it is not there. */
+static void take_one(void **state)
+{
+    struct pending_table *t = *state;
+    struct pending *p = enter(t, ID_A, 0);
+    struct pending *other = enter(t, ID_B, 0);
+    assert_null(pending_take(t, SLICE_TEXT("nobody")));
+    assert_ptr_equal(pending_take(t, SLICE_TEXT(ID_A)), p);
+    assert_null(p->next_same);
+    assert_null(pending_take(t, SLICE_TEXT(ID_A)));
+    assert_int_equal(t->count, 1);
+    assert_ptr_equal(pending_due(t, 1000), other);
+    assert_null(pending_due(t, 1000));
+    pending_free(p);
+}
+
+/* Requests with the same key wait for one command, and are all taken when it is answered. */
+static void take_chain(void **state)
+{
+    struct pending_table *t = *state;
+    enter(t, ID_A, 0);
+    enter(t, ID_A, 0);
+    struct pending *other = enter(t, ID_B, 0);
+    enter(t, ID_A, 0);
+    assert_int_equal(t->count, 4);
+    struct pending *taken = pending_take(t, SLICE_TEXT(ID_A));
+    unsigned count = 0;
+    for (struct pending *next; taken != NULL; taken = next, count++) {
+        next = taken->next_same;
+        pending_free(taken);
+    }
+    assert_int_equal(count, 3);
+    assert_int_equal(t->count, 1);
+    assert_null(pending_find(t, SLICE_TEXT(ID_A)));
+    assert_ptr_equal(pending_find(t, SLICE_TEXT(ID_B)), other);
+}
+
+/* Members of a chain may leave in any order: those who stay are found, all of them. */
+static void remove_chain_in_every_order(void **state)
+{
+    struct pending_table *t = *state;
+    static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                     {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    struct pending *other = enter(t, ID_B, 0);
+    for (int order = 0; order < 6; order++) {
+        struct pending *p[3];
+        bool is_there[3] = {true, true, true};
+        for (int i = 0; i < 3; i++) {
+            p[i] = enter(t, ID_A, 0);
+        }
+        for (unsigned left = 3; left > 0; left--) {
+            int leaver = orders[order][3 - left];
+            assert_int_equal(chain_count(t, ID_A), left);
+            pending_remove(t, p[leaver]);
+            assert_null(p[leaver]->next_same);
+            pending_free(p[leaver]);
+            is_there[leaver] = false;
+            for (int i = 0; i < 3; i++) {
+                assert_int_equal(is_there[i] && chain_has(t, ID_A, p[i]), is_there[i]);
+            }
+            assert_int_equal(t->count, left); /* and the other */
+        }
+        assert_null(pending_find(t, SLICE_TEXT(ID_A)));
+    }
+    assert_ptr_equal(pending_find(t, SLICE_TEXT(ID_B)), other);
+}
+
+/* One who joins after the first has left finds the chain, and is taken with it. */
+static void join_after_the_first_left(void **state)
+{
+    struct pending_table *t = *state;
+    struct pending *first = enter(t, ID_A, 0);
+    struct pending *second = enter(t, ID_A, 0);
+    pending_remove(t, first);
+    pending_free(first);
+    struct pending *third = enter(t, ID_A, 0);
+    assert_int_equal(chain_count(t, ID_A), 2);
+    struct pending *taken = pending_take(t, SLICE_TEXT(ID_A));
+    assert_true((taken == second && second->next_same == third) ||
+                (taken == third && third->next_same == second));
+    pending_free(second);
+    pending_free(third);
+    assert_int_equal(t->count, 0);
+}
+
+/* A request whose key is still being claimed can be removed too. */
+static void remove_before_enter(void **state)
+{
+    struct pending_table *t = *state;
+    struct pending *p = park(t, ID_A, 0);
+    pending_remove(t, p);
+    pending_free(p);
+    assert_int_equal(t->count, 0);
+}
+
+/* The table is full at its limit, entered or not, and has room again when one has left. */
+static void full_table(void **state)
+{
+    struct pending_table *t = *state;
+    struct pending *p[4];
+    for (int i = 0; i < 4; i++) {
+        assert_false(pending_is_full(t));
+        p[i] = i % 2 ? enter(t, ID_A, 0) : park(t, ID_B, 0);
+    }
+    assert_true(pending_is_full(t));
+    pending_draft(t); /* to be refused in */
+    assert_true(pending_is_full(t));
+    pending_remove(t, p[0]);
+    pending_free(p[0]);
+    assert_false(pending_is_full(t));
+    pending_take(t, SLICE_TEXT(ID_A));
+    pending_free(p[1]);
+    pending_free(p[3]);
+    assert_int_equal(t->count, 1);
+}
+
+/* Asked for again after REASK_MS, the longest waiting first, each once, and then again later. */
+static void due_in_order(void **state)
+{
+    struct pending_table *t = *state;
+    struct pending *a = enter(t, ID_A, 5000);
+    struct pending *b = enter(t, ID_B, 5400);
+    assert_null(pending_due(t, 5000));
+    assert_null(pending_due(t, 5999));
+    assert_ptr_equal(pending_due(t, 6000), a);
+    assert_null(pending_due(t, 6000));
+    struct pending *c = park(t, "c", 6000);
+    assert_ptr_equal(pending_due(t, 9000), b);
+    assert_ptr_equal(pending_due(t, 9000), a);
+    assert_ptr_equal(pending_due(t, 9000), c);
+    assert_null(pending_due(t, 9999));
+    assert_ptr_equal(pending_due(t, 10000), b);
+}
+
+/* One that leaves between two others is not asked for, and the others are. */
+static void due_without_the_removed(void **state)
+{
+    struct pending_table *t = *state;
+    struct pending *a = enter(t, ID_A, 0);
+    struct pending *b = enter(t, ID_A, 0);
+    struct pending *c = enter(t, ID_B, 0);
+    pending_remove(t, b);
+    pending_free(b);
+    assert_ptr_equal(pending_due(t, 1000), a);
+    assert_ptr_equal(pending_due(t, 1000), c);
+    assert_null(pending_due(t, 1000));
+}
+
+/* The deadline counts from the parking, however often it was asked since. */
+static void deadline_of_each(void **state)
+{
+    struct pending_table *t = *state;
+    struct pending *p = enter(t, ID_A, 5000);
+    assert_false(pending_is_late(t, p, 5000));
+    pending_due(t, 6000);
+    assert_false(pending_is_late(t, p, 244999));
+    assert_true(pending_is_late(t, p, 245000));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(draft_again),
+        TEST(enter_and_find),
+        TEST(take_one),
+        TEST(take_chain),
+        TEST(remove_chain_in_every_order),
+        TEST(join_after_the_first_left),
+        TEST(remove_before_enter),
+        TEST(full_table),
+        TEST(due_in_order),
+        TEST(due_without_the_removed),
+        TEST(deadline_of_each),
+    };
+    return cmocka_run_group_tests_name("gateway/pending", tests, NULL, NULL);
+}

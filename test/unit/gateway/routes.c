@@ -1,0 +1,329 @@
+/* Every route, and what each parameter refuses (gateway/routes). Paths that should not be there
+ * at all are in test/unit/gateway/paths.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/routes.h"
+
+static const struct conf conf = {.batch_max = 10000000};
+
+struct request {
+    struct route_match match;
+};
+
+static const struct route_match *request_find(struct request *r, const char *method,
+                                              const char *path, const char *query)
+{
+    route_match_free(&r->match);
+    memset(&r->match, 0, sizeof(r->match));
+    route_find(&conf, method, slice_from(path), slice_from(query), &r->match);
+    return &r->match;
+}
+
+#define H(field) (1u << MESSAGE_HAS_##field)
+
+/* One good request for each row of the table, in the table's order. */
+static const struct {
+    const char *method, *path;
+    enum message_type type;
+    enum topology_queue queue;
+    uint32_t has;
+    enum message_field creates;
+} goods[] = {
+    {"POST", "/payment/create_user", MESSAGE_PAYMENT_CREATE, QUEUE_PAYMENT, 0, MESSAGE_HAS_user},
+    {"GET", "/payment/find_user/u-1", MESSAGE_PAYMENT_FIND, QUEUE_PAYMENT, H(user), 0},
+    {"POST", "/payment/add_funds/u-1/7", MESSAGE_PAYMENT_FUND, QUEUE_PAYMENT, H(user) | H(amount),
+     0},
+    {"POST", "/payment/pay/u-1/7", MESSAGE_PAYMENT_PAY, QUEUE_PAYMENT, H(user) | H(amount), 0},
+    {"POST", "/payment/batch_init/1000/7", MESSAGE_PAYMENT_INIT, QUEUE_PAYMENT,
+     H(count) | H(credit), 0},
+    {"POST", "/stock/item/create/7", MESSAGE_STOCK_CREATE, QUEUE_STOCK, H(price), MESSAGE_HAS_item},
+    {"GET", "/stock/find/i_1", MESSAGE_STOCK_FIND, QUEUE_STOCK, H(item), 0},
+    {"POST", "/stock/add/i_1/7", MESSAGE_STOCK_ADD, QUEUE_STOCK, H(item) | H(quantity), 0},
+    {"POST", "/stock/subtract/i_1/7", MESSAGE_STOCK_SUBTRACT, QUEUE_STOCK, H(item) | H(quantity),
+     0},
+    {"POST", "/stock/batch_init/1000/5/7", MESSAGE_STOCK_INIT, QUEUE_STOCK,
+     H(count) | H(stock) | H(price), 0},
+    {"POST", "/orders/create/u-1", MESSAGE_ORDER_CREATE, QUEUE_ORDER, H(user), MESSAGE_HAS_order},
+    {"GET", "/orders/find/o1", MESSAGE_ORDER_FIND, QUEUE_ORDER, H(order), 0},
+    {"POST", "/orders/addItem/o1/i_1/7", MESSAGE_STOCK_QUOTE, QUEUE_STOCK,
+     H(order) | H(item) | H(quantity), 0},
+    {"POST", "/orders/checkout/o1", MESSAGE_ORDER_CHECKOUT, QUEUE_ORDER, H(order), 0},
+    {"POST", "/orders/batch_init/1000/10/20/7", MESSAGE_ORDER_INIT, QUEUE_ORDER,
+     H(count) | H(items) | H(users) | H(price), 0},
+    {"GET", "/sagas/s1", MESSAGE_ORDER_SAGA, QUEUE_ORDER, H(saga), 0},
+    {"POST", "/sagas/s1/cancel", MESSAGE_ORDER_CANCEL, QUEUE_ORDER, H(saga) | H(async), 0},
+    {"GET", "/sagas", MESSAGE_ORDER_SAGAS, QUEUE_ORDER, H(limit), 0},
+    {"GET", "/health", MESSAGE_NONE, QUEUE_COUNT, 0, 0},
+    {"GET", "/ready", MESSAGE_NONE, QUEUE_COUNT, 0, 0},
+    {"GET", "/metrics", MESSAGE_NONE, QUEUE_COUNT, 0, 0},
+};
+#define GOOD_COUNT (sizeof(goods) / sizeof(goods[0]))
+
+/* Each route is found by its path, and fills exactly the fields that its path has. */
+static void route_every_row(void **state)
+{
+    struct request *r = *state;
+    assert_int_equal(route_count, GOOD_COUNT);
+    for (size_t i = 0; i < GOOD_COUNT; i++) {
+        const struct route_match *m = request_find(r, goods[i].method, goods[i].path, NULL);
+        assert_ptr_equal(m->route, &routes[i]);
+        assert_int_equal(m->status, 0);
+        assert_int_equal(m->command.type, goods[i].type);
+        assert_int_equal(m->route->queue, goods[i].queue);
+        assert_int_equal(m->command.has, goods[i].has);
+        assert_int_equal(m->route->creates, goods[i].creates);
+        assert_true(!message_has(&m->command, user) || slice_is(m->command.user, "u-1"));
+        assert_true(!message_has(&m->command, item) || slice_is(m->command.item, "i_1"));
+        assert_true(!message_has(&m->command, order) || slice_is(m->command.order, "o1"));
+        assert_true(!message_has(&m->command, saga) || slice_is(m->command.saga, "s1"));
+        assert_true(!message_has(&m->command, amount) || m->command.amount == 7);
+        assert_true(!message_has(&m->command, quantity) || m->command.quantity == 7);
+        assert_true(!message_has(&m->command, credit) || m->command.credit == 7);
+        assert_true(!message_has(&m->command, price) || m->command.price == 7);
+        assert_true(!message_has(&m->command, stock) || m->command.stock == 5);
+        assert_true(!message_has(&m->command, count) || m->command.count == 1000);
+        assert_true(!message_has(&m->command, items) || m->command.items == 10);
+        assert_true(!message_has(&m->command, users) || m->command.users == 20);
+    }
+}
+
+/* A command that its id, its gateway and what it creates are added to lacks nothing. */
+static void route_makes_whole_commands(void **state)
+{
+    struct request *r = *state;
+    struct buf text = {0};
+    for (size_t i = 0; i < GOOD_COUNT; i++) {
+        struct message command = request_find(r, goods[i].method, goods[i].path, NULL)->command;
+        if (command.type == MESSAGE_NONE) {
+            continue;
+        }
+        message_set(&command, id, SLICE_TEXT("0193a000-0000-7000-8000-000000000001"));
+        message_set(&command, gateway, SLICE_TEXT("gw"));
+        if (goods[i].creates == MESSAGE_HAS_user) {
+            message_set(&command, user, command.id);
+        } else if (goods[i].creates == MESSAGE_HAS_item) {
+            message_set(&command, item, command.id);
+        } else if (goods[i].creates == MESSAGE_HAS_order) {
+            message_set(&command, order, command.id);
+        }
+        message_write(&command, &text); /* asserts it */
+    }
+    buf_free(&text);
+}
+
+/* Names of metrics are told apart. */
+static void route_names_differ(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < route_count; i++) {
+        for (unsigned j = 0; j < i; j++) {
+            assert_string_not_equal(routes[i].name, routes[j].name);
+        }
+    }
+}
+
+/* A wrong method is 405 with what is allowed; a GET may also be asked for by HEAD. */
+static void route_methods(void **state)
+{
+    struct request *r = *state;
+    static const char *const methods[] = {"GET",   "HEAD",    "POST",  "PUT",
+                                          "PATCH", "OPTIONS", "TRACE", "post"};
+    for (size_t i = 0; i < GOOD_COUNT; i++) {
+        bool is_get = strcmp(goods[i].method, "GET") == 0;
+        for (size_t j = 0; j < sizeof(methods) / sizeof(methods[0]); j++) {
+            const struct route_match *m = request_find(r, methods[j], goods[i].path, NULL);
+            bool is_head = strcmp(methods[j], "HEAD") == 0;
+            if (strcmp(methods[j], goods[i].method) == 0 || (is_get && is_head)) {
+                assert_ptr_equal(m->route, &routes[i]);
+                assert_string_equal(m->allow, "");
+                continue;
+            }
+            assert_null(m->route);
+            assert_int_equal(m->status, 405);
+            assert_string_equal(m->allow, is_get ? "GET, HEAD" : "POST");
+            assert_string_equal(m->refusal.data, "method not allowed");
+        }
+    }
+}
+
+/* The API's whole numbers: digits, perhaps with a zero fraction, within int64. */
+static void amount_table(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t value;
+    } good[] = {
+        {"0", 0},
+        {"1", 1},
+        {"007", 7},
+        {"15.0", 15},
+        {"15.000", 15},
+        {"9007199254740993", INT64_C(9007199254740993)},
+        {"9223372036854775807", INT64_MAX},
+        {"9223372036854775807.0", INT64_MAX},
+    };
+    static const char *const bad[] = {
+        "",
+        ".",
+        ".0",
+        "1.",
+        "1.5",
+        "1.05",
+        "1.0.0",
+        "1..0",
+        "-1",
+        "-0",
+        "+1",
+        " 1",
+        "1 ",
+        "1e3",
+        "1E3",
+        "1.e0",
+        "0x10",
+        "1,0",
+        "1_0",
+        "ten",
+        "NaN",
+        "inf",
+        "1.0a",
+        "1.-0",
+        "--1",
+        "1/2",
+        "\xd9\xa1",
+        "1\n",
+        "1\r",
+        "9223372036854775808",
+        "18446744073709551617",
+        "99999999999999999999999999",
+        "9223372036854775807.5",
+        "-9223372036854775808",
+    };
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        int64_t value = -1;
+        assert_true(route_amount(slice_from(good[i].text), &value));
+        assert_true(value == good[i].value);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        int64_t value = -1;
+        if (route_amount(slice_from(bad[i]), &value) || value != -1) {
+            fail_msg("\"%s\" was taken for an amount", bad[i]);
+        }
+    }
+    int64_t value = -1;
+    assert_false(route_amount((struct slice){0}, &value));
+    assert_false(route_amount((struct slice){"1\0", 2}, &value));
+}
+
+/* What must be at least 1 is refused at 0, and what may be 0 is taken; the sentence says which. */
+static void amount_minimum(void **state)
+{
+    struct request *r = *state;
+    static const struct {
+        const char *path, *refusal;
+    } rows[] = {
+        {"/payment/add_funds/u/0", "amount must be a whole number from 1 to 9223372036854775807"},
+        {"/payment/pay/u/0", "amount must be a whole number from 1 to 9223372036854775807"},
+        {"/payment/pay/u/-5", "amount must be a whole number from 1 to 9223372036854775807"},
+        {"/stock/add/i/0", "quantity must be a whole number from 1 to 9223372036854775807"},
+        {"/stock/subtract/i/1.5", "quantity must be a whole number from 1 to 9223372036854775807"},
+        {"/orders/addItem/o/i/0", "quantity must be a whole number from 1 to 9223372036854775807"},
+        {"/stock/item/create/-1", "price must be a whole number from 0 to 9223372036854775807"},
+        {"/stock/item/create/x", "price must be a whole number from 0 to 9223372036854775807"},
+        {"/payment/batch_init/1/9223372036854775808",
+         "credit must be a whole number from 0 to 9223372036854775807"},
+        {"/orders/batch_init/1/0/1/1",
+         "n_items must be a whole number from 1 to 9223372036854775807"},
+        {"/orders/batch_init/1/1/0/1",
+         "n_users must be a whole number from 1 to 9223372036854775807"},
+        {"/stock/item/create/0", NULL},
+        {"/payment/batch_init/0/0", NULL},
+        {"/stock/batch_init/0/0/0", NULL},
+        {"/orders/batch_init/0/1/1/0", NULL},
+        {"/payment/pay/u/15.0", NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct route_match *m = request_find(r, "POST", rows[i].path, NULL);
+        assert_int_equal(m->status, rows[i].refusal ? 400 : 0);
+        assert_int_equal(m->route == NULL, rows[i].refusal != NULL);
+        if (rows[i].refusal) {
+            assert_string_equal(m->refusal.data, rows[i].refusal);
+        }
+    }
+}
+
+/* An amount is taken whole or refused, however long it is: its end decides too. */
+static void amount_too_long(void **state)
+{
+    struct request *r = *state;
+    char path[256];
+    strcpy(path, "/payment/pay/u/5.");
+    memset(path + strlen(path), '\0', sizeof(path) - strlen(path));
+    memset(path + strlen("/payment/pay/u/5."), '0', 100);
+    strcat(path, "7");
+    assert_int_equal(request_find(r, "POST", path, NULL)->status, 400);
+    memset(path + strlen("/payment/pay/u/"), '0', 100);
+    assert_int_equal(request_find(r, "POST", path, NULL)->status, 400);
+    memset(path + strlen("/payment/pay/u/"), '9', 100);
+    assert_int_equal(request_find(r, "POST", path, NULL)->status, 400);
+}
+
+/* A batch is no larger than BATCH_MAX, and two items of its price stay within int64. */
+static void batch_limits(void **state)
+{
+    struct request *r = *state;
+    static const struct {
+        const char *path;
+        unsigned status;
+    } rows[] = {
+        {"/payment/batch_init/10000000/1", 0},
+        {"/payment/batch_init/10000001/1", 400},
+        {"/payment/batch_init/9223372036854775807/1", 400},
+        {"/stock/batch_init/10000001/1/1", 400},
+        {"/stock/batch_init/1/9223372036854775807/9223372036854775807", 0},
+        {"/orders/batch_init/10000001/1/1/1", 400},
+        {"/orders/batch_init/1/10000000/10000000/4611686018427387903", 0},
+        {"/orders/batch_init/1/10000001/1/1", 400},
+        {"/orders/batch_init/1/1/10000001/1", 400},
+        {"/orders/batch_init/1/1/1/4611686018427387904", 400},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(request_find(r, "POST", rows[i].path, NULL)->status, rows[i].status);
+    }
+    assert_string_equal(request_find(r, "POST", rows[1].path, NULL)->refusal.data,
+                        "n must be a whole number from 0 to 10000000");
+}
+
+static int setup(void **state)
+{
+    *state = mem_new(sizeof(struct request));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct request *r = *state;
+    route_match_free(&r->match);
+    free(r);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(route_every_row),    TEST(route_makes_whole_commands),
+        TEST(route_names_differ), TEST(route_methods),
+        TEST(amount_table),       TEST(amount_minimum),
+        TEST(amount_too_long),    TEST(batch_limits),
+    };
+    return cmocka_run_group_tests_name("gateway/routes", tests, NULL, NULL);
+}

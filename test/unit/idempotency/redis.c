@@ -1,0 +1,535 @@
+/* The store connection without a store: commands, the pace of attempts, the ring of those who
+ * wait, and a peer of our own that answers by the letter. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "idempotency/lookup.h"
+#include "idempotency/pace.h"
+#include "idempotency/redis.h"
+#include "idempotency/waiters.h"
+#include "runtime/err.h"
+
+#define MASTER    "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
+#define REPLICA   "*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:1\r\n$7\r\nconnect\r\n:-1\r\n"
+#define NOTES_MAX 64
+
+struct peer {
+    struct loop *loop;
+    struct loop_timer *tick; /* so that a turn that waits ends soon */
+    struct conf conf;
+    struct redis *redis;
+    struct redis_command command;
+    int listener;
+    int fd; /* -1: nobody connected */
+    char heard[65536];
+    size_t heard_bytes;
+    bool is_inside; /* redis_call is running */
+    unsigned count; /* answers */
+    int errs[NOTES_MAX];
+    unsigned numbers[NOTES_MAX];
+    char text[256]; /* of the last reply, joined by | */
+    unsigned ups;
+};
+
+struct peer_call {
+    struct peer *p;
+    unsigned number;
+};
+static struct peer_call peer_calls[NOTES_MAX];
+
+static void peer_on_tick(void *ctx)
+{
+    (void)ctx;
+}
+
+static void peer_on_up(void *ctx)
+{
+    struct peer *p = ctx;
+    p->ups++;
+}
+
+static const char *peer_conf(const char *variable)
+{
+    (void)variable;
+    return NULL;
+}
+
+static int peer_setup(void **state)
+{
+    struct peer *p = mem_new(sizeof(*p));
+    struct buf sentence = {0};
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof(a);
+    char node[32];
+    p->fd = -1;
+    p->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(p->listener, (struct sockaddr *)&a, sizeof(a)), 0);
+    assert_int_equal(listen(p->listener, 16), 0);
+    assert_int_equal(getsockname(p->listener, (struct sockaddr *)&a, &bytes), 0);
+    assert_int_equal(conf_load(&p->conf, peer_conf, &sentence), 0);
+    buf_free(&sentence);
+    p->conf.redis_timeout_ms = 100;
+    p->loop = loop_new();
+    p->tick = loop_timer_new(p->loop, peer_on_tick, p);
+    loop_timer_start(p->tick, 2, 2);
+    snprintf(node, sizeof(node), "127.0.0.1:%d", ntohs(a.sin_port));
+    p->redis = redis_new(p->loop, &p->conf, "peer", node, NULL);
+    redis_watch_up(p->redis, peer_on_up, p);
+    *state = p;
+    return 0;
+}
+
+static int peer_teardown(void **state)
+{
+    struct peer *p = *state;
+    redis_free(p->redis);
+    redis_command_free(&p->command);
+    loop_timer_free(p->tick);
+    loop_free(p->loop);
+    if (p->fd >= 0) {
+        close(p->fd);
+    }
+    close(p->listener);
+    free(p);
+    return 0;
+}
+
+/* Waits for the next connection; the last one is closed. */
+static void peer_accept(struct peer *p)
+{
+    if (p->fd >= 0) {
+        close(p->fd);
+    }
+    for (int i = 0; i < 2000; i++) {
+        p->fd = accept4(p->listener, NULL, NULL, SOCK_NONBLOCK);
+        if (p->fd >= 0) {
+            p->heard_bytes = 0;
+            return;
+        }
+        loop_turn(p->loop, true);
+    }
+    fail_msg("nobody connects");
+}
+
+/* Waits until the client has sent `text`, and forgets what came up to then. */
+static void peer_hear(struct peer *p, const char *text)
+{
+    for (int i = 0; i < 2000; i++) {
+        ssize_t n =
+            recv(p->fd, p->heard + p->heard_bytes, sizeof(p->heard) - 1 - p->heard_bytes, 0);
+        p->heard_bytes += n > 0 ? (size_t)n : 0;
+        p->heard[p->heard_bytes] = '\0';
+        if (strstr(p->heard, text)) {
+            p->heard_bytes = 0;
+            return;
+        }
+        loop_turn(p->loop, true);
+    }
+    fail_msg("the client does not send %s but %s", text, p->heard);
+}
+
+static void peer_say(struct peer *p, const char *text)
+{
+    assert_int_equal(send(p->fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+static void peer_turns(struct peer *p, int turns)
+{
+    for (int i = 0; i < turns; i++) {
+        loop_turn(p->loop, true);
+    }
+}
+
+static void peer_greet(struct peer *p)
+{
+    peer_accept(p);
+    peer_hear(p, "*1\r\n$4\r\nROLE\r\n");
+    peer_say(p, MASTER);
+    for (int i = 0; i < 100 && !redis_is_up(p->redis); i++) {
+        loop_turn(p->loop, true);
+    }
+    assert_true(redis_is_up(p->redis));
+}
+
+static void peer_on_reply(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct peer_call *call = ctx;
+    struct peer *p = call->p;
+    size_t bytes = 0;
+    assert_false(p->is_inside);
+    p->errs[p->count] = err;
+    p->numbers[p->count++] = call->number;
+    p->text[0] = '\0';
+    for (unsigned i = 0; reply && i < redis_reply_count(reply); i++) {
+        struct slice s = redis_reply_at(reply, i);
+        bytes += (size_t)snprintf(p->text + bytes, sizeof(p->text) - bytes, "%s%.*s", i ? "|" : "",
+                                  s.data ? (int)s.bytes : 6, s.data ? s.data : "absent");
+    }
+}
+
+static void peer_call(struct peer *p, unsigned number)
+{
+    peer_calls[number] = (struct peer_call){p, number};
+    redis_command_reset(&p->command);
+    redis_arg_text(&p->command, "GET");
+    redis_argf(&p->command, "k%u", number);
+    p->is_inside = true;
+    redis_call(p->redis, &p->command, peer_on_reply, &peer_calls[number]);
+    p->is_inside = false;
+}
+
+static void peer_wait(struct peer *p, unsigned count)
+{
+    for (int i = 0; i < 1000 && p->count < count; i++) {
+        loop_turn(p->loop, true);
+    }
+    assert_int_equal(p->count, count);
+}
+
+/* Arguments lie back to back; empty ones and any byte are allowed. */
+static void redis_command_bytes(void **state)
+{
+    (void)state;
+    struct redis_command *c = mem_new(sizeof(*c));
+    char longer[1000];
+    memset(longer, 'x', sizeof(longer) - 1);
+    longer[sizeof(longer) - 1] = '\0';
+    for (int round = 0; round < 2; round++) {
+        redis_command_reset(c);
+        redis_arg_text(c, "HSET");
+        redis_arg(c, (struct slice){NULL, 0});
+        redis_arg(c, (struct slice){"a\0b", 3});
+        redis_arg_int(c, INT64_MIN);
+        redis_argf(c, "u:%s:%d", "7", 8);
+        redis_argf(c, "%s", longer);
+        assert_int_equal(c->count, 6);
+        assert_int_equal(c->end[0], 4);
+        assert_int_equal(c->end[1], 4);
+        assert_int_equal(c->end[2], 7);
+        assert_int_equal(c->end[3], 27);
+        assert_int_equal(c->end[4], 32);
+        assert_int_equal(c->end[5], 32 + 999);
+        assert_memory_equal(c->bytes.data, "HSETa\0b-9223372036854775808u:7:8xxx", 35);
+    }
+    redis_command_free(c);
+    free(c);
+}
+
+/* The ring keeps the order while it wraps around and grows. */
+static void redis_waiters_in_order(void **state)
+{
+    (void)state;
+    struct waiters w = {0};
+    uintptr_t in = 0, out = 0;
+    for (int round = 0; round < 200; round++) {
+        for (int i = 0; i < 7; i++) {
+            waiters_push(&w, (struct waiter){NULL, (void *)++in});
+        }
+        for (int i = 0; i < 4; i++) {
+            assert_int_equal((uintptr_t)waiters_pop(&w).ctx, ++out);
+        }
+    }
+    assert_int_equal(w.count, in - out);
+    while (w.count > 0) {
+        assert_int_equal((uintptr_t)waiters_pop(&w).ctx, ++out);
+    }
+    waiters_free(&w);
+}
+
+/* At once, then after growing times with jitter, never above PACE_MAX_MS. */
+static void redis_pace_grows(void **state)
+{
+    (void)state;
+    struct pace p = {0};
+    int64_t most_ms = PACE_FIRST_MS;
+    assert_int_equal(pace_lost(&p, 1, 7), 0);
+    for (uint32_t i = 0; i < 100; i++) {
+        int64_t delay_ms = pace_lost(&p, 1, i * 2654435761u);
+        assert_in_range(delay_ms, most_ms / 2, most_ms);
+        most_ms = most_ms * 2 < PACE_MAX_MS ? most_ms * 2 : PACE_MAX_MS;
+    }
+}
+
+/* Only a store that was up for a while is met at once again. */
+static void redis_pace_forgives(void **state)
+{
+    (void)state;
+    struct pace p = {0};
+    pace_lost(&p, 1000, 0);
+    pace_lost(&p, 1000, 0);
+    pace_up(&p, 2000);
+    assert_true(pace_lost(&p, 2000 + PACE_STEADY_MS - 1, 0) > 0);
+    pace_up(&p, 5000);
+    assert_int_equal(pace_lost(&p, 5000 + PACE_STEADY_MS, 0), 0);
+}
+
+/* A reason is told once, again when it changes, again after a while. */
+static void redis_pace_tells(void **state)
+{
+    (void)state;
+    struct pace p = {0};
+    assert_true(pace_tell(&p, 0, "a"));
+    assert_true(pace_tell(&p, 1000, "b"));
+    assert_false(pace_tell(&p, 1001, "b"));
+    assert_true(pace_tell(&p, 1002, "a"));
+    assert_true(pace_tell(&p, 1002 + PACE_TELL_MS, "a"));
+}
+
+/* Numeric hosts need no look-up. */
+static void redis_lookup_numeric(void **state)
+{
+    (void)state;
+    assert_true(lookup_is_numeric("127.0.0.1"));
+    assert_true(lookup_is_numeric("::1"));
+    assert_false(lookup_is_numeric("localhost"));
+    assert_false(lookup_is_numeric("127.0.0"));
+}
+
+/* A call while the store is down fails when the turn ends, not inside; each once, in order. */
+static void redis_call_while_down(void **state)
+{
+    struct peer *p = *state;
+    peer_call(p, 0);
+    peer_call(p, 1);
+    assert_int_equal(p->count, 0);
+    assert_int_equal(redis_outstanding(p->redis), 2);
+    loop_turn(p->loop, false);
+    assert_int_equal(p->count, 2);
+    assert_int_equal(p->errs[0], -ERR_STORE_DOWN);
+    assert_int_equal(p->errs[1], -ERR_STORE_DOWN);
+    assert_int_equal(p->numbers[1], 1);
+    assert_int_equal(redis_outstanding(p->redis), 0);
+    redis_call(p->redis, &p->command, NULL, NULL); /* nobody wants to know: fine */
+    loop_turn(p->loop, false);
+}
+
+/* Replies, in pieces, reach the calls in order; arrays are flattened, nil is absent. */
+static void redis_replies(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_call(p, 0);
+    peer_call(p, 1);
+    peer_call(p, 2);
+    peer_call(p, 3);
+    peer_hear(p, "$2\r\nk3\r\n");
+    peer_say(p, "$1\r\na\r\n:-42\r\n*4\r\n$0\r\n\r\n*3\r\n:1\r\n*1\r\n$1\r");
+    peer_wait(p, 2);
+    assert_string_equal(p->text, "-42");
+    peer_say(p, "\nx\r\n$-1\r\n*0\r\n+OK\r\n*0\r\n");
+    peer_wait(p, 4);
+    assert_string_equal(p->text, "");
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(p->errs[i], 0);
+        assert_int_equal(p->numbers[i], i);
+    }
+    peer_call(p, 4);
+    peer_say(p, "*4\r\n$0\r\n\r\n*3\r\n:1\r\n*1\r\n$1\r\nx\r\n$-1\r\n*0\r\n+OK\r\n");
+    peer_wait(p, 5);
+    assert_string_equal(p->text, "|1|x|absent|OK");
+}
+
+/* Errors of one call are its own; the connection stays. */
+static void redis_errors_of_a_call(void **state)
+{
+    static const char *const errors[] = {
+        "MISCONF Errors writing to the AOF file",
+        "OOM command not allowed",
+        "ERR any",
+        "READONLYX",
+    };
+    struct peer *p = *state;
+    peer_greet(p);
+    for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        char text[128];
+        peer_call(p, i);
+        peer_hear(p, "GET");
+        snprintf(text, sizeof(text), "-%s\r\n", errors[i]);
+        peer_say(p, text);
+        peer_wait(p, i + 1);
+        assert_int_equal(p->errs[i], -ERR_STORE_REPLY);
+        assert_string_equal(p->text, errors[i]);
+    }
+    assert_true(redis_is_up(p->redis));
+    assert_int_equal(p->ups, 1);
+}
+
+/* A server that says it cannot serve is left: what is out fails once, in order, also when more
+ * answers are in the same piece; then comes a new connection. */
+static void redis_errors_of_a_server(void **state)
+{
+    static const char *const errors[] = {
+        "-LOADING Redis is loading the dataset in memory\r\n+OK\r\n+OK\r\n",
+        "-READONLY You can't write against a read only replica.\r\n+OK\r\n+OK\r\n",
+        "-MASTERDOWN Link with MASTER is down\r\n+OK\r\n+OK\r\n",
+        "-NOREPLICAS Not enough good replicas to write.\r\n+OK\r\n+OK\r\n",
+        "-UNBLOCKED force unblock\r\n+OK\r\n+OK\r\n",
+        "-ERR Function not found\r\n+OK\r\n+OK\r\n",
+    };
+    struct peer *p = *state;
+    for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        peer_greet(p);
+        p->count = 0;
+        peer_call(p, 0);
+        peer_call(p, 1);
+        peer_call(p, 2);
+        peer_hear(p, "k2");
+        peer_say(p, "+OK\r\n");
+        peer_wait(p, 1);
+        assert_int_equal(p->errs[0], 0);
+        peer_say(p, errors[i]);
+        peer_wait(p, 3);
+        assert_int_equal(p->errs[1], -ERR_STORE_DOWN);
+        assert_int_equal(p->errs[2], -ERR_STORE_DOWN);
+        assert_int_equal(p->numbers[1], 1);
+        assert_int_equal(p->numbers[2], 2);
+        assert_false(redis_is_up(p->redis));
+        assert_int_equal(p->ups, i + 1);
+    }
+}
+
+/* A peer that does not speak the protocol, or goes, is left; the next connection works. */
+static void redis_broken_peer(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_call(p, 0);
+    peer_hear(p, "k0");
+    peer_say(p, "HTTP/1.1 400 Bad Request\r\n\r\n");
+    peer_wait(p, 1);
+    assert_int_equal(p->errs[0], -ERR_STORE_DOWN);
+    peer_greet(p);
+    peer_call(p, 1);
+    peer_hear(p, "k1");
+    peer_greet(p); /* closes the old connection */
+    peer_wait(p, 2);
+    assert_int_equal(p->errs[1], -ERR_STORE_DOWN);
+    assert_int_equal(p->ups, 3);
+}
+
+/* An answer that nobody waits for is a peer that has lost count. */
+static void redis_unasked_answer(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_say(p, "-ERR max number of clients reached\r\n");
+    peer_greet(p);
+    assert_int_equal(p->ups, 2);
+}
+
+/* A replica is not used, whatever it promises. */
+static void redis_replica(void **state)
+{
+    struct peer *p = *state;
+    peer_accept(p);
+    peer_hear(p, "ROLE");
+    peer_say(p, REPLICA);
+    peer_turns(p, 20);
+    assert_false(redis_is_up(p->redis));
+    peer_greet(p);
+}
+
+/* Silence is noticed while greeting and while calls are out; a trickle is not silence. */
+static void redis_silence(void **state)
+{
+    struct peer *p = *state;
+    peer_accept(p);
+    peer_hear(p, "ROLE");
+    peer_accept(p); /* after the timeout */
+    peer_greet(p);
+    peer_call(p, 0);
+    peer_hear(p, "k0");
+    for (int i = 0; i < 4; i++) {
+        usleep(60000);
+        peer_say(p, i == 0 ? "$4\r\n" : "x");
+        peer_turns(p, 3);
+        assert_true(redis_is_up(p->redis));
+    }
+    assert_int_equal(p->count, 0);
+    peer_wait(p, 1);
+    assert_int_equal(p->errs[0], -ERR_STORE_DOWN);
+}
+
+/* A process that slept itself does not blame the server, whose answer has been there for long. */
+static void redis_own_sleep(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_call(p, 0);
+    peer_hear(p, "k0");
+    peer_say(p, "+OK\r\n");
+    usleep(300000);
+    peer_wait(p, 1);
+    assert_int_equal(p->errs[0], 0);
+    assert_int_equal(p->ups, 1);
+}
+
+static void peer_on_reply_again(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct peer_call *call = ctx;
+    peer_on_reply(ctx, err, reply);
+    redis_call(call->p->redis, &call->p->command, peer_on_reply, ctx);
+}
+
+/* Who calls again from a failure is told of that failure too, later. */
+static void redis_call_again_from_failure(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_call(p, 0);
+    peer_hear(p, "k0");
+    redis_call(p->redis, &p->command, peer_on_reply_again, &peer_calls[0]);
+    peer_hear(p, "k0");
+    close(p->fd);
+    p->fd = -1;
+    peer_wait(p, 3);
+    assert_int_equal(p->errs[2], -ERR_STORE_DOWN);
+}
+
+/* Freed: each call that is out is told once; what is called from there is forgotten. */
+static void redis_free_with_calls(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_call(p, 0);
+    redis_call(p->redis, &p->command, peer_on_reply_again, &peer_calls[0]);
+    redis_free(p->redis);
+    p->redis = NULL;
+    assert_int_equal(p->count, 2);
+    assert_int_equal(p->errs[1], -ERR_STORE_DOWN);
+}
+
+int main(void)
+{
+#define PEER(test) cmocka_unit_test_setup_teardown(test, peer_setup, peer_teardown)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(redis_command_bytes),
+        cmocka_unit_test(redis_waiters_in_order),
+        cmocka_unit_test(redis_pace_grows),
+        cmocka_unit_test(redis_pace_forgives),
+        cmocka_unit_test(redis_pace_tells),
+        cmocka_unit_test(redis_lookup_numeric),
+        PEER(redis_call_while_down),
+        PEER(redis_replies),
+        PEER(redis_errors_of_a_call),
+        PEER(redis_errors_of_a_server),
+        PEER(redis_broken_peer),
+        PEER(redis_unasked_answer),
+        PEER(redis_replica),
+        PEER(redis_silence),
+        PEER(redis_own_sleep),
+        PEER(redis_call_again_from_failure),
+        PEER(redis_free_with_calls),
+    };
+    return cmocka_run_group_tests_name("idempotency/redis", tests, NULL, NULL);
+}

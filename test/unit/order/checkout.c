@@ -1,0 +1,210 @@
+/* What answers mean to the checkout saga, the command that each state asks for, and what its
+ * waiters are told (order/checkout): the pure parts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "order/checkout.h"
+#include "order/commands.h"
+#include "runtime/err.h"
+
+#define SAGA "0193abcd-ef12-7000-8000-000000000001"
+
+static struct journal_record sample(const char *state)
+{
+    return (struct journal_record){
+        .outcome = SLICE_TEXT("moved"),
+        .entity = SLICE_TEXT("order_7"),
+        .saga = SLICE_TEXT(SAGA),
+        .attempt = SLICE_TEXT("2"),
+        .state = slice_from(state),
+        .began_ms = SLICE_TEXT("1734191476736"),
+        .retries = SLICE_TEXT("0"),
+        .reason = SLICE_TEXT("out of stock"),
+        .waiters = SLICE_TEXT("gw/r1"),
+        .story = SLICE_TEXT("CHARGING:0:0"),
+        .frozen = {SLICE_TEXT("user_1"), SLICE_TEXT("9007199254740993"), SLICE_TEXT("a*1,b*20")},
+    };
+}
+
+/* Exactly six types are answers to the saga, and each means one event. */
+static void event_of_every_type(void **state)
+{
+    (void)state;
+    static const struct {
+        enum message_type type;
+        enum saga_event_kind kind;
+    } answers[] = {
+        {MESSAGE_PAYMENT_CHARGED, SAGA_EVENT_ACTED},
+        {MESSAGE_PAYMENT_REFUSED, SAGA_EVENT_REFUSED},
+        {MESSAGE_PAYMENT_REFUNDED, SAGA_EVENT_COMPENSATED},
+        {MESSAGE_STOCK_TAKEN, SAGA_EVENT_ACTED},
+        {MESSAGE_STOCK_REFUSED, SAGA_EVENT_REFUSED},
+        {MESSAGE_STOCK_CANCELLED, SAGA_EVENT_CANCELLED},
+    };
+    for (int type = 0; type < MESSAGE_TYPE_COUNT; type++) {
+        enum saga_event_kind kind = SAGA_EVENT_STICK, expected = SAGA_EVENT_STICK;
+        for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+            expected = (int)answers[i].type == type ? answers[i].kind : expected;
+        }
+        assert_int_equal(checkout_event((enum message_type)type, &kind),
+                         expected != SAGA_EVENT_STICK);
+        assert_int_equal(kind, expected);
+    }
+}
+
+/* Every answer to the saga has a handler in the order service, and no type has two. */
+static void event_has_a_handler(void **state)
+{
+    (void)state;
+    for (int type = 0; type < MESSAGE_TYPE_COUNT; type++) {
+        enum saga_event_kind kind;
+        unsigned handlers = 0;
+        bool is_event = checkout_event((enum message_type)type, &kind);
+        for (unsigned i = 0; i < order_definition.handler_count; i++) {
+            if ((int)order_definition.handlers[i].type == type) {
+                handlers++;
+                assert_int_equal(order_definition.handlers[i].record == checkout_event_record,
+                                 is_event);
+            }
+        }
+        assert_in_range(handlers, is_event ? 1 : 0, 1);
+    }
+}
+
+/* Each open state asks for one command, to one queue, with all that the receiver needs. */
+static void command_of_every_state(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *state, *id, *user, *lines, *undoes;
+        enum message_type type;
+        enum topology_queue queue;
+        bool has_amount;
+    } rows[] = {
+        {"CHARGING", SAGA ":2:charge", "user_1", NULL, NULL, MESSAGE_PAYMENT_CHARGE, QUEUE_PAYMENT,
+         true},
+        {"TAKING", SAGA ":2:take", NULL, "a*1,b*20", NULL, MESSAGE_STOCK_TAKE, QUEUE_STOCK, false},
+        {"CANCELLING", SAGA ":2:take", NULL, NULL, NULL, MESSAGE_STOCK_CANCEL, QUEUE_STOCK, false},
+        {"REFUNDING", SAGA ":2:charge-undo", "user_1", NULL, SAGA ":2:charge",
+         MESSAGE_PAYMENT_REFUND, QUEUE_PAYMENT, false},
+        {"STUCK", SAGA ":2:charge-undo", "user_1", NULL, SAGA ":2:charge", MESSAGE_PAYMENT_REFUND,
+         QUEUE_PAYMENT, false},
+    };
+    struct buf id = {0}, undoes = {0}, text = {0};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct message command = {0};
+        enum topology_queue queue = QUEUE_COUNT;
+        struct journal_record record = sample(rows[i].state);
+        assert_int_equal(checkout_command(&record, &id, &undoes, &command, &queue), 0);
+        assert_int_equal(command.type, rows[i].type);
+        assert_int_equal(queue, rows[i].queue);
+        assert_true(slice_is(command.id, rows[i].id));
+        assert_true(slice_is(command.order, "order_7"));
+        assert_true(slice_is(command.user, rows[i].user));
+        assert_true(slice_is(command.lines, rows[i].lines));
+        assert_true(slice_is(command.undoes, rows[i].undoes));
+        assert_int_equal(message_has(&command, amount), rows[i].has_amount);
+        assert_true(command.amount == (rows[i].has_amount ? INT64_C(9007199254740993) : 0));
+        message_write(&command, &text); /* asserts that nothing required is missing */
+    }
+    buf_free(&id);
+    buf_free(&undoes);
+    buf_free(&text);
+}
+
+/* An ended saga asks for nothing, and a record that cannot be read is said to be so. */
+static void command_of_other_records(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *state, *total;
+        int err;
+    } rows[] = {
+        {"PAID", "1", -ERR_TRANSITION},
+        {"FAILED", "1", -ERR_TRANSITION},
+        {"NEW", "1", -ERR_RECORD},
+        {"", "1", -ERR_RECORD},
+        {NULL, "1", -ERR_RECORD},
+        {"CHARGING", "", -ERR_RECORD},
+        {"CHARGING", NULL, -ERR_RECORD},
+        {"CHARGING", "1.5", -ERR_RECORD},
+        {"CHARGING", "9223372036854775808", -ERR_RECORD},
+    };
+    struct buf id = {0}, undoes = {0};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct message command = {.type = MESSAGE_PONG};
+        enum topology_queue queue = QUEUE_COUNT;
+        struct journal_record record = sample(rows[i].state);
+        record.frozen[1] = slice_from(rows[i].total);
+        assert_int_equal(checkout_command(&record, &id, &undoes, &command, &queue), rows[i].err);
+        assert_int_equal(command.type, MESSAGE_PONG);
+        assert_int_equal(queue, QUEUE_COUNT);
+    }
+    buf_free(&id);
+    buf_free(&undoes);
+}
+
+/* The command that a state asks for can be answered: its id leads back to the saga. */
+static void command_id_leads_back(void **state)
+{
+    (void)state;
+    static const char *const open[] = {"CHARGING", "TAKING", "CANCELLING", "REFUNDING", "STUCK"};
+    struct buf id = {0}, undoes = {0};
+    for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
+        struct message command;
+        enum topology_queue queue;
+        struct saga_command parsed;
+        struct journal_record record = sample(open[i]);
+        assert_int_equal(checkout_command(&record, &id, &undoes, &command, &queue), 0);
+        assert_true(saga_command_parse(&checkout_definition, command.id, &parsed));
+        assert_true(slice_equal(parsed.saga, record.saga));
+        assert_true(slice_equal(parsed.attempt, record.attempt));
+        assert_int_equal(parsed.row, queue == QUEUE_STOCK);
+    }
+    buf_free(&id);
+    buf_free(&undoes);
+}
+
+/* A paid saga tells the order and its exact total. */
+static void outcome_paid(void **state)
+{
+    (void)state;
+    struct journal_record record = sample("PAID");
+    struct message outcome = checkout_outcome(&record, SLICE_TEXT("r9"));
+    assert_int_equal(outcome.type, MESSAGE_SAGA_PAID);
+    assert_true(slice_is(outcome.id, "r9"));
+    assert_true(slice_is(outcome.saga, SAGA));
+    assert_true(slice_is(outcome.order, "order_7"));
+    assert_true(outcome.total == INT64_C(9007199254740993));
+    assert_false(message_has(&outcome, reason));
+}
+
+/* A failed saga tells why, and needs nothing of the order: that may be another one by now. */
+static void outcome_failed(void **state)
+{
+    (void)state;
+    struct journal_record record = sample("FAILED");
+    memset(record.frozen, 0, sizeof(record.frozen));
+    struct message outcome = checkout_outcome(&record, SLICE_TEXT("r9"));
+    assert_int_equal(outcome.type, MESSAGE_REFUSED);
+    assert_true(slice_is(outcome.id, "r9"));
+    assert_true(slice_is(outcome.saga, SAGA));
+    assert_true(slice_is(outcome.reason, "out of stock"));
+    assert_false(message_has(&outcome, total));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(event_of_every_type),    cmocka_unit_test(event_has_a_handler),
+        cmocka_unit_test(command_of_every_state), cmocka_unit_test(command_of_other_records),
+        cmocka_unit_test(command_id_leads_back),  cmocka_unit_test(outcome_paid),
+        cmocka_unit_test(outcome_failed),
+    };
+    return cmocka_run_group_tests_name("order/checkout", tests, NULL, NULL);
+}

@@ -1,0 +1,170 @@
+/* Configuration from a made-up environment. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "runtime/conf.h"
+#include "runtime/err.h"
+
+static const char *given_variable; /* the one that is set; NULL: none */
+static const char *given_value;
+
+static const char *conf_given(const char *variable)
+{
+    return given_variable && strcmp(variable, given_variable) == 0 ? given_value : NULL;
+}
+
+static int load(const char *variable, const char *value, struct conf *ret_conf,
+                struct buf *ret_sentence)
+{
+    given_variable = variable;
+    given_value = value;
+    return conf_load(ret_conf, conf_given, ret_sentence);
+}
+
+static void refused(const char *variable, const char *value, const char *sentence)
+{
+    struct conf conf;
+    struct buf text = {0};
+    memset(&conf, 7, sizeof(conf));
+    assert_int_equal(load(variable, value, &conf, &text), -ERR_CONFIG);
+    assert_string_equal(text.data, sentence);
+    assert_int_equal(conf.log_level[0], 7); /* untouched */
+    buf_free(&text);
+}
+
+/* Without any variable the defaults of the table hold. */
+static void conf_defaults_test(void **state)
+{
+    (void)state;
+    struct conf conf;
+    struct buf sentence = {0};
+    assert_int_equal(load(NULL, NULL, &conf, &sentence), 0);
+    assert_int_equal(conf.http_port, 8000);
+    assert_string_equal(conf.http_host, "127.0.0.1");
+    assert_string_equal(conf.redis_password, "");
+    assert_string_equal(conf.log_level, "info");
+    assert_int_equal(conf.window_bytes, 196608);
+    assert_null(sentence.data);
+}
+
+/* A given value is taken, at both ends of what is allowed. */
+static void conf_given_test(void **state)
+{
+    (void)state;
+    struct conf conf;
+    struct buf sentence = {0};
+    assert_int_equal(load("HTTP_PORT", "0", &conf, &sentence), 0);
+    assert_int_equal(conf.http_port, 0);
+    assert_int_equal(load("HTTP_PORT", "65535", &conf, &sentence), 0);
+    assert_int_equal(conf.http_port, 65535);
+    assert_int_equal(load("RABBITMQ_NODES", "a:1,[::1]:2,c.d:3", &conf, &sentence), 0);
+    assert_string_equal(conf.rabbitmq_nodes, "a:1,[::1]:2,c.d:3");
+    assert_int_equal(load("HTTP_PROT", "x", &conf, &sentence), 0); /* not ours */
+}
+
+/* A wrong value gives one sentence with the variable, the value and what is allowed. */
+static void conf_refused_test(void **state)
+{
+    (void)state;
+    const char *port = "HTTP_PORT is \"%s\": it must be a whole number from 0 to 65535";
+    const char *wrong[] = {"80a", "65536", "-1", "", "80.0", "+80", "99999999999999999999"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char sentence[200];
+        snprintf(sentence, sizeof(sentence), port, wrong[i]);
+        refused("HTTP_PORT", wrong[i], sentence);
+    }
+    refused("LOG_LEVEL", "loud", "LOG_LEVEL is \"loud\": it must be debug, info, warn or error");
+    refused("ORDER_REDIS", "localhost", "ORDER_REDIS is \"localhost\": it must be host:port");
+    refused("RABBITMQ_NODES", "a:1,b",
+            "RABBITMQ_NODES is \"a:1,b\": it must be host:port, or several of them separated by "
+            "commas");
+    refused("HTTP_HOST", "", "HTTP_HOST is \"\": it must be 1 to 255 printable characters");
+    refused("HTTP_HOST", "a\nb", "HTTP_HOST is \"a?b\": it must be 1 to 255 printable characters");
+}
+
+/* A secret shows neither in the table nor in the sentence that refuses it. */
+static void conf_secret_test(void **state)
+{
+    (void)state;
+    refused("REDIS_PASSWORD", "hunter2\n",
+            "REDIS_PASSWORD is a secret of 8 bytes: it must be 0 to 255 printable characters");
+    struct conf conf;
+    struct buf text = {0};
+    assert_int_equal(load("RABBITMQ_PASSWORD", "hunter2", &conf, &text), 0);
+    conf_print(&conf, &text);
+    assert_null(strstr(text.data, "hunter2"));
+    assert_non_null(strstr(text.data, "* RABBITMQ_PASSWORD  "));
+    buf_free(&text);
+}
+
+/* The table has a line for each variable, its columns aligned, and marks what was changed. */
+static void conf_print_test(void **state)
+{
+    (void)state;
+    struct conf conf;
+    struct buf text = {0};
+    assert_int_equal(load("HTTP_PORT", "9000", &conf, &text), 0);
+    conf_print(&conf, &text);
+    const char *line = strstr(text.data, "* HTTP_PORT  ");
+    const char *other = strstr(text.data, "  HTTP_HOST  ");
+    assert_non_null(line);
+    assert_non_null(other);
+    const char *head = text.data;
+    ptrdiff_t value_at = strstr(head, "value") - head;
+    ptrdiff_t default_at = strstr(head, "default") - head;
+    assert_memory_equal(line + value_at, "9000 ", 5);
+    assert_memory_equal(line + default_at, "8000 ", 5);
+    assert_memory_equal(other + value_at, "127.0.0.1 ", 10);
+    size_t lines = 0;
+    for (const char *c = text.data; *c; c++) {
+        lines += *c == '\n';
+    }
+    size_t rows = 0;
+#define X(kind, field, variable, value, min, max, what) rows++;
+    CONF_TABLE(X)
+#undef X
+    assert_int_equal(lines, rows + 2);
+    buf_free(&text);
+}
+
+/* The n-th node is found and n wraps around; anything malformed anywhere is refused. */
+static void conf_node_test(void **state)
+{
+    (void)state;
+    char host[16] = "untouched";
+    int port = -1;
+    const char *nodes = "one:1,[2001::2]:2,three:65535";
+    assert_true(conf_node(nodes, 0, host, sizeof(host), &port));
+    assert_string_equal(host, "one");
+    assert_int_equal(port, 1);
+    assert_true(conf_node(nodes, 1, host, sizeof(host), &port));
+    assert_string_equal(host, "2001::2");
+    assert_true(conf_node(nodes, 5, host, sizeof(host), &port));
+    assert_string_equal(host, "three");
+    assert_int_equal(port, 65535);
+
+    const char *bad[] = {"",     "a",    ":1",       "a:",    "a:0",    "a:65536",
+                         "a:1,", ",a:1", "a:1,,b:2", "a b:1", "a:1 ",   "::1:5672",
+                         "a:-1", "a:1x", "[]:1",     "a:1,b", "[zz]:1", "a\":1"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_false(conf_node(bad[i], 0, host, sizeof(host), &port));
+        assert_string_equal(host, "three");
+        assert_int_equal(port, 65535);
+    }
+    assert_false(conf_node("much.longer.than.that:1", 0, host, sizeof(host), &port));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(conf_defaults_test), cmocka_unit_test(conf_given_test),
+        cmocka_unit_test(conf_refused_test),  cmocka_unit_test(conf_secret_test),
+        cmocka_unit_test(conf_print_test),    cmocka_unit_test(conf_node_test),
+    };
+    return cmocka_run_group_tests_name("runtime/conf", tests, NULL, NULL);
+}

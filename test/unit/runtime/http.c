@@ -1,0 +1,615 @@
+/* The listener, with raw sockets as clients in the same loop: what a browser would never send
+ * has to be sent here. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "runtime/err.h"
+#include "runtime/http.h"
+#include "runtime/loop.h"
+
+#define PARKED_MAX 64
+#define HOST       "Host: kassa\r\n"
+
+struct fixture {
+    struct loop *loop;
+    struct conf conf;
+    struct http *http;
+    struct http_request *parked[PARKED_MAX];
+    int parked_count;
+    int requests;
+    char seen[512]; /* the last request: method path?query [X-Test] */
+};
+
+static const char *no_variable(const char *variable)
+{
+    (void)variable;
+    return NULL;
+}
+
+static void answer(struct http_request *r)
+{
+    http_reply(r, 200, NULL, 0, SLICE_TEXT("{\"ok\":true}"));
+}
+
+static void answer_parked(void *ctx)
+{
+    struct fixture *f = ctx;
+    while (f->parked_count > 0) {
+        answer(f->parked[--f->parked_count]);
+    }
+}
+
+/* /park waits, /release answers all that wait and then itself, /big is large, everything else is
+ * answered at once. */
+static void on_request(void *ctx, struct http_request *r)
+{
+    struct fixture *f = ctx;
+    f->requests++;
+    snprintf(f->seen, sizeof(f->seen), "%s %.*s?%.*s [%.*s]", http_request_method(r),
+             SLICE_ARG(http_request_path(r)), SLICE_ARG(http_request_query(r)),
+             SLICE_ARG(http_request_header(r, "x-test")));
+    if (slice_is(http_request_path(r), "/park")) {
+        assert_true(f->parked_count < PARKED_MAX);
+        f->parked[f->parked_count++] = r;
+    } else if (slice_is(http_request_path(r), "/big")) {
+        char *big = calloc(1, 3000000);
+        memset(big, 'b', 3000000);
+        http_reply(r, 200, NULL, 0, (struct slice){big, 3000000});
+        free(big);
+    } else if (slice_is(http_request_path(r), "/headers")) {
+        struct http_header headers[] = {
+            {"Content-Type", "text/plain"}, {"Saga-Id", "7"}, {"Bad", "a\r\nSet-Cookie: b"}};
+        http_reply(r, 429, headers, 3, SLICE_TEXT("no"));
+    } else {
+        if (slice_is(http_request_path(r), "/release")) {
+            answer_parked(f);
+        }
+        answer(r);
+    }
+}
+
+static int http_setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct buf sentence = {0};
+    f->loop = loop_new();
+    assert_int_equal(conf_load(&f->conf, no_variable, &sentence), 0);
+    assert_int_equal(
+        http_open(f->loop, &f->conf, "127.0.0.1", 0, on_request, f, &f->http, &sentence), 0);
+    *state = f;
+    return 0;
+}
+
+static int http_teardown(void **state)
+{
+    struct fixture *f = *state;
+    http_close(f->http);
+    answer_parked(f);
+    loop_free(f->loop);
+    free(f);
+    return 0;
+}
+
+static int64_t clock_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int client(struct fixture *f)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)http_port(f->http))};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
+static void say_bytes(struct fixture *f, int fd, const char *data, size_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t n = send(fd, data, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0) {
+            loop_turn(f->loop, false);
+            continue;
+        }
+        data += n;
+        bytes -= (size_t)n;
+    }
+}
+
+static void say(struct fixture *f, int fd, const char *text)
+{
+    say_bytes(f, fd, text, strlen(text));
+}
+
+static void turns(struct fixture *f, int64_t ms)
+{
+    for (int64_t end = clock_ms() + ms; clock_ms() < end; usleep(200)) {
+        loop_turn(f->loop, false);
+    }
+}
+
+/* Turns the loop until `count` requests wait for their reply. */
+static void turns_until_parked(struct fixture *f, int count)
+{
+    for (int64_t end = clock_ms() + 2000; f->parked_count < count && clock_ms() < end;) {
+        turns(f, 1);
+    }
+    assert_int_equal(f->parked_count, count);
+}
+
+/* Turns the loop until `count` times `text` has arrived, or the end of the connection when it is
+ * NULL. Errors: false after two seconds. */
+static bool hear(struct fixture *f, int fd, struct buf *heard, const char *text, int count)
+{
+    for (int64_t end = clock_ms() + 2000; clock_ms() < end;) {
+        loop_turn(f->loop, false);
+        char piece[65536];
+        ssize_t n = recv(fd, piece, sizeof(piece), MSG_DONTWAIT);
+        if (n > 0) {
+            buf_add(heard, piece, (size_t)n);
+        } else if (n == 0 && !text) {
+            return true;
+        }
+        int found = 0;
+        for (const char *at = heard->data; text && at && (at = strstr(at, text)); at++) {
+            found++;
+        }
+        if (text && found >= count) {
+            return true;
+        }
+        struct pollfd p = {fd, POLLIN, 0};
+        poll(&p, 1, n > 0 ? 0 : 1);
+    }
+    return false;
+}
+
+/* Sends `text` on a connection of its own and expects `status` and then its end. */
+static void refused(struct fixture *f, const char *text, size_t bytes, const char *status)
+{
+    int before = f->requests;
+    struct buf heard = {0};
+    int fd = client(f);
+    say_bytes(f, fd, text, bytes);
+    assert_true(hear(f, fd, &heard, NULL, 0));
+    buf_add(&heard, "", 0);
+    if (!strstr(heard.data, status) || !strstr(heard.data, "Connection: close")) {
+        print_message("sent: %.100s\ngot: %s\n", text, heard.data);
+        fail();
+    }
+    assert_int_equal(f->requests, before);
+    close(fd);
+    buf_free(&heard);
+}
+
+#define REFUSED(f, literal, status) refused(f, literal, sizeof(literal) - 1, status)
+
+/* An answer given at once arrives with its status, type and length. */
+static void http_at_once_test(void **state)
+{
+    struct fixture *f = *state;
+    struct buf heard = {0};
+    int fd = client(f);
+    say(f, fd, "GET /orders%2Ffind/a%00b?x=%201&y HTTP/1.1\r\n" HOST "X-Test: v\r\n\r\n");
+    assert_true(hear(f, fd, &heard, "{\"ok\":true}", 1));
+    assert_memory_equal(heard.data, "HTTP/1.1 200 ", 13);
+    assert_non_null(strstr(heard.data, "Content-Type: application/json\r\n"));
+    assert_non_null(strstr(heard.data, "Content-Length: 11\r\n"));
+    assert_string_equal(f->seen, "GET /orders%2Ffind/a%00b?x=%201&y [v]");
+    close(fd);
+    buf_free(&heard);
+}
+
+/* A connection is kept for many requests, and none waits for a delayed acknowledgement. */
+static void http_keep_alive_test(void **state)
+{
+    struct fixture *f = *state;
+    int fd = client(f);
+    int64_t begin = clock_ms();
+    for (int i = 0; i < 50; i++) {
+        struct buf heard = {0};
+        say(f, fd,
+            i % 2 ? "POST /park HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi"
+                  : "POST /a HTTP/1.1\r\n" HOST "\r\n");
+        for (int64_t end = clock_ms() + 1000; f->requests <= i && clock_ms() < end;) {
+            loop_turn(f->loop, false);
+        }
+        answer_parked(f);
+        assert_true(hear(f, fd, &heard, "{\"ok\":true}", 1));
+        buf_free(&heard);
+    }
+    assert_true(clock_ms() - begin < 1000); /* 50 times 40 ms would be two seconds */
+    assert_int_equal(f->requests, 50);
+    close(fd);
+}
+
+/* HTTP/1.0 ends the connection unless it asks for more. */
+static void http_1_0_test(void **state)
+{
+    struct fixture *f = *state;
+    struct buf heard = {0};
+    int fd = client(f);
+    say(f, fd, "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    assert_true(hear(f, fd, &heard, "{\"ok\":true}", 1));
+    say(f, fd, "GET /a HTTP/1.0\r\n\r\n");
+    assert_true(hear(f, fd, &heard, NULL, 0));
+    assert_int_equal(f->requests, 2);
+    close(fd);
+    buf_free(&heard);
+}
+
+/* Requests sent in one go are answered one after the other, HEAD without a body. */
+static void http_pipelined_test(void **state)
+{
+    struct fixture *f = *state;
+    struct buf heard = {0};
+    int fd = client(f);
+    say(f, fd,
+        "HEAD /a HTTP/1.1\r\n" HOST "\r\nPUT /b HTTP/1.1\r\n" HOST
+        "Content-Length: 3\r\n\r\nabcGET /c HTTP/1.1\r\n" HOST "\r\n");
+    assert_true(hear(f, fd, &heard, "{\"ok\":true}", 2));
+    assert_int_equal(f->requests, 3);
+    assert_string_equal(f->seen, "GET /c? []");
+    close(fd);
+    buf_free(&heard);
+}
+
+/* A parked request is answered when http_reply comes, in that turn. */
+static void http_parked_test(void **state)
+{
+    struct fixture *f = *state;
+    struct buf heard = {0};
+    int fd = client(f);
+    say(f, fd, "POST /park?q HTTP/1.1\r\n" HOST "X-Test: kept\r\n\r\n");
+    turns_until_parked(f, 1);
+    assert_true(slice_is(http_request_path(f->parked[0]), "/park"));
+    assert_true(slice_is(http_request_query(f->parked[0]), "q"));
+    assert_true(slice_is(http_request_header(f->parked[0], "X-Test"), "kept"));
+    assert_null(http_request_header(f->parked[0], "X-Other").data);
+    char none;
+    assert_int_equal(recv(fd, &none, 1, MSG_DONTWAIT), -1);
+    answer_parked(f);
+    loop_turn(f->loop, false);
+    struct pollfd p = {fd, POLLIN, 0};
+    assert_int_equal(poll(&p, 1, 100), 1); /* without another turn */
+    assert_true(hear(f, fd, &heard, "{\"ok\":true}", 1));
+    close(fd);
+    buf_free(&heard);
+}
+
+/* One request may answer others from inside of its own on_request. */
+static void http_release_test(void **state)
+{
+    struct fixture *f = *state;
+    int fds[9];
+    for (int i = 0; i < 8; i++) {
+        fds[i] = client(f);
+        say(f, fds[i], "POST /park HTTP/1.1\r\n" HOST "\r\n");
+    }
+    turns_until_parked(f, 8);
+    fds[8] = client(f);
+    say(f, fds[8], "POST /release HTTP/1.1\r\n" HOST "\r\n");
+    for (int i = 0; i < 9; i++) {
+        struct buf heard = {0};
+        assert_true(hear(f, fds[i], &heard, "{\"ok\":true}", 1));
+        buf_free(&heard);
+        close(fds[i]);
+    }
+}
+
+/* A reply from a hook that runs after the listener's does not wait for the next event. */
+static void http_late_hook_test(void **state)
+{
+    struct fixture *f = *state;
+    struct buf heard = {0};
+    int fd = client(f);
+    loop_hook_add(f->loop, LOOP_HOOK_STORE, answer_parked, f);
+    say(f, fd, "POST /park HTTP/1.1\r\n" HOST "\r\n");
+    int64_t begin = clock_ms();
+    while (f->requests == 0 && clock_ms() < begin + 1000) {
+        loop_turn(f->loop, false);
+    }
+    loop_turn(f->loop, true); /* must not sleep for long: there is a reply to be sent */
+    loop_turn(f->loop, false);
+    assert_true(clock_ms() - begin < 1000);
+    assert_true(hear(f, fd, &heard, "{\"ok\":true}", 1));
+    close(fd);
+    buf_free(&heard);
+}
+
+/* A client may leave while its request is parked; the reply then goes nowhere. */
+static void http_client_gone_test(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 10; i++) {
+        int fd = client(f);
+        say(f, fd, "POST /park HTTP/1.1\r\n" HOST "\r\n");
+        turns_until_parked(f, i + 1);
+        struct linger hard = {1, 0}; /* the odd ones leave with a reset */
+        if (i % 2) {
+            setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+        }
+        close(fd);
+    }
+    turns(f, 10);
+    answer_parked(f);
+    turns(f, 10);
+}
+
+/* A client that leaves in the middle of its request never becomes one. */
+static void http_client_half_test(void **state)
+{
+    struct fixture *f = *state;
+    const char *halves[] = {"", "GET", "GET /a HTTP/1.1\r\n", "GET /a HTTP/1.1\r\nHos",
+                            "POST /a HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nabc"};
+    for (size_t i = 0; i < sizeof(halves) / sizeof(halves[0]); i++) {
+        int fd = client(f);
+        say(f, fd, halves[i]);
+        turns(f, 3);
+        close(fd);
+        turns(f, 3);
+    }
+    assert_int_equal(f->requests, 0);
+}
+
+/* Heads whose end can be read in two ways are refused, and the connection with them. */
+static void http_smuggling_test(void **state)
+{
+    struct fixture *f = *state;
+    REFUSED(f, "POST /a HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+            "{\"error\":\"more than one Content-Length\"}");
+    REFUSED(f, "POST /a HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 1\r\n\r\na",
+            "HTTP/1.1 400 ");
+    REFUSED(f,
+            "POST /a HTTP/1.1\r\n" HOST
+            "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "{\"error\":\"Content-Length and Transfer-Encoding exclude each other\"}");
+    REFUSED(f,
+            "GET /a HTTP/1.1\r\n" HOST
+            "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n"
+            "GET /b HTTP/1.1\r\n" HOST "\r\n",
+            "HTTP/1.1 400 ");
+    REFUSED(f, "POST /a HTTP/1.1\r\n" HOST "Content-Length : 4\r\n\r\nabcd",
+            "{\"error\":\"malformed header\"}");
+    REFUSED(f, "POST /a HTTP/1.1\r\n" HOST "X-Any : 4\r\n\r\n", "HTTP/1.1 400 ");
+    REFUSED(f, "POST /a HTTP/1.1\r\n" HOST "Content-Length: +4\r\n\r\nabcd", "HTTP/1.1 400 ");
+    REFUSED(f, "POST /a HTTP/1.1\r\n" HOST "Content-Length: 4, 4\r\n\r\nabcd", "HTTP/1.1 400 ");
+    REFUSED(f, "POST /a HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n\r\nabcd", "HTTP/1.1 400 ");
+    REFUSED(f,
+            "POST /a HTTP/1.1\r\n" HOST
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n",
+            "HTTP/1.1 400 ");
+    REFUSED(f, "POST /a HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "HTTP/1.1 400 ");
+    REFUSED(f, "GET /a\0b HTTP/1.1\r\n" HOST "\r\n", "{\"error\":\"malformed request line\"}");
+    REFUSED(f, "GET /a HTTP/1.1\r\n" HOST HOST "\r\n", "HTTP/1.1 400 ");
+    REFUSED(f, "GET /a HTTP/1.1\r\n\r\n", "{\"error\":\"no Host header\"}");
+}
+
+/* The path has a limit, the head has one, and so has the body, however it is sent. */
+static void http_limits_test(void **state)
+{
+    struct fixture *f = *state;
+    struct buf text = {0};
+    char piece[1001] = {0};
+    memset(piece, 'a', 1000);
+    buf_addf(&text, "GET /%s%s%s HTTP/1.1\r\n" HOST "\r\n", piece, piece, piece);
+    refused(f, text.data, text.bytes, "HTTP/1.1 414 ");
+
+    buf_reset(&text);
+    buf_addf(&text, "GET /a HTTP/1.1\r\n" HOST);
+    for (int i = 0; i < 9; i++) {
+        buf_addf(&text, "X-%d: %s\r\n", i, piece);
+    }
+    buf_add_text(&text, "\r\n");
+    refused(f, text.data, text.bytes, "HTTP/1.1 431 ");
+
+    buf_reset(&text);
+    buf_addf(&text, "POST /a HTTP/1.1\r\n" HOST "Content-Length: 70000\r\n\r\n");
+    for (int i = 0; i < 70; i++) {
+        buf_add_text(&text, piece);
+    }
+    refused(f, text.data, text.bytes, "{\"error\":\"body too large\"}");
+
+    buf_reset(&text);
+    buf_addf(&text, "POST /a HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+    for (int i = 0; i < 70; i++) {
+        buf_addf(&text, "3e8\r\n%s\r\n", piece);
+    }
+    buf_add_text(&text, "0\r\n\r\n");
+    refused(f, text.data, text.bytes, "HTTP/1.1 413 ");
+    buf_free(&text);
+
+    REFUSED(f, "POST /a HTTP/1.1\r\n" HOST "Content-Length: 99999999\r\n\r\n", "HTTP/1.1 413 ");
+    REFUSED(f, "POST /a HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 70000\r\n\r\n",
+            "HTTP/1.1 413 ");
+}
+
+/* A body up to the limit is read and dropped, chunks and 100-continue included; behind chunks the
+ * connection ends. */
+static void http_body_test(void **state)
+{
+    struct fixture *f = *state;
+    struct buf heard = {0};
+    int fd = client(f);
+    char *body = calloc(1, HTTP_BODY_MAX);
+    char head[100];
+    snprintf(head, sizeof(head), "POST /a HTTP/1.1\r\n" HOST "Content-Length: %d\r\n\r\n",
+             HTTP_BODY_MAX);
+    say(f, fd, head);
+    say_bytes(f, fd, body, HTTP_BODY_MAX);
+    assert_true(hear(f, fd, &heard, "{\"ok\":true}", 1));
+    say(f, fd, "POST /c HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    assert_true(hear(f, fd, &heard, "100 Continue", 1));
+    assert_int_equal(f->requests, 1);
+    say(f, fd, "ab");
+    assert_true(hear(f, fd, &heard, "{\"ok\":true}", 2));
+    say(f, fd,
+        "POST /b HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        "POST /d HTTP/1.1\r\n" HOST "\r\n");
+    assert_true(hear(f, fd, &heard, "{\"ok\":true}", 3));
+    assert_true(hear(f, fd, &heard, "Connection: close", 1));
+    assert_int_equal(f->requests, 3);
+    free(body);
+    close(fd);
+    buf_free(&heard);
+}
+
+/* Headers of the caller are sent, its type replaces ours, and none can be split. */
+static void http_headers_test(void **state)
+{
+    struct fixture *f = *state;
+    struct buf heard = {0};
+    int fd = client(f);
+    say(f, fd, "GET /headers HTTP/1.1\r\n" HOST "\r\n");
+    assert_true(hear(f, fd, &heard, "\r\n\r\nno", 1));
+    assert_memory_equal(heard.data, "HTTP/1.1 429 ", 13);
+    assert_non_null(strstr(heard.data, "Content-Type: text/plain\r\n"));
+    assert_null(strstr(heard.data, "application/json"));
+    assert_non_null(strstr(heard.data, "Saga-Id: 7\r\n"));
+    assert_null(strstr(heard.data, "Set-Cookie"));
+    close(fd);
+    buf_free(&heard);
+}
+
+/* A body larger than every socket buffer arrives whole. */
+static void http_big_test(void **state)
+{
+    struct fixture *f = *state;
+    struct buf heard = {0};
+    int fd = client(f);
+    say(f, fd, "GET /big HTTP/1.0\r\n\r\n");
+    assert_true(hear(f, fd, &heard, NULL, 0));
+    assert_true(heard.bytes > 3000000);
+    assert_int_equal(heard.data[heard.bytes - 1], 'b');
+    close(fd);
+    buf_free(&heard);
+}
+
+/* When nothing new is taken, open connections end with their next answer. */
+static void http_refuse_new_test(void **state)
+{
+    struct fixture *f = *state;
+    struct buf heard = {0};
+    int fd = client(f);
+    say(f, fd, "POST /park HTTP/1.1\r\n" HOST "\r\n");
+    turns_until_parked(f, 1);
+    int port = http_port(f->http);
+    http_refuse_new(f->http);
+    http_refuse_new(f->http);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int late = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(late, (struct sockaddr *)&to, sizeof(to)), -1);
+    close(late);
+    answer_parked(f);
+    assert_true(hear(f, fd, &heard, NULL, 0));
+    assert_non_null(strstr(heard.data, "{\"ok\":true}"));
+    assert_non_null(strstr(heard.data, "Connection: close\r\n"));
+    close(fd);
+    buf_free(&heard);
+}
+
+/* Closing with parked requests hangs up on them; their replies may still come, and go nowhere. */
+static void http_close_parked_test(void **state)
+{
+    struct fixture *f = *state;
+    struct buf heard = {0};
+    int fds[4];
+    for (int i = 0; i < 4; i++) {
+        fds[i] = client(f);
+        say(f, fds[i], "POST /park HTTP/1.1\r\n" HOST "X-Test: v\r\n\r\n");
+    }
+    turns_until_parked(f, 4);
+    answer(f->parked[--f->parked_count]); /* answered in the last turn: is still sent */
+    http_close(f->http);
+    f->http = NULL;
+    int answered = 0;
+    for (int i = 0; i < 4; i++) {
+        assert_true(hear(f, fds[i], &heard, NULL, 0));
+        answered += heard.bytes > 0 && strstr(heard.data, "{\"ok\":true}") != NULL;
+        buf_reset(&heard);
+        close(fds[i]);
+    }
+    assert_int_equal(answered, 1);
+    assert_true(slice_is(http_request_path(f->parked[0]), "/park"));
+    assert_null(http_request_header(f->parked[0], "X-Test").data);
+    answer_parked(f);
+    buf_free(&heard);
+}
+
+/* A connection that sends nothing is closed after its time, though nothing else happens. */
+static void http_idle_test(void **state)
+{
+    struct fixture *f = *state;
+    http_close(f->http);
+    f->conf.http_idle_s = 1;
+    struct buf sentence = {0};
+    assert_int_equal(
+        http_open(f->loop, &f->conf, "127.0.0.1", 0, on_request, f, &f->http, &sentence), 0);
+    int fd = client(f);
+    int64_t begin = clock_ms();
+    for (int64_t end = begin + 4000; clock_ms() < end;) {
+        loop_turn(f->loop, true);
+        char none;
+        if (recv(fd, &none, 1, MSG_DONTWAIT) == 0) {
+            break;
+        }
+    }
+    assert_in_range(clock_ms() - begin, 900, 3500);
+    close(fd);
+}
+
+/* A port that is taken, or a host that does not exist, is refused with a sentence. */
+static void http_open_refused_test(void **state)
+{
+    struct fixture *f = *state;
+    struct http *other = NULL;
+    struct buf sentence = {0};
+    assert_int_equal(http_open(f->loop, &f->conf, "127.0.0.1", http_port(f->http), on_request, f,
+                               &other, &sentence),
+                     -ERR_SYSTEM);
+    assert_null(other);
+    char expected[100];
+    snprintf(expected, sizeof(expected), "cannot listen on 127.0.0.1:%d: Address already in use",
+             http_port(f->http));
+    assert_string_equal(sentence.data, expected);
+    assert_int_equal(http_open(f->loop, &f->conf, "256.1.1.1", 0, on_request, f, &other, &sentence),
+                     -ERR_SYSTEM);
+    assert_memory_equal(sentence.data, "cannot listen on 256.1.1.1:0: ", 30);
+    buf_free(&sentence);
+    http_close(NULL);
+}
+
+#define HTTP_TEST(test) cmocka_unit_test_setup_teardown(test, http_setup, http_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        HTTP_TEST(http_at_once_test),     HTTP_TEST(http_keep_alive_test),
+        HTTP_TEST(http_1_0_test),         HTTP_TEST(http_pipelined_test),
+        HTTP_TEST(http_parked_test),      HTTP_TEST(http_release_test),
+        HTTP_TEST(http_late_hook_test),   HTTP_TEST(http_client_gone_test),
+        HTTP_TEST(http_client_half_test), HTTP_TEST(http_smuggling_test),
+        HTTP_TEST(http_limits_test),      HTTP_TEST(http_body_test),
+        HTTP_TEST(http_headers_test),     HTTP_TEST(http_big_test),
+        HTTP_TEST(http_refuse_new_test),  HTTP_TEST(http_close_parked_test),
+        HTTP_TEST(http_idle_test),        HTTP_TEST(http_open_refused_test),
+    };
+    return cmocka_run_group_tests_name("runtime/http", tests, NULL, NULL);
+}

@@ -1,0 +1,155 @@
+/* HTTP without a socket: clients of the world hand requests to a gateway's node and hear the
+ * answer, or that the connection is gone. Keeps runtime/http.h. */
+#include "runtime/http.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "test/world/world.h"
+
+struct http_request {
+    struct http *http;
+    char *method, *path, *key;
+    unsigned status;
+    char *body;
+    http_on_answer *on_answer;
+    void *ctx;
+    LIST_ENTRY(http_request) in_open;
+};
+
+struct http {
+    struct node *node;
+    http_on_request *on_request;
+    void *ctx;
+};
+
+static struct http *listeners[WORLD_NODES_MAX];
+static LIST_HEAD(, http_request) open_requests = LIST_HEAD_INITIALIZER(open_requests);
+
+int http_open(struct loop *loop, const struct conf *conf, const char *host, int port,
+              http_on_request *on_request, void *ctx, struct http **ret_http,
+              struct buf *ret_sentence)
+{
+    (void)loop, (void)conf, (void)host, (void)port, (void)ret_sentence;
+    struct http *http = mem_new(sizeof(*http));
+    *http = (struct http){.node = world.current, .on_request = on_request, .ctx = ctx};
+    listeners[world.current - world.nodes] = http;
+    *ret_http = http;
+    return 0;
+}
+
+int http_port(const struct http *http)
+{
+    (void)http;
+    return 0;
+}
+
+void http_refuse_new(struct http *http)
+{
+    (void)http;
+}
+
+void http_close(struct http *http)
+{
+    if (http != NULL) {
+        listeners[http->node - world.nodes] = NULL;
+        free(http);
+    }
+}
+
+static void request_end(void *ctx)
+{
+    struct http_request *r = ctx;
+    r->on_answer(r->ctx, r->status, r->body != NULL ? r->body : "");
+    free(r->method);
+    free(r->path);
+    free(r->key);
+    free(r->body);
+    free(r);
+}
+
+/* The connection is gone, with the gateway. */
+static void request_lost(struct http_request *r)
+{
+    LIST_REMOVE(r, in_open);
+    r->status = 0;
+    world_after_or(NULL, 1000, request_end, request_end, r);
+}
+
+static void on_arrived(void *ctx)
+{
+    struct http_request *r = ctx;
+    r->http = listeners[world.current - world.nodes];
+    r->http->on_request(r->http->ctx, r);
+}
+
+static void on_nobody(void *ctx)
+{
+    request_lost(ctx);
+}
+
+static char *copy(const char *text)
+{
+    return mem_text(slice_from(text));
+}
+
+void http_world_request(struct node *gateway, const char *method, const char *path, const char *key,
+                        http_on_answer *on_answer, void *ctx)
+{
+    struct http_request *r = mem_new(sizeof(*r));
+    r->method = copy(method);
+    r->path = copy(path);
+    r->key = key != NULL ? copy(key) : NULL;
+    r->on_answer = on_answer;
+    r->ctx = ctx;
+    LIST_INSERT_HEAD(&open_requests, r, in_open);
+    world_after_or(gateway, 100, on_arrived, on_nobody, r);
+}
+
+/* Who was parked in the dying gateway hears nothing but the end of the connection. */
+void http_node_died(struct node *node)
+{
+    (void)node; /* gateway_stop has answered all: http_reply saw that nobody is there */
+}
+
+void http_world_reset(void)
+{
+    assert(LIST_EMPTY(&open_requests));
+}
+
+const char *http_request_method(const struct http_request *r)
+{
+    return r->method;
+}
+
+struct slice http_request_path(const struct http_request *r)
+{
+    return slice_from(r->path);
+}
+
+struct slice http_request_query(const struct http_request *r)
+{
+    (void)r;
+    return (struct slice){0};
+}
+
+struct slice http_request_header(const struct http_request *r, const char *name)
+{
+    return strcmp(name, "Idempotency-Key") == 0 ? slice_from(r->key) : (struct slice){0};
+}
+
+void http_reply(struct http_request *r, unsigned status, const struct http_header *headers,
+                unsigned header_count, struct slice body)
+{
+    (void)headers, (void)header_count;
+    if (!world_effect("answer a client")) {
+        request_lost(r);
+        return;
+    }
+    LIST_REMOVE(r, in_open);
+    r->status = status;
+    r->body = mem_text(body);
+    world_after_or(NULL, 100, request_end, request_end, r);
+}

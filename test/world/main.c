@@ -1,0 +1,303 @@
+/* The simulation: seeds in, faults out.
+ *
+ *   world [--seeds N] [--first S] [--jobs J]
+ *                                   runs N seeds in J processes; prints what was covered
+ *   world --plants [--seeds N]      each planted bug must be found within N seeds
+ *   world --seed S [--plant P]      one seed, with its transcript; one that fails is shortened
+ *                                   first: kinds of trouble and requests that it fails without
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gateway/gateway.h"
+#include "idempotency/key.h"
+#include "order/commands.h"
+#include "payment/commands.h"
+#include "runtime/log.h"
+#include "runtime/uuid.h"
+#include "stock/commands.h"
+#include "test/world/plants.h"
+#include "test/world/shop.h"
+
+#define EVENTS_MAX  400000
+#define STORM_US    INT64_C(8000000)
+#define SETTLED_US  INT64_C(90000000) /* of calm, at most; then what is open stays open */
+#define SEEDS_BLIND 2000
+
+extern const char payment_library[], stock_library[], order_library[];
+
+static const char *no_variable(const char *variable)
+{
+    (void)variable;
+    return NULL;
+}
+
+static struct conf conf_make(void)
+{
+    struct conf conf;
+    struct buf sentence = {0};
+    int err = conf_load(&conf, no_variable, &sentence);
+    assert(err == 0);
+    buf_free(&sentence);
+    conf.saga_deadline_ms = 5000; /* some sagas meet it */
+    if (world_bugs.no_reask) {
+        conf.reask_ms = 100000000;
+    }
+    if (world_bugs.no_resend) {
+        conf.saga_resend_ms = 100000000;
+        conf.saga_resend_max_ms = 100000000;
+        conf.saga_deadline_ms = 200000000;
+    }
+    return conf;
+}
+
+static unsigned chances_off; /* by bit, to shorten a failing run */
+
+/* A seed is also a climate: some are all storm, some have one kind of trouble only. */
+static struct world_chances chances_make(void)
+{
+    struct world_chances c = {0};
+    if (world_random(4) > 0) {
+        c.crash = world_random(1500);
+    }
+    if (world_random(2) == 0) {
+        c.lose = world_random(100);
+        c.repeat = world_random(200);
+        c.late = world_random(200);
+    }
+    if (world_random(2) == 0) {
+        c.break_link = world_random(100);
+        c.break_store = world_random(100);
+    }
+    if (world_random(2) == 0) {
+        c.lose_notice = world_random(300);
+    }
+    for (unsigned i = 0; i < WORLD_CHANCES; i++) {
+        if ((chances_off >> i & 1) != 0) {
+            ((unsigned *)&c)[i] = 0;
+        }
+    }
+    return c;
+}
+
+static void on_calm(void *ctx)
+{
+    (void)ctx;
+    world.is_calm = true;
+    world_say("calm");
+}
+
+struct totals {
+    uint64_t seeds, checkouts, events, crashes, messages, calls;
+    double virtual_s;
+};
+
+static bool has_settled(void)
+{
+    return world.is_calm && shop_waiting() == 0 && broker_is_idle();
+}
+
+/* True: no fault. */
+static bool seed_run(uint64_t seed, struct totals *totals)
+{
+    static const char *const libraries[] = {payment_library, stock_library, order_library,
+                                            key_library};
+    struct node *gateways[2];
+    world_reset(seed);
+    uuid_seed(seed);
+    broker_world_reset();
+    store_world_reset(libraries, 4);
+    http_world_reset();
+    world.chances = chances_make();
+    struct conf conf = conf_make();
+    const struct service gateway = {.name = "gateway",
+                                    .start = gateway_start,
+                                    .drain = gateway_drain,
+                                    .is_drained = gateway_is_drained,
+                                    .stop = gateway_stop};
+    const struct service order = consumer_service(&order_definition);
+    const struct service stock = consumer_service(&stock_definition);
+    const struct service payment = consumer_service(&payment_definition);
+    gateways[0] = world_node("gateway-1", &gateway, &conf);
+    gateways[1] = world_node("gateway-2", &gateway, &conf);
+    world_node("order-1", &order, &conf);
+    world_node("order-2", &order, &conf);
+    world_node("stock-1", &stock, &conf);
+    world_node("stock-2", &stock, &conf);
+    world_node("payment-1", &payment, &conf);
+    world_node("payment-2", &payment, &conf);
+    for (unsigned i = 0; i < world.node_count; i++) {
+        node_start(&world.nodes[i]);
+    }
+    shop_open(gateways, 2);
+    world_after(NULL, STORM_US, on_calm, NULL);
+    int64_t end_us = world.now_us + STORM_US + SETTLED_US;
+    while (world.now_us < end_us && world.events < EVENTS_MAX && world_faults() == 0) {
+        if (!world_step()) {
+            break;
+        }
+        if (world.events % 64 == 0 && has_settled()) {
+            break;
+        }
+    }
+    if (world_faults() == 0) {
+        /* a last second: nothing may happen to what is settled */
+        int64_t until_us = world.now_us + 1000000;
+        while (world.now_us < until_us && world_step()) {
+        }
+        shop_check();
+    }
+    totals->seeds++;
+    totals->checkouts += shop_checkouts();
+    totals->events += world.events;
+    totals->crashes += world.crashes;
+    totals->messages += world.messages;
+    totals->calls += world.calls;
+    totals->virtual_s += (double)world.now_us / 1e6;
+    bool is_good = world_faults() == 0;
+    return is_good;
+}
+
+/* Takes away what the seed fails without: kinds of trouble, then requests, one at a time. */
+static void seed_shorten(uint64_t seed)
+{
+    struct totals totals = {0};
+    uint64_t out = 0;
+    for (unsigned i = 0; i < WORLD_CHANCES; i++) {
+        chances_off |= 1u << i;
+        if (seed_run(seed, &totals)) {
+            chances_off &= ~(1u << i);
+        }
+    }
+    seed_run(seed, &totals);
+    unsigned requests = shop_requests();
+    for (unsigned i = 0; i < requests; i++) {
+        shop_leave_out(out | UINT64_C(1) << i);
+        if (!seed_run(seed, &totals)) {
+            out |= UINT64_C(1) << i;
+        }
+    }
+    shop_leave_out(out);
+}
+
+static int seed_tell(uint64_t seed)
+{
+    struct totals totals = {0};
+    if (!seed_run(seed, &totals)) {
+        seed_shorten(seed);
+    }
+    world.has_transcript = true;
+    bool is_good = seed_run(seed, &totals);
+    printf("seed %llu: %s\n", (unsigned long long)seed, is_good ? "no fault" : world_first_fault());
+    return !is_good;
+}
+
+static int seeds_run(uint64_t first, uint64_t count)
+{
+    struct totals totals = {0};
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        if (!seed_run(seed, &totals)) {
+            printf("seed %llu: %s\n", (unsigned long long)seed, world_first_fault());
+            printf("replay: %s --seed %llu\n", "build/<variant>/test/world/world",
+                   (unsigned long long)seed);
+            return 1;
+        }
+    }
+    printf("%llu seeds: %llu checkouts, %llu crashes, %llu messages, %llu store calls, "
+           "%llu events in %.0f s of virtual time: no fault\n",
+           (unsigned long long)totals.seeds, (unsigned long long)totals.checkouts,
+           (unsigned long long)totals.crashes, (unsigned long long)totals.messages,
+           (unsigned long long)totals.calls, (unsigned long long)totals.events, totals.virtual_s);
+    return 0;
+}
+
+/* The seeds in `jobs` processes, a part each. */
+static int jobs_run(uint64_t first, uint64_t count, uint64_t jobs)
+{
+    int bad = 0;
+    for (uint64_t j = 0; j < jobs; j++) {
+        uint64_t from = first + count * j / jobs, to = first + count * (j + 1) / jobs;
+        pid_t pid = fork();
+        if (pid == 0) {
+            bad = seeds_run(from, to - from);
+            fflush(stdout);
+            _exit(bad);
+        }
+        bad |= pid < 0;
+    }
+    int status;
+    while (wait(&status) > 0) {
+        bad |= status != 0;
+    }
+    return bad;
+}
+
+static void plant_set(unsigned plant)
+{
+    world_patch = plants[plant].patch;
+    world_bugs = plants[plant].bugs;
+}
+
+static int plants_run(uint64_t count)
+{
+    unsigned blind = 0;
+    for (unsigned p = 0; p < plant_count; p++) {
+        struct totals totals = {0};
+        uint64_t seed = 1;
+        plant_set(p);
+        while (seed <= count && seed_run(seed, &totals)) {
+            seed++;
+        }
+        if (seed > count) {
+            printf("NOT FOUND in %llu seeds: %u %s\n", (unsigned long long)count, p,
+                   plants[p].name);
+            blind++;
+        } else {
+            printf("found by seed %3llu: %u %s (%s)\n", (unsigned long long)seed, p, plants[p].name,
+                   world_first_fault());
+        }
+    }
+    printf("%u of %u planted bugs found\n", plant_count - blind, plant_count);
+    return blind > 0;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t first = 1, count = 0, one = 0, jobs = 1;
+    log_start(loop_new(), "world", "error"); /* a loop that never turns: only for the level */
+    bool is_plants = false;
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--plants") == 0) {
+            is_plants = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--seeds") == 0) {
+            count = strtoull(value, NULL, 10);
+        } else if (strcmp(argv[i], "--first") == 0) {
+            first = strtoull(value, NULL, 10);
+        } else if (strcmp(argv[i], "--jobs") == 0) {
+            jobs = strtoull(value, NULL, 10);
+        } else if (strcmp(argv[i], "--seed") == 0) {
+            one = strtoull(value, NULL, 10);
+        } else if (strcmp(argv[i], "--plant") == 0 && strtoul(value, NULL, 10) < plant_count) {
+            plant_set((unsigned)strtoul(value, NULL, 10));
+        } else {
+            fprintf(stderr, "usage: world [--plants] [--seeds N] [--first S] [--jobs J]\n"
+                            "       world --seed S [--plant P]\n");
+            return 2;
+        }
+        i++;
+    }
+    if (is_plants) {
+        return plants_run(count > 0 ? count : SEEDS_BLIND);
+    }
+    if (one > 0) {
+        return seed_tell(one);
+    }
+    return jobs_run(first, count > 0 ? count : 1000, jobs > 0 && jobs < 64 ? jobs : 1);
+}

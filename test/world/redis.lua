@@ -1,0 +1,276 @@
+-- redis.lua: the modelled store. Executes the real function libraries against tables.
+--
+-- Only what the libraries use, as the Redis manual has it: a missing value is false in Lua, a
+-- hash keeps the order of insertion, numbers come back as numbers and are kept as texts.
+
+local data = {}      -- key -> {kind, ..}
+local functions = {} -- name -> function
+
+local function text(value)
+    if type(value) == 'number' then
+        return string.format('%.14g', value)
+    end
+    return tostring(value)
+end
+
+local function hash(key, create)
+    if not data[key] and create then
+        data[key] = {kind = 'hash', order = {}, at = {}}
+    end
+    return data[key]
+end
+
+local commands = {}
+
+function commands.HGET(key, field)
+    local h = hash(key)
+    return h and h.at[field] or false
+end
+
+function commands.HMGET(key, ...)
+    local values, h = {}, hash(key)
+    for i, field in ipairs({...}) do
+        values[i] = h and h.at[field] or false
+    end
+    return values
+end
+
+function commands.HSET(key, ...)
+    local h, added, pairs_ = hash(key, true), 0, {...}
+    for i = 1, #pairs_, 2 do
+        local field = text(pairs_[i])
+        if h.at[field] == nil then
+            h.order[#h.order + 1] = field
+            added = added + 1
+        end
+        h.at[field] = text(pairs_[i + 1])
+    end
+    return added
+end
+
+function commands.HDEL(key, field)
+    local h = hash(key)
+    if not h or h.at[field] == nil then
+        return 0
+    end
+    h.at[field] = nil
+    for i, name in ipairs(h.order) do
+        if name == field then
+            table.remove(h.order, i)
+            break
+        end
+    end
+    if #h.order == 0 then
+        data[key] = nil
+    end
+    return 1
+end
+
+function commands.HINCRBY(key, field, amount)
+    if string.sub(amount, 1, 2) == '-0' or not string.match(amount, '^-?%d+$') then
+        return {err = 'ERR value is not an integer or out of range'}
+    end
+    local h = hash(key, true)
+    local sum = tonumber(h.at[field] or '0') + tonumber(amount)
+    commands.HSET(key, field, sum)
+    return sum
+end
+
+function commands.HSCAN(key)
+    local list, h = {}, hash(key)
+    for _, field in ipairs(h and h.order or {}) do
+        list[#list + 1] = field
+        list[#list + 1] = h.at[field]
+    end
+    return {'0', list}
+end
+
+function commands.HGETALL(key)
+    return commands.HSCAN(key)[2]
+end
+
+function commands.EXISTS(key)
+    return data[key] and 1 or 0
+end
+
+function commands.DEL(key)
+    local was = commands.EXISTS(key)
+    data[key] = nil
+    return was
+end
+
+function commands.EXPIREAT()
+    return 1 -- virtual time is too short for it
+end
+
+local function zset(key, create)
+    if not data[key] and create then
+        data[key] = {kind = 'zset', score = {}}
+    end
+    return data[key]
+end
+
+function commands.ZADD(key, score, member)
+    local z = zset(key, true)
+    local is_new = z.score[member] == nil
+    z.score[member] = tonumber(score)
+    return is_new and 1 or 0
+end
+
+function commands.ZREM(key, member)
+    local z = zset(key)
+    if not z or z.score[member] == nil then
+        return 0
+    end
+    z.score[member] = nil
+    if next(z.score) == nil then
+        data[key] = nil
+    end
+    return 1
+end
+
+function commands.ZSCORE(key, member)
+    local z = zset(key)
+    return z and z.score[member] and text(z.score[member]) or false
+end
+
+local function sorted(key)
+    local members, z = {}, zset(key)
+    for member in pairs(z and z.score or {}) do
+        members[#members + 1] = member
+    end
+    table.sort(members, function(a, b)
+        if z.score[a] ~= z.score[b] then
+            return z.score[a] < z.score[b]
+        end
+        return a < b
+    end)
+    return members, z
+end
+
+function commands.ZCARD(key)
+    return #sorted(key)
+end
+
+function commands.ZRANGE(key, first, last)
+    local members, list = sorted(key), {}
+    for i = tonumber(first) + 1, math.min(tonumber(last) + 1, #members) do
+        list[#list + 1] = members[i]
+    end
+    return list
+end
+
+-- key -inf max LIMIT 0 count
+function commands.ZRANGEBYSCORE(key, _, max, _, _, count)
+    local members, z = sorted(key)
+    local is_open = string.sub(text(max), 1, 1) == '('
+    local bound = tonumber(is_open and string.sub(max, 2) or max)
+    local list = {}
+    for _, member in ipairs(members) do
+        local score = z.score[member]
+        if #list < tonumber(count) and (score < bound or (score == bound and not is_open)) then
+            list[#list + 1] = member
+        end
+    end
+    return list
+end
+
+function commands.LPUSH(key, value)
+    data[key] = data[key] or {kind = 'list'}
+    table.insert(data[key], 1, value)
+    return #data[key]
+end
+
+function commands.LTRIM(key, _, last)
+    while #data[key] > tonumber(last) + 1 do
+        table.remove(data[key])
+    end
+    return {ok = 'OK'}
+end
+
+function commands.LRANGE(key, first, last)
+    local list = {}
+    for i = tonumber(first) + 1, math.min(tonumber(last) + 1, #(data[key] or {})) do
+        list[#list + 1] = data[key][i]
+    end
+    return list
+end
+
+function commands.PING()
+    return {ok = 'PONG'}
+end
+
+local function run(name, ...)
+    local arguments = {...}
+    for i = 1, #arguments do
+        arguments[i] = text(arguments[i])
+    end
+    local command = commands[string.upper(name)]
+    if not command then
+        error('the modelled store does not know ' .. name)
+    end
+    return command(unpack(arguments))
+end
+
+redis = {}
+
+function redis.pcall(...)
+    return run(...)
+end
+
+function redis.call(...)
+    local reply = run(...)
+    if type(reply) == 'table' and reply.err then
+        error(reply.err, 0)
+    end
+    return reply
+end
+
+function redis.sha1hex(value)
+    return string.rep('0', 40 - math.min(#value, 40)) .. string.sub(value, -40)
+end
+
+function redis.register_function(name, callback)
+    if type(name) == 'table' then
+        name, callback = name.function_name, name.callback
+    end
+    assert(not functions[name], name)
+    functions[name] = callback
+end
+
+-- Called from C: the words of one command; FCALL name numkeys key.. arg..
+function world_run(...)
+    local words = {...}
+    if string.upper(words[1]) ~= 'FCALL' then
+        return redis.pcall(...)
+    end
+    local keys, arguments, count = {}, {}, tonumber(words[3])
+    for i = 4, #words do
+        if i < 4 + count then
+            keys[#keys + 1] = words[i]
+        else
+            arguments[#arguments + 1] = words[i]
+        end
+    end
+    local callback = functions[words[2]]
+    if not callback then
+        return {err = 'ERR Function not found'}
+    end
+    return callback(keys, arguments)
+end
+
+-- For the checks: calls visit(key, field, value) for each field of each hash, in order of keys.
+function world_each(visit)
+    local keys = {}
+    for key, value in pairs(data) do
+        if value.kind == 'hash' then
+            keys[#keys + 1] = key
+        end
+    end
+    table.sort(keys)
+    for _, key in ipairs(keys) do
+        for _, field in ipairs(data[key].order) do
+            visit(key, field, data[key].at[field])
+        end
+    end
+end

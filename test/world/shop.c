@@ -1,0 +1,317 @@
+/* Clients with little money before shelves with little on them. Each request has a key, and is
+ * sent again with it, to any gateway, when its connection is lost. */
+#include "test/world/shop.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "test/world/books.h"
+
+#define USERS        4
+#define ITEMS        3
+#define ORDERS       8
+#define REQUESTS_MAX 64
+#define OPEN_MS      4000 /* requests come within this time */
+
+enum kind { CHECKOUT, FUND, ADD, CANCEL };
+
+struct request {
+    enum kind kind;
+    unsigned order, user;
+    unsigned amount;
+    char path[128];
+    char key[32];
+    bool is_answered;
+    unsigned status;
+    char body[160];
+};
+
+static struct {
+    struct node *const *gateways;
+    unsigned gateway_count;
+    struct request requests[REQUESTS_MAX];
+    unsigned request_count, answered;
+    unsigned credit[USERS], stock[ITEMS];
+} shop;
+static uint64_t left_out;
+
+static void request_send(void *ctx);
+
+static bool body_has(const struct request *r, const char *text)
+{
+    return strstr(r->body, text) != NULL;
+}
+
+/* Refund before refusal: at this instant nothing of the order is charged, unless it is open or
+ * paid by another attempt. */
+static void check_refusal_now(const struct request *r)
+{
+    struct books books;
+    books_read(&books);
+    const struct books_order *o = books_order(&books, text_order(r->order));
+    if (o != NULL && strcmp(o->state, "FAILED") == 0 && o->charged != 0) {
+        world_fault("%s: refused, but %lld are charged", r->path, (long long)o->charged);
+    }
+    books_free(&books);
+}
+
+static void check_payment_now(const struct request *r)
+{
+    struct books books;
+    books_read(&books);
+    const struct books_order *o = books_order(&books, text_order(r->order));
+    if (o == NULL || strcmp(o->state, "PAID") != 0 || !o->is_taken || o->charged != o->total) {
+        world_fault("%s: 200, but it is not paid", r->path);
+    }
+    books_free(&books);
+}
+
+static void on_answered(void *ctx, unsigned status, const char *body)
+{
+    struct request *r = ctx;
+    if (status == 0 || status == 429 || status == 503) {
+        world_after(NULL, 100000, request_send, r); /* lost: again, with the same key */
+        return;
+    }
+    world_say("client: %s %s -> %u %s", r->key, r->path, status, body);
+    r->is_answered = true;
+    r->status = status;
+    snprintf(r->body, sizeof(r->body), "%s", body);
+    shop.answered++;
+    if (r->kind == CHECKOUT && status == 200) {
+        check_payment_now(r);
+    } else if (r->kind == CHECKOUT && status == 400) {
+        check_refusal_now(r);
+    }
+}
+
+static void request_send(void *ctx)
+{
+    struct request *r = ctx;
+    struct node *gateway = shop.gateways[world_random(shop.gateway_count)];
+    http_world_request(gateway, "POST", r->path, r->key, on_answered, r);
+}
+
+/* A late repeat: the same key is sent once more and must be told the same. */
+static void repeat_send(void *ctx);
+
+static void on_repeat_answered(void *ctx, unsigned status, const char *body)
+{
+    struct request *r = ctx;
+    if (status == 0 || status == 429 || status == 503) {
+        world_after(NULL, 100000, repeat_send, r);
+        return;
+    }
+    shop.answered++;
+    if (r->is_answered && (r->status != status || strcmp(r->body, body) != 0)) {
+        world_fault("%s %s: told %u %s, and then %u %s", r->key, r->path, r->status, r->body,
+                    status, body);
+    }
+}
+
+static void repeat_send(void *ctx)
+{
+    struct request *r = ctx;
+    struct node *gateway = shop.gateways[world_random(shop.gateway_count)];
+    http_world_request(gateway, "POST", r->path, r->key, on_repeat_answered, r);
+}
+
+static struct request *request_new(enum kind kind)
+{
+    assert(shop.request_count < REQUESTS_MAX);
+    struct request *r = &shop.requests[shop.request_count];
+    *r = (struct request){.kind = kind};
+    snprintf(r->key, sizeof(r->key), "request-%02u", shop.request_count++);
+    return r;
+}
+
+/* Schedules it, unless it is left out: then it is as good as answered. */
+static void request_at(struct request *r, int64_t at_us, world_event *send)
+{
+    if ((left_out >> (r - shop.requests) & 1) != 0) {
+        r->is_answered = true;
+        r->status = 0;
+    } else {
+        world_after(NULL, at_us, send, r);
+    }
+}
+
+static int64_t soon_us(void)
+{
+    return 20000 + (int64_t)world_random(OPEN_MS) * 1000;
+}
+
+static void shop_fill(void)
+{
+    for (unsigned u = 0; u < USERS; u++) {
+        shop.credit[u] = world_random(14);
+        books_set(text_of("payment:user:u%u", u), "credit", shop.credit[u]);
+        books_set(text_of("payment:user:u%u", u), "funded", shop.credit[u]);
+    }
+    for (unsigned i = 0; i < ITEMS; i++) {
+        shop.stock[i] = world_random(7);
+        books_set(text_of("stock:item:i%u", i), "quantity", shop.stock[i]);
+        books_set(text_of("stock:item:i%u", i), "added", shop.stock[i]);
+        books_set(text_of("stock:item:i%u", i), "price", 1 + i);
+    }
+    for (unsigned o = 0; o < ORDERS; o++) {
+        char lines[64] = "";
+        unsigned total = 0, first = world_random(ITEMS);
+        for (unsigned l = 0; l < 1 + world_random(2); l++) {
+            unsigned item = (first + l) % ITEMS, pieces = 1 + world_random(2);
+            size_t at = strlen(lines);
+            snprintf(lines + at, sizeof(lines) - at, "%si%u*%u", l > 0 ? "," : "", item, pieces);
+            total += pieces * (1 + item);
+            if (l == 1) {
+                break;
+            }
+        }
+        books_set_text(text_order(o), "user", text_of("u%u", world_random(USERS)));
+        books_set_text(text_order(o), "lines", lines);
+        books_set(text_order(o), "total", total);
+    }
+}
+
+static void shop_schedule(void)
+{
+    for (unsigned n = 0; n < 20; n++) {
+        struct request *r = request_new(CHECKOUT);
+        r->order = world_random(ORDERS);
+        snprintf(r->path, sizeof(r->path), "/orders/checkout/o%u", r->order);
+        int64_t at_us = soon_us();
+        request_at(r, at_us, request_send);
+        if (world_random(3) == 0) {
+            request_at(r, at_us + (int64_t)world_random(6000) * 1000, repeat_send);
+        }
+    }
+    for (unsigned n = 0; n < 5; n++) {
+        struct request *r = request_new(FUND);
+        r->user = world_random(USERS);
+        r->amount = 1 + world_random(5);
+        snprintf(r->path, sizeof(r->path), "/payment/add_funds/u%u/%u", r->user, r->amount);
+        request_at(r, soon_us(), request_send);
+        request_at(r, soon_us(), repeat_send);
+    }
+    for (unsigned n = 0; n < 5; n++) {
+        struct request *r = request_new(ADD);
+        snprintf(r->path, sizeof(r->path), "/orders/addItem/o%u/i%u/1", world_random(ORDERS),
+                 world_random(ITEMS));
+        request_at(r, soon_us(), request_send);
+    }
+}
+
+/* An operator looks for what is open and cancels it; what he is told is of no account. */
+static void on_cancel_answered(void *ctx, unsigned status, const char *body)
+{
+    (void)ctx, (void)status, (void)body;
+}
+
+static void operator_looks(void *ctx)
+{
+    struct books books;
+    (void)ctx;
+    books_read(&books);
+    for (unsigned i = 0; i < books.order_count; i++) {
+        const struct books_order *o = &books.orders[i];
+        if (o->saga[0] != '\0' && strcmp(o->state, "PAID") != 0 && world_random(2) == 0) {
+            http_world_request(shop.gateways[0], "POST", text_of("/sagas/%s/cancel", o->saga), NULL,
+                               on_cancel_answered, NULL);
+            break;
+        }
+    }
+    books_free(&books);
+}
+
+void shop_open(struct node *const *gateways, unsigned count)
+{
+    memset(&shop, 0, sizeof(shop));
+    shop.gateways = gateways;
+    shop.gateway_count = count;
+    shop_fill();
+    shop_schedule();
+    for (unsigned n = world_random(6); n > 0; n--) {
+        world_after(NULL, soon_us(), operator_looks, NULL);
+    }
+}
+
+unsigned shop_waiting(void)
+{
+    unsigned waiting = 0;
+    for (unsigned i = 0; i < shop.request_count; i++) {
+        waiting += !shop.requests[i].is_answered;
+    }
+    return waiting;
+}
+
+void shop_leave_out(uint64_t requests)
+{
+    left_out = requests;
+}
+
+unsigned shop_requests(void)
+{
+    return shop.request_count;
+}
+
+unsigned shop_checkouts(void)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < shop.request_count; i++) {
+        n += shop.requests[i].kind == CHECKOUT;
+    }
+    return n;
+}
+
+/* ---- the end ---- */
+
+static void check_request(const struct books *books, const struct request *r)
+{
+    if (!r->is_answered) {
+        world_fault("%s %s: never answered", r->key, r->path);
+        return;
+    }
+    if (r->status == 0) {
+        return; /* left out */
+    }
+    if (r->kind != CHECKOUT) {
+        if (r->status != 200 && r->kind != ADD) {
+            world_fault("%s: %u %s", r->path, r->status, r->body);
+        }
+        return;
+    }
+    const struct books_order *o = books_order(books, text_order(r->order));
+    assert(o != NULL);
+    if (r->status == 200 && strcmp(o->state, "PAID") != 0) {
+        world_fault("%s: told paid, ended %s", r->path, o->state);
+    }
+    if (r->status != 200 && r->status != 400) {
+        world_fault("%s: %u %s", r->path, r->status, r->body);
+    }
+    if (r->status == 400 && body_has(r, "out of stock") && books_has_stock(books, o->lines)) {
+        world_fault("%s: told out of stock, but it is all there", r->path);
+    }
+}
+
+void shop_check(void)
+{
+    struct books books;
+    unsigned funded[USERS] = {0};
+    books_read(&books);
+    for (unsigned i = 0; i < shop.request_count; i++) {
+        const struct request *r = &shop.requests[i];
+        check_request(&books, r);
+        if (r->kind == FUND && r->status == 200) {
+            funded[r->user] += r->amount;
+        }
+    }
+    for (unsigned u = 0; u < USERS; u++) {
+        books_check_user(&books, text_of("u%u", u), shop.credit[u] + funded[u]);
+    }
+    for (unsigned i = 0; i < ITEMS; i++) {
+        books_check_item(&books, text_of("i%u", i), shop.stock[i]);
+    }
+    books_check_orders(&books);
+    books_free(&books);
+}

@@ -1,0 +1,19 @@
+/* The shop of a simulated run: who buys what, what they were told, and whether it was true. */
+#ifndef KASSA_TEST_SHOP_H
+#define KASSA_TEST_SHOP_H
+
+#include "test/world/world.h"
+
+/* Fills the store and schedules the clients, by chance. `gateways`: the nodes they talk to. */
+void shop_open(struct node *const *gateways, unsigned count);
+/* Leaves out the requests whose bit is set, from the next shop_open on: to shorten a failing run.
+ */
+void shop_leave_out(uint64_t requests);
+unsigned shop_requests(void);
+/* Requests that were not answered yet. */
+unsigned shop_waiting(void);
+unsigned shop_checkouts(void);
+/* Holds every answer to the stores (C1-C6 and C8 of docs/protocol.md section 5). */
+void shop_check(void);
+
+#endif

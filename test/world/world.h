@@ -1,0 +1,123 @@
+/* The world of the simulation: virtual time, chance, nodes, and what may go wrong.
+ *
+ * One program runs gateways, orders, stock and payment: their real C code and their real function
+ * libraries, on modelled adapters (loop, broker, store, HTTP) that misbehave by chance. All chance
+ * comes from one seed, so a seed replays to the byte.
+ *
+ *   world event -> a node's callback -> its turn-end hooks -> effects: more events
+ *
+ * A node dies by chance before any of its effects: what came before has happened, what follows
+ * has not. Source: docs/protocol.md section 5. */
+#ifndef KASSA_TEST_WORLD_H
+#define KASSA_TEST_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runtime/service.h"
+
+#define WORLD_NODES_MAX 16
+
+/* What may go wrong, in 1/1000 of the occasions. */
+struct world_chances {
+    unsigned crash;       /* a node dies before an effect; in 1/100 000 */
+    unsigned lose;        /* the courier confirms a message and forgets it */
+    unsigned repeat;      /* .. delivers it twice */
+    unsigned late;        /* .. delivers it up to 3 s late */
+    unsigned break_link;  /* a broker connection ends before a publish */
+    unsigned break_store; /* a store connection ends: a prefix of the pipeline was done */
+    unsigned lose_notice;
+};
+#define WORLD_CHANCES (sizeof(struct world_chances) / sizeof(unsigned))
+
+struct node {
+    const char *name;
+    const struct service *service;
+    struct service_context context;
+    struct loop *loop;
+    uint64_t life; /* grows at each start: events of an older life are void */
+    bool is_up;
+    bool is_dying; /* its effects have no effect any more; taken down after this event */
+    bool is_consuming;
+};
+
+struct world {
+    uint64_t seed;
+    int64_t now_us;
+    struct world_chances chances;
+    bool is_calm; /* nothing goes wrong any more: the end, in which all must be settled */
+    bool has_transcript;
+    struct node nodes[WORLD_NODES_MAX];
+    unsigned node_count;
+    struct node *current; /* whose callback runs; NULL: the world's own */
+    uint64_t events, crashes, messages, calls;
+};
+extern struct world world;
+
+/* Chance. */
+uint32_t world_random(uint32_t below);
+bool world_chance(unsigned of_1000);
+
+/* An event: `run(ctx)` at now + delay, as a turn of `node` if that is still in this life; for the
+ * world itself with node NULL. */
+typedef void world_event(void *ctx);
+void world_after(struct node *node, int64_t delay_us, world_event *run, void *ctx);
+/* The same, but `drop` frees ctx when the node is gone. */
+void world_after_or(struct node *node, int64_t delay_us, world_event *run, world_event *drop,
+                    void *ctx);
+/* Runs the next event. False: there is none. */
+bool world_step(void);
+
+/* Before an effect of the current node: false when it has died (now, or before): no effect. */
+bool world_effect(const char *what);
+
+void world_reset(uint64_t seed);
+struct node *world_node(const char *name, const struct service *service, const struct conf *conf);
+void node_start(struct node *node);
+void node_kill(struct node *node);
+
+/* One line of the transcript: time, node, text. */
+void world_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A broken invariant: remembered, told at the end of the run. */
+void world_fault(const char *format, ...) __attribute__((format(printf, 1, 2)));
+unsigned world_faults(void);
+const char *world_first_fault(void);
+
+/* What the modelled adapters need of each other. */
+void loop_turn_end(struct loop *loop);
+void broker_world_reset(void);
+void broker_node_died(struct node *node);
+bool broker_is_idle(void);
+void store_world_reset(const char *const *libraries, unsigned count);
+void http_world_reset(void);
+
+/* A client's request to a gateway's node; `on_answer` runs in the world, status 0: connection
+ * lost. Owns: nothing; texts are copied. */
+typedef void http_on_answer(void *ctx, unsigned status, const char *body);
+void http_world_request(struct node *gateway, const char *method, const char *path, const char *key,
+                        http_on_answer *on_answer, void *ctx);
+void http_node_died(struct node *node);
+
+/* The store's content, for the checks. */
+typedef void store_on_field(void *ctx, const char *key, const char *field, const char *value);
+void store_each(store_on_field *on_field, void *ctx);
+/* Sets a field of a hash, before the run. */
+void store_set(const char *key, const char *field, const char *value);
+
+/* Switches of the modelled adapters, each a planted bug. */
+struct world_bugs {
+    bool ack_before_effect;     /* the broker takes every delivery for acknowledged */
+    bool confirm_before_quorum; /* confirms at once; what was not delivered dies with the node */
+    bool reply_before_fsync;    /* a store's break loses calls that were answered */
+    bool no_reask;
+    bool no_resend;
+};
+extern struct world_bugs world_bugs;
+/* Changes the libraries' text: `from` becomes `to`. NULL ends it. */
+struct world_patch {
+    const char *from;
+    const char *to;
+};
+extern const struct world_patch *world_patch;
+
+#endif
