@@ -28,6 +28,7 @@ enum { PAID, REFUNDED, REFUSED, CHARGING, TAKING, SAGAS };
 static struct {
     struct store *store;
     char saga[SAGAS][40];
+    int64_t now_ms; /* one for the whole run: a bucket of records lasts only four seconds */
     struct buf text;
 } w;
 
@@ -66,39 +67,36 @@ static void refund(int i, const char *user)
 
 static void move(int i, const char *from, const char *to)
 {
-    assert_string_equal(
-        orders_move(w.store, order_of(i), w.saga[i], "1", from, to, "", (int64_t)time(NULL) * 1000),
-        "moved");
+    assert_string_equal(orders_move(w.store, order_of(i), w.saga[i], "1", from, to, "", w.now_ms),
+                        "moved");
 }
 
 static void begin(int i, const char *user, const char *item, const char *pieces, const char *cost)
 {
-    int64_t now_ms = (int64_t)time(NULL) * 1000;
-    const char *id = id_at(now_ms);
-    snprintf(w.saga[i], sizeof(w.saga[i]), "%s", id_at(now_ms));
+    const char *id = id_at(w.now_ms);
+    snprintf(w.saga[i], sizeof(w.saga[i]), "%s", id_at(w.now_ms));
     orders_create(w.store, id, order_of(i), user);
-    orders_add(w.store, id_at(now_ms), order_of(i), item, pieces, cost);
-    orders_checkout(w.store, w.saga[i], order_of(i), now_ms);
+    orders_add(w.store, id_at(w.now_ms), order_of(i), item, pieces, cost);
+    orders_checkout(w.store, w.saga[i], order_of(i), w.now_ms);
 }
 
 /* Every kind of saga, as the functions leave it. */
 static void world_make(void)
 {
-    int64_t now_ms = (int64_t)time(NULL) * 1000;
     store_ask(w.store, "FLUSHALL");
     for (int n = 0; n < 2; n++) {
-        const char *user = id_at(now_ms), *item = id_at(now_ms);
+        const char *user = id_at(w.now_ms), *item = id_at(w.now_ms);
         store_ask(w.store, "FCALL", "payment_create", "2", bucket_of("payment", user),
                   text_of("payment:user:user-%d", n), user);
         store_ask(w.store, "FCALL", "stock_create", "2", bucket_of("stock", item),
                   text_of("stock:item:item-%d", n), item, "5");
     }
-    const char *id = id_at(now_ms);
+    const char *id = id_at(w.now_ms);
     store_ask(w.store, "FCALL", "payment_fund", "2", bucket_of("payment", id),
               "payment:user:user-0", id, "100");
     store_ask(w.store, "FCALL", "stock_add", "2", bucket_of("stock", id), "stock:item:item-0", id,
               "10");
-    id = id_at(now_ms);
+    id = id_at(w.now_ms);
     store_ask(w.store, "FCALL", "payment_pay", "2", bucket_of("payment", id), "payment:user:user-0",
               id, "user-0", "3");
     store_ask(w.store, "FCALL", "stock_subtract", "2", bucket_of("stock", id), "stock:item:item-0",
@@ -265,11 +263,11 @@ static void effects(void **state)
           text_of("%s:2:take", w.saga[PAID]), "item-0", "2");
     assert_found("C5", "item item-0", w.saga[PAID]);
     world_make(); /* a charge for a saga that never was */
-    snprintf(w.saga[PAID], sizeof(w.saga[PAID]), "%s", id_at((int64_t)time(NULL) * 1000));
+    snprintf(w.saga[PAID], sizeof(w.saga[PAID]), "%s", id_at(w.now_ms));
     charge(PAID, "user-0", "1");
     assert_found("C5", "user user-0", w.saga[PAID]);
     world_make(); /* a take for a saga that never was */
-    snprintf(w.saga[PAID], sizeof(w.saga[PAID]), "%s", id_at((int64_t)time(NULL) * 1000));
+    snprintf(w.saga[PAID], sizeof(w.saga[PAID]), "%s", id_at(w.now_ms));
     take(PAID, "item-0", "1");
     assert_found("C5", "item item-0", w.saga[PAID]);
     world_make(); /* an order's journal is lost */
@@ -308,7 +306,7 @@ static void batches(void **state)
     (void)state;
     store_ask(w.store, "FLUSHALL");
     for (int round = 0; round < 2; round++) {
-        const char *id = id_at((int64_t)time(NULL) * 1000 + round);
+        const char *id = id_at(w.now_ms + round);
         store_ask(w.store, "FCALL", "payment_init", "1", bucket_of("payment", id),
                   text_of("%s:0", id), "0", "2", "50", text_of("g%d", round));
         store_ask(w.store, "FCALL", "stock_init", "1", bucket_of("stock", id), text_of("%s:0", id),
@@ -318,17 +316,15 @@ static void batches(void **state)
         assert_clean();
         const char *lines = text_of("%s", store_ask(w.store, "HGET", "order:order:0", "lines"));
         const char *user = text_of("%s", store_ask(w.store, "HGET", "order:order:0", "user"));
-        orders_checkout(w.store, w.saga[PAID], "0", (int64_t)time(NULL) * 1000);
+        orders_checkout(w.store, w.saga[PAID], "0", w.now_ms);
         charge(PAID, user, "2");
-        orders_move(w.store, "0", w.saga[PAID], "1", "CHARGING", "TAKING", "",
-                    (int64_t)time(NULL) * 1000);
+        orders_move(w.store, "0", w.saga[PAID], "1", "CHARGING", "TAKING", "", w.now_ms);
         bool is_twisted = lines[0] == '1';
         store_ask(w.store, "FCALL", "stock_take", "3", bucket("stock", PAID),
                   is_twisted ? "stock:item:1" : "stock:item:0",
                   is_twisted ? "stock:item:0" : "stock:item:1", command(PAID, "take"),
                   is_twisted ? "1" : "0", "1", is_twisted ? "0" : "1", "1");
-        orders_move(w.store, "0", w.saga[PAID], "1", "TAKING", "PAID", "",
-                    (int64_t)time(NULL) * 1000);
+        orders_move(w.store, "0", w.saga[PAID], "1", "TAKING", "PAID", "", w.now_ms);
         assert_clean();
     }
     assert_non_null(strstr(w.text.data, "of orders made anew by a batch 1"));
@@ -342,21 +338,22 @@ static void sweeping(void **state)
 {
     (void)state;
     world_make();
-    const char *old = id_at((int64_t)time(NULL) * 1000 - 9 * DAY_MS);
-    const char *old_bucket = bucket_of("payment", old);
+    char old[40], old_bucket[64]; /* the texts' ring is shorter than the loop */
     char cursor[24] = "0", keep_from[24];
+    snprintf(old, sizeof(old), "%s", id_at(w.now_ms - 9 * DAY_MS));
+    snprintf(old_bucket, sizeof(old_bucket), "%s", bucket_of("payment", old));
     for (int n = 0; n < 300; n++) {
         store_ask(w.store, "FCALL", "payment_pay", "2", old_bucket, "payment:user:user-0",
                   text_of("%.32s%04x", old, n), "user-0", n % 8 == 0 ? "1" : "99999");
-        store_ask(w.store, "FCALL", "payment_fund", "2", bucket("payment", PAID),
-                  "payment:user:user-0", id_at((int64_t)time(NULL) * 1000), "1");
+        const char *fund = id_at(w.now_ms);
+        store_ask(w.store, "FCALL", "payment_fund", "2", bucket_of("payment", fund),
+                  "payment:user:user-0", fund, "1");
     }
     assert_clean();
     store_ask(w.store, "ZADD", "payment:buckets",
               text_of("%lld", strtoll(strrchr(old_bucket, ':') + 1, NULL, 16)),
               strrchr(old_bucket, ':') + 1);
-    snprintf(keep_from, sizeof(keep_from), "%lld",
-             (long long)sweep_keep_from((int64_t)time(NULL) * 1000));
+    snprintf(keep_from, sizeof(keep_from), "%lld", (long long)sweep_keep_from(w.now_ms));
     for (;;) {
         const char *next = store_ask(w.store, "FCALL", "payment_sweep", "1", "payment:buckets",
                                      keep_from, "20", cursor);
@@ -371,6 +368,7 @@ static void sweeping(void **state)
 static int setup(void **state)
 {
     (void)state;
+    w.now_ms = (int64_t)time(NULL) * 1000;
     w.store = store_new(payment_library);
     store_ask(w.store, "FUNCTION", "LOAD", "REPLACE", stock_library);
     store_ask(w.store, "FUNCTION", "LOAD", "REPLACE", order_library);
