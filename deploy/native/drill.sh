@@ -56,6 +56,14 @@ drill_service() {
         "RABBITMQ_PASSWORD=$STATE_RABBITMQ_PASSWORD" HTTP_HOST=127.0.0.1 "${@:3}" "$binary"
 }
 
+# The audit reads the stores themselves, not through the proxy.
+drill_audit() {
+    local binary=$KASSA_VAR/run/kassa-audit redis=127.0.0.1:${STATE_KEPT[REDIS_PORT]}
+    cp "$(services_binary audit)" "$binary"
+    drill_note audit env "ORDER_REDIS=$redis" "STOCK_REDIS=$redis" "PAYMENT_REDIS=$redis" \
+        "REDIS_PASSWORD=$STATE_REDIS_PASSWORD" "$binary" --json
+}
+
 drill_nginx() {
     local user='' gateways='' name
     if [ "$(id -u)" = 0 ]; then
@@ -79,6 +87,7 @@ drill_write_plan() {
         drill_port "$name"
         drill_service "$name" gateway "HTTP_PORT=${DRILL_PORTS[$name]}"
     done
+    drill_audit
     drill_nginx
     {
         for name in "${!STATE_KEPT[@]}"; do

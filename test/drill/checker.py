@@ -9,8 +9,8 @@
     C7  afterwards nothing is open, nobody waits, no message is left
     C8  a read after an answered write shows it
 
-Violations are of three kinds: `lost` (in the stores there is less than was answered), `doubled`
-(more of it), `lie` (an answer that is not true). Answers that nobody can use are errors, counted
+Violations are of these kinds: `lost` (in the stores there is less than was answered), `doubled`
+(more of it), `lie` (an answer that is not true); `audit` is what kassa-audit says. Answers that nobody can use are errors, counted
 apart: 5xx, no answer, a body that is none of ours.
 """
 
@@ -72,6 +72,7 @@ class Checker:
         self.requests = sorted((r for r in records if r["t"] == "request"), key=lambda r: r["at"])
         self.finals = [r for r in records if r["t"] == "final"]
         self.settled = [r for r in records if r["t"] == "settled"]
+        self.audits = [r for r in records if r["t"] == "audit"]
         self.users = collections.defaultdict(Ledger)
         self.items = collections.defaultdict(Ledger)
         self.prices = {}
@@ -89,6 +90,7 @@ class Checker:
         self.check_reads()
         self.check_balances()
         self.check_settled()
+        self.check_audit()
         return self.verdict
 
     # ---- what was said ----
@@ -285,6 +287,18 @@ class Checker:
             for what in ("open", "pending", "queued"):
                 if r[what] != 0:
                     self.verdict.add("lost", "C7", f"{what}: {r[what]} after {r['after_s']} s")
+
+    def check_audit(self):
+        """What kassa-audit found in the stores, under the names of its own checks."""
+        if not self.audits:
+            self.verdict.add("audit", "audit", "nobody audited the stores")
+        for r in self.audits:
+            for f in r["new"]:
+                about = [f["entity"]] + [f"{what} {f[what]}" for what in ("saga", "order") if f[what]]
+                self.verdict.add("audit", f["check"], f"{', '.join(about)}: {f['what']}: "
+                                 f"{f['found']}, should be {f['wanted']}")
+            if r["open"] != 0:
+                self.verdict.add("audit", "C7", f"{r['open']} sagas are open in the journals")
 
 
 def check(records):

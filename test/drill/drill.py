@@ -4,10 +4,11 @@ answer to the stores.
 
     stack     the private system        workload  the crowd of clients
     faults    how it is broken          checker   what must be true afterwards
-    row       one row of the table      table     what is printed and written
+    row       one row of the table      result    what it came to, and the worst of several runs
+    table     what is printed and written
 
 A row whose fault did not happen, or on a system that did not work before, proves nothing: that
-ends the drill with status 2. Status 1: a row found something. 0: all rows are clean.
+ends the drill with status 2. Status 1: a row found something. 0: all rows of all runs are clean.
 """
 
 import argparse
@@ -19,11 +20,13 @@ import traceback
 
 import faults
 import table
+from result import sentence
 from row import Row
 from stack import Broken, Stack
 
 ARTIFACTS = pathlib.Path("artifacts/drill")
 SOON_S, LATE_S = 0.3, 12
+RUNS_MAX = 100  # the logs of all of them are kept until the end: 5 MB a run
 LONG = [("redis", "cut", 60), ("rabbitmq", "cut", 60), ("redis", "stop", 120),
         ("rabbitmq", "stop", 120)]
 QUICK = [(component, "kill", SOON_S) for component in faults.COMPONENTS] + [
@@ -40,9 +43,17 @@ def parse_options(arguments=None):
     parser.add_argument("--quick", action="store_true", help="each part killed once, a pause, a cut")
     parser.add_argument("--only", default="", metavar="WORD,..",
                         help="rows whose name has one of these in it, e.g. redis-kill")
+    parser.add_argument("--runs", type=int, default=1, metavar="N",
+                        help="all of it N times, each time from empty stores")
+    parser.add_argument("--verbose", action="store_true", help="where the seconds of each row went")
     parser.add_argument("--write-docs", action="store_true",
-                        help="put the table into docs/drills.md")
-    return parser.parse_args(arguments)
+                        help="put the table into docs/drills.md; of the whole matrix only")
+    options = parser.parse_args(arguments)
+    if not 1 <= options.runs <= RUNS_MAX:
+        parser.error(f"--runs is {options.runs}; allowed is 1 to {RUNS_MAX}")
+    if options.write_docs and (options.quick or options.only):
+        parser.error("--write-docs is for the whole matrix, so without --quick and --only")
+    return options
 
 
 def choose_rows(options):
@@ -52,22 +63,60 @@ def choose_rows(options):
             if not words or any(word in f"{row[0]}-{row[1]}-{row[2]:g}s" for word in words)]
 
 
-async def run_rows(stack, chosen):
-    rows = []
-    table.print_head()
-    for number, (component, kind, delay_s) in enumerate(chosen, 1):
-        row = Row(stack, component, kind, delay_s)
+class Drill:
+    """All runs, and what they have come to so far."""
 
-        def say(what, number=number, row=row):
-            table.progress(f"row {number} of {len(chosen)}, {row.name}: {what}")
+    def __init__(self, stack, options):
+        self.stack = stack
+        self.options = options
+        self.chosen = choose_rows(options)
+        self.results = []
+        self.bad = []  # (name of the row, path of its history, verdict)
 
-        try:
-            await row.run(say)
-        finally:
-            row.history.write(ARTIFACTS / f"{row.name}.jsonl")
-        rows.append(row)
-        table.print_row(row)
-    return rows
+    def run(self):
+        if not self.chosen:
+            raise Broken(f"no row has {self.options.only!r} in its name")
+        for number in range(1, self.options.runs + 1):
+            table.progress("starting the stack")
+            if number > 1:
+                self.stack.down()
+                self.stack.wipe()
+            self.stack.up()
+            several = self.options.runs > 1
+            table.print_head(f"run {number} of {self.options.runs}" if several else None)
+            asyncio.run(self.run_rows(number))
+
+    async def run_rows(self, run):
+        for number, (component, kind, delay_s) in enumerate(self.chosen, 1):
+            row = Row(self.stack, component, kind, delay_s)
+
+            def say(what, number=number, row=row):
+                table.progress(f"row {number} of {len(self.chosen)}, {row.name}: {what}")
+
+            try:
+                await row.run(say)
+            finally:
+                path = self.keep(run, row)
+            self.results.append(row.result())
+            table.print_result(self.results[-1])
+            if self.options.verbose:
+                table.print_phases(row.phases.seconds)
+            if not row.verdict.is_clean:
+                self.bad.append((row.name, path, row.verdict))
+
+    def keep(self, run, row):
+        """Writes the history. That of a bad row is not overwritten by the runs that follow."""
+        is_clean = row.verdict is not None and row.verdict.is_clean
+        number = "" if is_clean or self.options.runs == 1 else f"-run-{run}"
+        path = ARTIFACTS / f"{row.name}{number}.jsonl"
+        row.history.write(path)
+        return path
+
+    def report(self, runs):
+        table.print_findings(self.bad)
+        if runs > 1:
+            table.print_worst(runs, self.results)
+        print(f"\n{sentence(runs, self.results)}")
 
 
 def on_signal(number, _):
@@ -79,15 +128,12 @@ def main():
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     stack = Stack()
-    chosen = choose_rows(options)
+    drill = Drill(stack, options)
     try:
-        if not chosen:
-            raise Broken(f"no row has {options.only!r} in its name")
-        table.progress("starting the stack")
-        stack.up()
-        rows = asyncio.run(run_rows(stack, chosen))
+        drill.run()
     except Broken as error:
         table.progress("")
+        table.print_findings(drill.bad)
         print(f"the drill proves nothing: {error}", file=sys.stderr)
         return 2
     except Exception:
@@ -95,12 +141,11 @@ def main():
         return 2
     finally:
         stack.down()
-    bad = [row for row in rows if not row.verdict.is_clean]
-    table.print_findings(bad)
+    drill.report(options.runs)
     if options.write_docs:
-        table.write_docs(rows)
-    print(f"{len(rows) - len(bad)} passed, {len(bad)} failed")
-    return 1 if bad else 0
+        table.write_docs(options.runs, drill.results)
+    print(f"{len(drill.results) - len(drill.bad)} passed, {len(drill.bad)} failed")
+    return 1 if drill.bad else 0
 
 
 if __name__ == "__main__":

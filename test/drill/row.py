@@ -1,4 +1,4 @@
-"""One row of the table: workload, fault, return, settling, reading, checking."""
+"""One row of the table: workload, fault, return, settling, reading, auditing, checking."""
 
 import asyncio
 import re
@@ -7,6 +7,7 @@ import time
 import checker
 from faults import Fault
 from history import History
+from result import Result
 from stack import GATEWAYS, Broken
 from workload import Unusable, Workload
 
@@ -14,6 +15,26 @@ WARM_S = 1.5  # load before the fault
 AFTER_S = 1.5  # load after the first success that began after the return
 RESUME_S = 60
 SETTLE_S = 60
+LOOK_S = 0.1  # between two looks whether it has settled
+
+
+class Phases:
+    """Where a row's seconds go: each phase lasts until the next one begins."""
+
+    def __init__(self, say):
+        self.say = say
+        self.seconds = {}
+        self.name = None
+
+    def begin(self, name):
+        self.end()
+        self.name, self.began = name, time.monotonic()
+        self.say(name)
+
+    def end(self):
+        if self.name is not None:
+            self.seconds[self.name] = round(time.monotonic() - self.began, 2)
+        self.name = None
 
 
 class Row:
@@ -25,6 +46,8 @@ class Row:
         self.history = History()
         self.struck_at = self.healed_at = None
         self.in_flight = 0
+        self.phases = None
+        self.has_settled = False
         self.verdict = None
         self.checkouts = 0
         self.gap_s = self.wait_s = self.settle_s = 0.0
@@ -34,30 +57,40 @@ class Row:
         return f"{self.component}-{self.kind}-{self.delay_s:g}s"
 
     async def run(self, say):
+        phases = self.phases = Phases(say)
         workload = Workload(self.stack.url, self.history)
         async with workload.pool:
-            say("preparing")
+            phases.begin("prepare")
             try:
                 await asyncio.wait_for(workload.prepare(), 60)
             except (Unusable, KeyError, asyncio.TimeoutError) as error:
                 raise Broken(f"the row cannot begin: {error or 'no answers'}") from error
+            phases.begin("warm")
             workload.start()
             await asyncio.sleep(WARM_S)
             if self.history.paid == 0:
                 raise Broken("before the fault not one checkout was paid: nothing is proved")
-            say(f"{self.kind}")
+            phases.begin("fault")
             await self.break_and_mend(say)
-            say("waiting for the first success")
+            phases.begin("resume")
             await self.wait_resumed()
+            phases.begin("load")
             await asyncio.sleep(AFTER_S)
             self.load_ended_at = self.history.now()
-            say("letting the clients end")
+            phases.begin("drain")
             await workload.stop()
-            say("letting it settle")
+            phases.begin("settle")
+            settling_from = time.monotonic()
             await self.settle()
-            say("reading the stores")
+            phases.begin("read")
             await workload.read_stores()
+        phases.begin("audit")
+        await asyncio.get_running_loop().run_in_executor(None, self.audit)
+        await self.look_again(settling_from)
+        phases.begin("judge")
         self.judge()
+        phases.end()
+        self.history.note("phases", **phases.seconds)
 
     async def break_and_mend(self, say):
         fault = Fault(self.stack, self.component, self.kind)
@@ -85,17 +118,29 @@ class Row:
             await asyncio.sleep(0.05)
 
     async def settle(self):
-        """C7. rabbitmqctl is slow and costs much, so it comes last."""
-        loop, began = asyncio.get_running_loop(), time.monotonic()
+        """C7."""
+        began = time.monotonic()
         while True:
-            opened, pending, queued = await loop.run_in_executor(None, self.look)
-            after = time.monotonic() - began
-            if (opened, pending, queued) == (0, 0, 0) or after > SETTLE_S:
+            left = await self.look_aside()
+            self.settle_s = time.monotonic() - began
+            if left == (0, 0, 0) or self.settle_s > SETTLE_S:
                 break
-            await asyncio.sleep(0.5)
-        self.settle_s = after
+            await asyncio.sleep(LOOK_S)
+        self.has_settled = left == (0, 0, 0)
+        self.note_settled(left, self.settle_s)
+
+    async def look_again(self, began):
+        """It has to stay so: a message that comes late would be after the reads."""
+        if self.has_settled:
+            self.note_settled(await self.look_aside(), time.monotonic() - began)
+
+    def note_settled(self, left, after_s):
+        opened, pending, queued = left
         self.history.note("settled", open=opened, pending=pending, queued=queued,
-                          after_s=round(after, 1))
+                          after_s=round(after_s, 1))
+
+    async def look_aside(self):
+        return await asyncio.get_running_loop().run_in_executor(None, self.look)
 
     def look(self):
         status, body = self.stack.get(self.stack.port("HTTP_PORT"), "/sagas?state=open")
@@ -103,12 +148,25 @@ class Row:
         pending = sum(self.pending(name) for name in GATEWAYS)
         if opened or pending:
             return opened, pending, -1
-        return opened, pending, sum(self.stack.queues().values())
+        queues = self.stack.queues()
+        # -1: of one of them nobody knows
+        return opened, pending, -1 if -1 in queues.values() else sum(queues.values())
 
     def pending(self, gateway):
         status, body = self.stack.get(self.stack.port(f"PORT_{gateway}"), "/metrics")
         found = re.search(r"^kassa_pending_requests (\d+)$", body, re.M)
         return int(found.group(1)) if status == 200 and found else -1
+
+    def audit(self):
+        """The same stores once more, by another program that believes no answer."""
+        try:
+            report, found = self.stack.audit()
+        except Broken:
+            if self.has_settled:
+                raise
+            return  # what moves cannot be audited; the checker tells of both
+        self.history.note("audit", violations=report["violations"], new=found,
+                          open=report["sagas"]["open"], took_ms=report["took_ms"])
 
     def judge(self):
         records = self.history.records
@@ -122,3 +180,11 @@ class Row:
         self.wait_s = max((r["to"] - r["at"] for r in records if r["t"] == "request"), default=0.0)
         if self.in_flight == 0 and self.gap_s < 0.1:
             raise Broken("nobody was waiting at the fault, and no success was missed")
+
+    def result(self):
+        verdict = self.verdict
+        return Result(
+            self.component, self.kind, self.delay_s, self.checkouts, self.gap_s, self.wait_s,
+            self.settle_s, verdict.count("lost"), verdict.count("doubled"), verdict.count("lie"),
+            sum(verdict.errors.values()), verdict.count("audit"),
+        )

@@ -2,8 +2,11 @@
 down, and knows how each one is and how it died. They are our children and die with us."""
 
 import ctypes
+import json
 import os
 import pathlib
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +19,16 @@ START_ORDER = ("epmd", "rabbitmq", "redis", "proxy", "order", "stock", "payment"
                "gateway-1", "gateway-2", "nginx")
 GATEWAYS = ("gateway-1", "gateway-2")
 READY_S = 60
+AUDIT_S = 120
+AUDIT_CLEAN, AUDIT_VIOLATIONS = 0, 1  # its exit statuses; any other: it could not decide
+# Asks the queues themselves: the figures that the broker publishes, which rabbitmqctl prints, are
+# up to 5 s old. -1: the queue has no leader that answers.
+MESSAGES = (
+    "[{binary_to_list(element(4, amqqueue:get_name(Q))), "
+    "case catch ra:leader_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_total/1) of "
+    "{ok, {_, N}, _} -> N; _ -> -1 end} "
+    '|| Q <- rabbit_amqqueue:list(<<"/">>)].\n'
+)
 PR_SET_PDEATHSIG = 1
 
 
@@ -42,6 +55,7 @@ class Stack:
         self.settings = dict(line.split("=", 1) for line in text.splitlines())
         self.processes = {}  # name -> Popen, of those that were started last
         self.control = None
+        self.known = set()  # what the audit found in earlier rows
 
     def port(self, name):
         return int(self.settings[name])
@@ -52,10 +66,13 @@ class Stack:
 
     # ---- processes ----
 
+    def argv(self, name):
+        return (self.var / "run" / f"{name}.argv").read_bytes().decode().split("\0")[:-1]
+
     def start(self, name):
         if self.is_up(name):
             raise Broken(f"{name} is to be started, but is up")
-        argv = (self.var / "run" / f"{name}.argv").read_bytes().decode().split("\0")[:-1]
+        argv = self.argv(name)
         with open(self.var / "log" / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
                 argv, cwd=self.var, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -109,6 +126,14 @@ class Stack:
                 os.killpg(process.pid, signal.SIGKILL)
         for process in self.processes.values():
             process.wait()
+        self.processes.clear()
+
+    def wipe(self):
+        """Empty stores for the next run."""
+        for server in ("redis", "rabbitmq"):
+            for path in (self.var / "data" / server).iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.known.clear()
 
     def dead(self):
         return [name for name in START_ORDER if not self.is_up(name)]
@@ -136,7 +161,7 @@ class Stack:
         except OSError:
             return 0, ""
 
-    # ---- the proxy and the broker's tools ----
+    # ---- the proxy, the broker, and the audit ----
 
     def proxy(self, *words):
         self.control.write(" ".join(words) + "\n")
@@ -150,17 +175,35 @@ class Stack:
         return {n: int(c) for n, c in (p.split("=") for p in self.proxy("stats").split())}
 
     def queues(self):
-        """queue -> messages ready and unacknowledged together."""
-        node = f"{self.settings['NODE']}@localhost"
+        """queue -> messages ready and unacknowledged together; -1: it does not say."""
+        home = self.var / "run" / "erlang"
         done = subprocess.run(
-            ["/usr/lib/rabbitmq/bin/rabbitmqctl", "-q", "-n", node, "list_queues",
-             "--no-table-headers", "name", "messages_ready", "messages_unacknowledged"],
-            env={"PATH": os.environ["PATH"], "HOME": str(self.var / "run" / "erlang"),
-                 "ERL_EPMD_PORT": self.settings["EPMD_PORT"], "LC_ALL": "C.UTF-8",
-                 "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.var / "run" / "rabbitmq-plugins")},
-            capture_output=True, text=True, timeout=30, check=False,
+            ["erl_call", "-c", (home / ".erlang.cookie").read_text().strip(),
+             "-n", f"{self.settings['NODE']}@localhost", "-e"],
+            env={"PATH": os.environ["PATH"], "HOME": str(home), "ERL_EPMD_ADDRESS": "127.0.0.1",
+                 "ERL_EPMD_PORT": self.settings["EPMD_PORT"]},
+            input=MESSAGES, capture_output=True, text=True, timeout=60, check=False,
         )
-        rows = [line.split() for line in done.stdout.splitlines()]
-        if done.returncode != 0 or not rows:
-            raise Broken(f"rabbitmqctl: {done.stderr.strip()[:300]}")
-        return {row[0]: int(row[1]) + int(row[2]) for row in rows}
+        found = re.findall(r'{"([^"]+)", *(-?\d+)', done.stdout)
+        if done.returncode != 0 or not found:
+            raise Broken(f"the queues could not be counted: {done.stdout[:300]} {done.stderr[:300]}")
+        return {name: int(count) for name, count in found}
+
+    def audit(self):
+        """kassa-audit on the stores. Returns its report, and those of its findings that no earlier
+        row had: the stores keep what a bad row has done to them."""
+        try:
+            done = subprocess.run(self.argv("audit"), cwd=self.var, stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, timeout=AUDIT_S, check=False,
+                                  preexec_fn=die_with_parent)
+            report = json.loads(done.stdout)
+            found = {json.dumps(finding): finding for finding in report["found"]}
+            violations = report["violations"]
+        except (subprocess.TimeoutExpired, ValueError, KeyError) as error:
+            raise Broken(f"the audit has not said what it found: {error}") from error
+        if done.returncode != (AUDIT_VIOLATIONS if violations else AUDIT_CLEAN):
+            raise Broken(f"the audit ended with {done.returncode}, violations: {violations}, "
+                         f"undecided: {report['undecided']}")
+        new = [finding for text, finding in found.items() if text not in self.known]
+        self.known.update(found)
+        return report, new

@@ -3,20 +3,21 @@
 import pathlib
 import sys
 
+from result import counted, sentence, worst
+
 DOCS = pathlib.Path("docs/drills.md")
 BEGIN, END = "<!-- begin drills -->", "<!-- end drills -->"
 FINDINGS_MAX = 12
 HEADS = ("component", "fault", "return", "checkouts", "outage", "longest wait", "settled", "lost",
-         "doubled", "lies", "errors")
-WIDTHS = (9, 5, 7, 9, 8, 12, 7, 5, 7, 5, 6)
+         "doubled", "lies", "errors", "audit")
+WIDTHS = (9, 5, 7, 9, 8, 12, 7, 5, 7, 5, 6, 5)
 
 
-def cells(row):
-    verdict = row.verdict
-    return (row.component, row.kind, f"{row.delay_s:g} s", str(row.checkouts),
-            f"{row.gap_s:.1f} s", f"{row.wait_s:.1f} s", f"{row.settle_s:.1f} s",
-            str(verdict.count("lost")), str(verdict.count("doubled")), str(verdict.count("lie")),
-            str(sum(verdict.errors.values())))
+def cells(result):
+    return (result.component, result.kind, f"{result.delay_s:g} s", str(result.checkouts),
+            f"{result.gap_s:.1f} s", f"{result.wait_s:.1f} s", f"{result.settle_s:.1f} s",
+            str(result.lost), str(result.doubled), str(result.lies), str(result.errors),
+            str(result.audit or "ok"))
 
 
 def aligned(texts):
@@ -32,30 +33,44 @@ def progress(text):
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def print_head():
+def print_head(title=None):
     progress("")
+    if title:
+        print(f"\n{title}")
     print(aligned(HEADS), flush=True)
 
 
-def print_row(row):
+def print_result(result):
     progress("")
-    print(aligned(cells(row)) + ("" if row.verdict.is_clean else "  FAIL"), flush=True)
+    print(aligned(cells(result)) + ("" if result.is_clean else "  FAIL"), flush=True)
+
+
+def print_phases(seconds):
+    print("    " + ", ".join(f"{name} {spent:.2f} s" for name, spent in seconds.items()), flush=True)
 
 
 def print_findings(bad):
-    for row in bad:
-        print(f"\n{row.name} (artifacts/drill/{row.name}.jsonl):")
-        for kind, rule, sentence in row.verdict.found[:FINDINGS_MAX]:
-            print(f"  {rule} {kind}: {sentence}")
-        if len(row.verdict.found) > FINDINGS_MAX:
-            print(f"  and {len(row.verdict.found) - FINDINGS_MAX} more")
-        for error, count in row.verdict.errors.most_common():
+    """bad: (name of the row, path of its history, verdict)"""
+    for name, path, verdict in bad:
+        print(f"\n{name} ({path}):")
+        for kind, rule, text in verdict.found[:FINDINGS_MAX]:
+            print(f"  {rule} {kind}: {text}")
+        if len(verdict.found) > FINDINGS_MAX:
+            print(f"  and {len(verdict.found) - FINDINGS_MAX} more")
+        for error, count in verdict.errors.most_common():
             print(f"  {count} x {error}")
 
 
-def write_docs(rows):
-    head, _, rest = DOCS.read_text().partition(BEGIN)
+def print_worst(runs, results):
+    print_head(f"the worst of {counted(runs, 'run')}:")
+    for result in worst(results):
+        print_result(result)
+
+
+def write_docs(runs, results, path=DOCS):
+    head, _, rest = path.read_text().partition(BEGIN)
     _, _, tail = rest.partition(END)
-    lines = [f"| {' | '.join(HEADS)} |", "|" + "---|" * len(HEADS)]
-    lines += [f"| {' | '.join(cells(row))} |" for row in rows]
-    DOCS.write_text("\n".join([head + BEGIN, *lines, END]) + tail)
+    lines = [f"## The last full run: {counted(runs, 'run')}", "", f"{sentence(runs, results)}.", "",
+             f"| {' | '.join(HEADS)} |", "|" + "---|" * len(HEADS)]
+    lines += [f"| {' | '.join(cells(result))} |" for result in worst(results)]
+    path.write_text("\n".join([head + BEGIN, *lines, END]) + tail)

@@ -21,6 +21,7 @@ class Story:
                       ("item", "i"): {"stock": 3, "price": 2}}
         self.final_order("o", paid=False)
         self.settled = {"open": 0, "pending": 0, "queued": 0, "after_s": 1}
+        self.audit = {"t": "audit", "violations": 0, "new": [], "open": 0}
 
     def ask(self, method, path, body, status=200, key=None, at=None, to=None):
         at = self.now if at is None else at
@@ -63,7 +64,8 @@ class Story:
     def verdict(self):
         finals = [{"t": "final", "kind": kind, "id": name, "status": 200, "body": body}
                   for (kind, name), body in self.final.items()]
-        return checker.check(self.records + [{"t": "settled", **self.settled}] + finals)
+        return checker.check(
+            self.records + [{"t": "settled", **self.settled}, self.audit] + finals)
 
 
 class Case(unittest.TestCase):
@@ -255,6 +257,25 @@ class Lies(Case):
     def test_c8_line_lost(self):
         self.story.final["order", "o"]["items"] = []
         self.assert_found("lie", "C8")
+
+    def test_the_audit_found_something(self):
+        """Answers and reads agree, and yet there is a credit that no record explains."""
+        self.story.audit = {"t": "audit", "violations": 1, "open": 0, "new": [
+            {"check": "C1", "saga": "", "order": "", "entity": "user u", "found": 11, "wanted": 10,
+             "what": "credit with what the records took"}]}
+        self.assert_found("audit", "C1")
+        verdict = self.story.verdict()
+        self.assertFalse(verdict.is_clean)
+        self.assertEqual(verdict.found[0][2],
+                         "user u: credit with what the records took: 11, should be 10")
+
+    def test_the_audit_sees_open_sagas(self):
+        self.story.audit["open"] = 1
+        self.assert_found("audit", "C7")
+
+    def test_nobody_audited(self):
+        verdict = checker.check(self.story.records)
+        self.assertIn(("audit", "audit"), {found[:2] for found in verdict.found})
 
     def test_errors_are_counted(self):
         self.story.post("/payment/create_user", {"status": "pending"}, 503)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import pathlib
 import signal
@@ -9,10 +10,11 @@ import socket
 import subprocess
 import tempfile
 import unittest
+from unittest import mock
 
 from faults import Fault
 from row import Row
-from stack import Broken, Stack
+from stack import GATEWAYS, Broken, Stack
 
 
 class Fake(Stack):
@@ -105,12 +107,110 @@ class FaultTest(Case):
         self.assertEqual(fault.seen["held_bytes"], 100)
 
 
+class AuditTest(Case):
+    """A script in place of kassa-audit."""
+
+    FINDING = {"check": "C2", "saga": "", "order": "", "entity": "user u", "what": "credit",
+               "found": -1, "wanted": 0}
+
+    def says(self, found, status, undecided=0):
+        text = json.dumps({"violations": len(found), "undecided": undecided, "found": found})
+        self.script(f"print({text!r}); raise SystemExit({status})")
+
+    def script(self, text):
+        (self.stack.var / "run" / "audit.argv").write_text(f"python3\0-c\0{text}\0")
+
+    def test_clean(self):
+        self.says([], 0)
+        self.assertEqual(self.stack.audit()[1], [])
+
+    def test_a_violation_belongs_to_one_row(self):
+        other = dict(self.FINDING, entity="user v")
+        self.says([self.FINDING], 1)
+        self.assertEqual(self.stack.audit()[1], [self.FINDING])
+        self.says([self.FINDING, other], 1)
+        self.assertEqual(self.stack.audit()[1], [other])
+
+    def test_nothing_decided(self):
+        self.says([], 2, undecided=1)
+        with self.assertRaisesRegex(Broken, "ended with 2"):
+            self.stack.audit()
+
+    def test_an_end_that_contradicts_the_report(self):
+        self.says([self.FINDING], 0)
+        with self.assertRaisesRegex(Broken, "ended with 0, violations: 1"):
+            self.stack.audit()
+
+    def test_nothing_said(self):
+        for text in ("raise SystemExit(2)", "print('{}')"):
+            self.script(text)
+            with self.assertRaisesRegex(Broken, "has not said"):
+                self.stack.audit()
+
+
+class QueuesTest(Case):
+    """A script in place of erl_call."""
+
+    def setUp(self):
+        super().setUp()
+        self.stack.settings.update(NODE="kassa", EPMD_PORT="1")
+        (self.stack.var / "run" / "erlang").mkdir()
+        (self.stack.var / "run" / "erlang" / ".erlang.cookie").write_text("SECRET")
+        path = f"{self.stack.var}:{os.environ['PATH']}"
+        patch = mock.patch.dict(os.environ, PATH=path)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def says(self, text, status=0):
+        tool = self.stack.var / "erl_call"
+        tool.write_text(f"#!/bin/sh\necho '{text}'\nexit {status}\n")
+        tool.chmod(0o755)
+
+    def left(self):
+        with mock.patch.object(Stack, "get", lambda *_: (200, "kassa_pending_requests 0\n")):
+            self.stack.settings.update({f"PORT_{name}": "1" for name in GATEWAYS})
+            return Row(self.stack, "order", "kill", 0.3).look()
+
+    def test_counted(self):
+        self.says('{ok, [{"kassa.order", 0}, {"kassa.stock.parked", 2}]}')
+        self.assertEqual(self.stack.queues(), {"kassa.order": 0, "kassa.stock.parked": 2})
+        self.assertEqual(self.left(), (0, 0, 2))
+
+    def test_one_that_does_not_say_is_not_empty(self):
+        self.says('{ok, [{"kassa.order", 1}, {"kassa.stock", -1}]}')
+        self.assertEqual(self.left(), (0, 0, -1))
+
+    def test_settled_has_to_stay_so(self):
+        row = Row(self.stack, "order", "kill", 0.3)
+        with mock.patch.object(row, "look", side_effect=[(0, 0, 1), (0, 0, 0), (0, 0, 3)]):
+            asyncio.run(row.settle())
+            asyncio.run(row.look_again(0))
+        self.assertEqual([r["queued"] for r in row.history.records], [0, 3])
+        self.assertTrue(row.has_settled)
+
+    def test_none_is_not_zero(self):
+        for text, status in (("{ok, []}", 0), ("{error, -1}", 0), ("{ok, [{a, 0}]}", 1)):
+            self.says(text, status)
+            with self.assertRaisesRegex(Broken, "could not be counted"):
+                self.stack.queues()
+
+
 class RowTest(Case):
     def test_a_dead_system(self):
         """Nobody listens: the row ends loudly, it is not an empty table of zeros."""
         row = Row(self.stack, "order", "kill", 0.3)
         with self.assertRaisesRegex(Broken, "cannot begin"):
             asyncio.run(row.run(lambda what: None))
+
+    def test_an_audit_that_could_not_decide(self):
+        """On a system at rest that proves nothing; otherwise it is a part of what C7 found."""
+        (self.stack.var / "run" / "audit.argv").write_text("false\0")
+        row = Row(self.stack, "order", "kill", 0.3)
+        row.audit()
+        self.assertEqual(row.history.records, [])
+        row.has_settled = True
+        with self.assertRaisesRegex(Broken, "has not said"):
+            row.audit()
 
     def test_a_process_that_died_before(self):
         self.stack.start("order")
