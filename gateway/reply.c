@@ -203,6 +203,9 @@ bool reply_make(const struct message *command, const struct message *answer,
     case MESSAGE_CONFLICT:
         *ret_reply = reply_error(409, answer->reason);
         return true;
+    case MESSAGE_BROKEN:
+        *ret_reply = reply_error(500, answer->reason);
+        return true;
     case MESSAGE_SAGA_RUNNING:
         if (!message_has(command, async)) {
             return false;

@@ -58,19 +58,21 @@ int checkout_cancel_record(struct consumer_work *work, struct redis_command *cal
     return journal_advance(&checkout_journal, &checkout_definition, &move, call);
 }
 
-static void cancel_refuse(struct consumer_work *work, enum message_type type, const char *reason)
+static enum consumer_next cancel_refuse(struct consumer_work *work, enum message_type type,
+                                        const char *reason)
 {
     struct message answer = answer_begin(work, type);
     message_set(&answer, reason, slice_from(reason));
-    answer_send(work, &answer);
+    return answer_send(work, &answer);
 }
 
-static void cancel_accept(struct consumer_work *work, const struct journal_record *record)
+static enum consumer_next cancel_accept(struct consumer_work *work,
+                                        const struct journal_record *record)
 {
     struct message answer = answer_begin(work, MESSAGE_SAGA_RUNNING);
     message_set(&answer, saga, record->saga);
     message_set(&answer, state, record->state);
-    answer_send(work, &answer);
+    return answer_send(work, &answer);
 }
 
 static enum consumer_next cancel_looked(struct consumer_work *work,
@@ -78,28 +80,27 @@ static enum consumer_next cancel_looked(struct consumer_work *work,
 {
     struct saga_output output;
     if (!saga_state_parse(&checkout_definition, record->state, &work->state)) {
-        cancel_refuse(work, MESSAGE_UNKNOWN, "unknown saga");
-    } else if (work->state.phase == SAGA_COMPLETED || work->state.phase == SAGA_ABORTED) {
-        cancel_refuse(work, MESSAGE_CONFLICT, "the saga has ended");
-    } else if (saga_step(&checkout_definition, work->state,
-                         (struct saga_event){.kind = SAGA_EVENT_CANCEL}, &output) != 0) {
-        cancel_accept(work, record); /* on its way back already */
-    } else {
-        crash_point("cancel.looked");
-        snprintf(work->note, sizeof(work->note), "%.*s|%.*s", SLICE_ARG(record->entity),
-                 SLICE_ARG(record->attempt));
-        return CONSUMER_AGAIN;
+        return CONSUMER_UNREADABLE;
     }
-    return CONSUMER_DONE;
+    if (work->state.phase == SAGA_COMPLETED || work->state.phase == SAGA_ABORTED) {
+        return cancel_refuse(work, MESSAGE_CONFLICT, "the saga has ended");
+    }
+    if (saga_step(&checkout_definition, work->state, (struct saga_event){.kind = SAGA_EVENT_CANCEL},
+                  &output) != 0) {
+        return cancel_accept(work, record); /* on its way back already */
+    }
+    crash_point("cancel.looked");
+    snprintf(work->note, sizeof(work->note), "%.*s|%.*s", SLICE_ARG(record->entity),
+             SLICE_ARG(record->attempt));
+    return CONSUMER_AGAIN;
 }
 
 enum consumer_next checkout_cancel_answer(struct consumer_work *work,
                                           const struct redis_reply *reply)
 {
     struct journal_record record;
-    if (!journal_record_at(&checkout_journal, reply, 0, &record)) {
-        cancel_refuse(work, MESSAGE_UNKNOWN, "unknown saga");
-        return CONSUMER_DONE;
+    if (!journal_record_at(&checkout_journal, reply, 0, &record) || record.entity.bytes == 0) {
+        return answer_outcome(work, record_of(reply), "unknown saga");
     }
     if (work->round % 2 == 0) {
         return cancel_looked(work, &record);
@@ -107,12 +108,10 @@ enum consumer_next checkout_cancel_answer(struct consumer_work *work,
     if (slice_is(record.outcome, "moved")) {
         crash_point("cancel.moved");
         checkout_follow(work->consumer, work, &record);
-        cancel_accept(work, &record);
-        return CONSUMER_DONE;
+        return cancel_accept(work, &record);
     }
     if (work->round >= LOOKS_MAX) {
-        cancel_refuse(work, MESSAGE_CONFLICT, "the saga moves too fast, try again");
-        return CONSUMER_DONE;
+        return cancel_refuse(work, MESSAGE_CONFLICT, "the saga moves too fast, try again");
     }
     return CONSUMER_AGAIN; /* overtaken by an answer: look again */
 }

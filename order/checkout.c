@@ -2,8 +2,6 @@
  * the journal, then follow the state that the journal now has. */
 #include "order/checkout.h"
 
-#include <assert.h>
-
 #include "runtime/err.h"
 #include "runtime/log.h"
 #include "runtime/stat.h"
@@ -122,10 +120,10 @@ struct message checkout_outcome(const struct journal_record *record, struct slic
         outcome.type = MESSAGE_SAGA_PAID;
         message_set(&outcome, order, record->entity);
         message_set(&outcome, total, record_int(record->frozen[FROZEN_TOTAL]));
-    } else {
+    } else if (slice_is(record->state, checkout_definition.aborted)) {
         message_set(&outcome, reason, record->reason);
     }
-    return outcome;
+    return outcome; /* of any other state there is none: without a reason it is not valid */
 }
 
 static struct stat_value *ended_stat(struct slice state)
@@ -149,7 +147,9 @@ static void tell_waiters(struct consumer *consumer, const struct journal_record 
         struct slice gateway;
         if (slice_cut(&waiter, '/', &gateway) && waiter.data != NULL) {
             struct message outcome = checkout_outcome(record, waiter);
-            consumer_tell(consumer, gateway, &outcome);
+            if (message_is_valid(&outcome)) { /* otherwise who asks again is told so */
+                consumer_tell(consumer, gateway, &outcome);
+            }
         }
     }
 }
@@ -195,31 +195,30 @@ int checkout_record(struct consumer_work *work, struct redis_command *call)
     return 0;
 }
 
-static void tell_running(struct consumer_work *work, const struct journal_record *record)
+static enum consumer_next tell_running(struct consumer_work *work,
+                                       const struct journal_record *record)
 {
     struct message running = answer_begin(work, MESSAGE_SAGA_RUNNING);
     message_set(&running, saga, record->saga);
     message_set(&running, state, record->state);
-    answer_send(work, &running);
+    return answer_send(work, &running);
 }
 
 enum consumer_next checkout_answer(struct consumer_work *work, const struct redis_reply *reply)
 {
     struct journal_record record;
     if (!journal_record_at(&checkout_journal, reply, 0, &record) || record.entity.bytes == 0) {
-        answer_outcome(work, record_of(reply), "unknown order");
-    } else if (slice_is(record.outcome, "begun")) {
-        checkout_follow(work->consumer, work, &record);
-        if (message_has(work->in, async)) {
-            tell_running(work, &record);
-        }
-    } else if (slice_is(record.outcome, "running")) {
-        tell_running(work, &record);
-    } else {
-        struct message outcome = checkout_outcome(&record, work->in->id);
-        answer_send(work, &outcome);
+        return answer_outcome(work, record_of(reply), "unknown order");
     }
-    return CONSUMER_DONE;
+    if (slice_is(record.outcome, "begun")) {
+        checkout_follow(work->consumer, work, &record);
+        return message_has(work->in, async) ? tell_running(work, &record) : CONSUMER_DONE;
+    }
+    if (slice_is(record.outcome, "running")) {
+        return tell_running(work, &record);
+    }
+    struct message outcome = checkout_outcome(&record, work->in->id);
+    return answer_send(work, &outcome);
 }
 
 /* ---- answers to saga commands ---- */
@@ -290,8 +289,9 @@ enum consumer_next checkout_event_answer(struct consumer_work *work,
         stale = stat_counter("kassa_saga_events_stale_total", "",
                              "answers that did not fit the saga's state: repeats, mostly");
     }
-    bool is_record = journal_record_at(&checkout_journal, reply, 0, &record);
-    assert(is_record);
+    if (!journal_record_at(&checkout_journal, reply, 0, &record)) {
+        return CONSUMER_UNREADABLE;
+    }
     if (slice_is(record.outcome, "moved")) {
         checkout_follow(work->consumer, work, &record);
         return CONSUMER_DONE;

@@ -100,15 +100,13 @@ static int sagas_record(struct consumer_work *work, struct redis_command *call)
 
 static enum consumer_next create_answer(struct consumer_work *work, const struct redis_reply *reply)
 {
-    answer_outcome(work, record_of(reply), "unknown order");
-    return CONSUMER_DONE;
+    return answer_outcome(work, record_of(reply), "unknown order");
 }
 
 static enum consumer_next find_answer(struct consumer_work *work, const struct redis_reply *reply)
 {
     if (redis_reply_count(reply) < 5) {
-        answer_outcome(work, record_of(reply), "unknown order");
-        return CONSUMER_DONE;
+        return answer_outcome(work, record_of(reply), "unknown order");
     }
     struct message answer = answer_begin(work, MESSAGE_ORDER);
     message_set(&answer, order, work->in->order);
@@ -116,22 +114,19 @@ static enum consumer_next find_answer(struct consumer_work *work, const struct r
     message_set(&answer, total, record_int(redis_reply_at(reply, 2)));
     message_set(&answer, lines, redis_reply_at(reply, 3));
     message_set(&answer, paid, record_int(redis_reply_at(reply, 4)));
-    answer_send(work, &answer);
-    return CONSUMER_DONE;
+    return answer_send(work, &answer);
 }
 
 static enum consumer_next add_answer(struct consumer_work *work, const struct redis_reply *reply)
 {
     struct record record = record_of(reply);
     if (!slice_is(record.outcome, "order")) {
-        answer_outcome(work, record, "unknown order");
-        return CONSUMER_DONE;
+        return answer_outcome(work, record, "unknown order");
     }
     struct message answer = answer_begin(work, MESSAGE_ORDER);
     message_set(&answer, order, work->in->order);
     message_set(&answer, total, record_int(record.detail[0]));
-    answer_send(work, &answer);
-    return CONSUMER_DONE;
+    return answer_send(work, &answer);
 }
 
 /* saga|order|attempt|state|began_ms|retries|reason|story, one a line, newest first. */
@@ -141,14 +136,12 @@ static enum consumer_next sagas_answer(struct consumer_work *work, const struct 
     struct journal_record record;
     unsigned width = journal_record_width(&checkout_journal);
     if (work->in->type == MESSAGE_ORDER_SAGA && redis_reply_count(reply) < width) {
-        answer_outcome(work, record_of(reply), "unknown saga");
-        return CONSUMER_DONE;
+        return answer_outcome(work, record_of(reply), "unknown saga");
     }
     if (!is_state(work->in->state)) {
         struct message refused = answer_begin(work, MESSAGE_REFUSED);
         message_set(&refused, reason, SLICE_TEXT("unknown state"));
-        answer_send(work, &refused);
-        return CONSUMER_DONE;
+        return answer_send(work, &refused);
     }
     buf_reset(&story);
     buf_add_text(&story, "");
@@ -164,8 +157,7 @@ static enum consumer_next sagas_answer(struct consumer_work *work, const struct 
     }
     struct message answer = answer_begin(work, MESSAGE_SAGAS);
     message_set(&answer, story, buf_slice(&story));
-    answer_send(work, &answer);
-    return CONSUMER_DONE;
+    return answer_send(work, &answer);
 }
 
 static const struct consumer_handler order_commands[] = {

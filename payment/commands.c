@@ -70,15 +70,13 @@ static enum consumer_next user_answer(struct consumer_work *work, const struct r
     bool is_user = slice_is(record.outcome, "user");
     bool is_paid = slice_is(record.outcome, "paid");
     if (!is_user && !is_paid) {
-        answer_outcome(work, record, "unknown user");
-        return CONSUMER_DONE;
+        return answer_outcome(work, record, "unknown user");
     }
     /* user|credit, or paid|user|amount|gen|credit */
     struct message answer = answer_begin(work, MESSAGE_USER);
     message_set(&answer, user, work->in->user);
     message_set(&answer, credit, record_int(record.detail[is_user ? 0 : 3]));
-    answer_send(work, &answer);
-    return CONSUMER_DONE;
+    return answer_send(work, &answer);
 }
 
 /* For the saga. */
@@ -89,11 +87,17 @@ static enum consumer_next step_answer(struct consumer_work *work, const struct r
     message_set(&answer, order, work->in->order);
     if (slice_is(record.outcome, "refunded")) {
         answer.type = MESSAGE_PAYMENT_REFUNDED;
-    } else if (!slice_is(record.outcome, "charged")) {
-        /* refused|why, or a tombstone: the refund was here first */
+    } else if (slice_is(record.outcome, "refused")) {
         answer.type = MESSAGE_PAYMENT_REFUSED;
-        message_set(&answer, reason,
-                    record.detail[0].bytes > 0 ? record.detail[0] : record.outcome);
+        message_set(&answer, reason, record.detail[0]);
+    } else if (slice_is(record.outcome, "cancelled")) { /* the refund was here first */
+        answer.type = MESSAGE_PAYMENT_REFUSED;
+        message_set(&answer, reason, record.outcome);
+    } else if (!slice_is(record.outcome, "charged")) {
+        return CONSUMER_UNREADABLE;
+    }
+    if (!message_is_valid(&answer)) {
+        return CONSUMER_UNREADABLE;
     }
     consumer_send(work, QUEUE_SAGA, &answer);
     return CONSUMER_DONE;

@@ -73,8 +73,12 @@ end
 local function payment_refund(keys, argv)
     return once(keys[1], argv[1], function()
         local charge = cancel(keys[1], argv[2])
-        if part(charge, 1) ~= 'charged' then
+        local outcome = part(charge, 1)
+        if outcome == 'refused' or outcome == 'cancelled' then
             return 'refunded'
+        end
+        if outcome ~= 'charged' then
+            error('the record of the charge cannot be read') -- and so nobody knows what to give
         end
         local user, amount, gen = part(charge, 2), part(charge, 3), part(charge, 4)
         if (redis.call('HGET', keys[2], 'gen') or '') == gen then

@@ -1,10 +1,6 @@
 /* What every service's answers have in common. */
 #include "saga/answer.h"
 
-#include <assert.h>
-
-#include "runtime/log.h"
-
 struct record record_read(struct slice text)
 {
     struct record record = {0};
@@ -24,10 +20,8 @@ struct record record_of(const struct redis_reply *reply)
 
 int64_t record_int(struct slice detail)
 {
-    int64_t value = 0;
-    bool is_number = slice_int64(detail, &value);
-    assert(is_number);
-    return value;
+    int64_t value;
+    return slice_int64(detail, &value) && value >= 0 ? value : -1;
 }
 
 struct message answer_begin(const struct consumer_work *work, enum message_type type)
@@ -37,36 +31,40 @@ struct message answer_begin(const struct consumer_work *work, enum message_type 
     return answer;
 }
 
-void answer_send(const struct consumer_work *work, const struct message *answer)
+enum consumer_next answer_send(const struct consumer_work *work, const struct message *answer)
 {
+    if (!message_is_valid(answer)) {
+        return CONSUMER_UNREADABLE;
+    }
     consumer_tell(work->consumer, work->in->gateway, answer);
+    return CONSUMER_DONE;
 }
 
-static void answer_reason(const struct consumer_work *work, enum message_type type,
-                          struct slice reason)
+static enum consumer_next answer_reason(const struct consumer_work *work, enum message_type type,
+                                        struct slice reason)
 {
     struct message answer = answer_begin(work, type);
     message_set(&answer, reason, reason);
-    answer_send(work, &answer);
+    return answer_send(work, &answer);
 }
 
-void answer_outcome(const struct consumer_work *work, struct record record,
-                    const char *unknown_text)
+enum consumer_next answer_outcome(const struct consumer_work *work, struct record record,
+                                  const char *unknown_text)
 {
     if (slice_is(record.outcome, "created")) {
         struct message answer = answer_begin(work, MESSAGE_CREATED);
-        answer_send(work, &answer);
-    } else if (slice_is(record.outcome, "unknown")) {
-        answer_reason(work, MESSAGE_UNKNOWN, slice_from(unknown_text));
-    } else if (slice_is(record.outcome, "conflict")) {
-        answer_reason(work, MESSAGE_CONFLICT, record.detail[0]);
-    } else if (slice_is(record.outcome, "refused")) {
-        answer_reason(work, MESSAGE_REFUSED, record.detail[0]);
-    } else {
-        log_error("record_unreadable", "id=%.*s outcome=%s", SLICE_ARG(work->in->id),
-                  log_quote(record.outcome));
-        answer_reason(work, MESSAGE_REFUSED, SLICE_TEXT("the record cannot be read"));
+        return answer_send(work, &answer);
     }
+    if (slice_is(record.outcome, "unknown")) {
+        return answer_reason(work, MESSAGE_UNKNOWN, slice_from(unknown_text));
+    }
+    if (slice_is(record.outcome, "conflict")) {
+        return answer_reason(work, MESSAGE_CONFLICT, record.detail[0]);
+    }
+    if (slice_is(record.outcome, "refused")) {
+        return answer_reason(work, MESSAGE_REFUSED, record.detail[0]);
+    }
+    return CONSUMER_UNREADABLE;
 }
 
 int answer_ping_record(struct consumer_work *work, struct redis_command *call)
@@ -80,8 +78,7 @@ enum consumer_next answer_ping(struct consumer_work *work, const struct redis_re
 {
     (void)reply;
     struct message answer = answer_begin(work, MESSAGE_PONG);
-    answer_send(work, &answer);
-    return CONSUMER_DONE;
+    return answer_send(work, &answer);
 }
 
 static int64_t batch_first(const struct consumer_work *work)
@@ -115,6 +112,5 @@ enum consumer_next batch_answer(struct consumer_work *work, const struct redis_r
     if (slice_is(record.outcome, "created") && batch_end(work) < work->in->count) {
         return CONSUMER_AGAIN;
     }
-    answer_outcome(work, record, "");
-    return CONSUMER_DONE;
+    return answer_outcome(work, record, "");
 }

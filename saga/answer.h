@@ -16,15 +16,16 @@ struct record record_of(const struct redis_reply *reply); /* of its first slice 
 
 /* An answer to work's gateway, under work's command id: set what else it has, then send it. */
 struct message answer_begin(const struct consumer_work *work, enum message_type type);
-void answer_send(const struct consumer_work *work, const struct message *answer);
+/* What a record said is checked here, for all: CONSUMER_UNREADABLE, and nothing is sent, when the
+ * answer is not valid. */
+enum consumer_next answer_send(const struct consumer_work *work, const struct message *answer);
 
 /* The outcomes that mean the same everywhere: created, unknown, refused|why, conflict|why.
- * `unknown_text` is what the client reads for the second. Anything else is a fault of the library
- * and parks nothing: it is logged and answered as refused. */
-void answer_outcome(const struct consumer_work *work, struct record record,
-                    const char *unknown_text);
+ * `unknown_text` is what the client reads for the second. Anything else: CONSUMER_UNREADABLE. */
+enum consumer_next answer_outcome(const struct consumer_work *work, struct record record,
+                                  const char *unknown_text);
 
-/* The number of a detail. The library wrote it, so anything but an int64 is a fault: asserted. */
+/* The number of a detail; -1, which no message can have, for anything but an int64 >= 0. */
 int64_t record_int(struct slice detail);
 
 /* payment.ping, stock.ping, order.ping: the service answers when its store does. */

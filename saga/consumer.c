@@ -143,6 +143,22 @@ static void work_keep(struct work *work, int err, const struct redis_reply *repl
     TAILQ_INSERT_TAIL(&c->waiting, work, in_waiting);
 }
 
+static void work_unreadable(struct work *work, const struct redis_reply *reply)
+{
+    const struct message *in = work->is.in;
+    log_error("record_unreadable", "type=%s id=%.*s record=%s", message_type_text(in->type),
+              SLICE_ARG(in->id), log_quote(redis_reply_at(reply, 0)));
+    if (!message_has(in, gateway)) {
+        work_park(work, -ERR_RECORD);
+        return;
+    }
+    struct message broken = {.type = MESSAGE_BROKEN};
+    message_set(&broken, id, in->id);
+    message_set(&broken, reason, slice_from(err_text(ERR_RECORD)));
+    consumer_tell(work->is.consumer, in->gateway, &broken);
+    delivery_close(work->delivery);
+}
+
 static void on_reply(void *ctx, int err, const struct redis_reply *reply)
 {
     struct work *work = ctx;
@@ -151,12 +167,17 @@ static void on_reply(void *ctx, int err, const struct redis_reply *reply)
         return;
     }
     crash_point_of("consumer.durable.after", WORK_KIND(work));
-    if (work->handler->answer(&work->is, reply) == CONSUMER_AGAIN) {
+    switch (work->handler->answer(&work->is, reply)) {
+    case CONSUMER_AGAIN:
         work->is.round++;
         work_run(work);
-        return;
+        break;
+    case CONSUMER_UNREADABLE:
+        work_unreadable(work, reply);
+        break;
+    case CONSUMER_DONE:
+        delivery_close(work->delivery);
     }
-    delivery_close(work->delivery);
 }
 
 /* The bucket's name goes into <name>:buckets, by which old buckets are found and dropped. */

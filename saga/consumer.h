@@ -36,6 +36,9 @@ struct consumer_work {
 enum consumer_next {
     CONSUMER_DONE,  /* answered: what was sent needs only its confirms */
     CONSUMER_AGAIN, /* another store call: record() is called again, with round + 1 */
+    /* The store's record is none of ours. Nobody may conclude anything from it, least of all that
+     * nothing was done: a gateway is told just that, any other command is parked. */
+    CONSUMER_UNREADABLE,
 };
 
 struct consumer_handler {

@@ -86,8 +86,7 @@ static enum consumer_next item_answer(struct consumer_work *work, const struct r
     bool is_item = slice_is(record.outcome, "item");
     bool is_subtracted = slice_is(record.outcome, "subtracted");
     if (!is_item && !is_subtracted) {
-        answer_outcome(work, record, "unknown item");
-        return CONSUMER_DONE;
+        return answer_outcome(work, record, "unknown item");
     }
     /* item|stock, item|stock|price, or subtracted|line|stock */
     struct message answer = answer_begin(work, MESSAGE_ITEM);
@@ -95,8 +94,7 @@ static enum consumer_next item_answer(struct consumer_work *work, const struct r
     if (is_item && record.detail[1].data != NULL) {
         message_set(&answer, price, record_int(record.detail[1]));
     }
-    answer_send(work, &answer);
-    return CONSUMER_DONE;
+    return answer_send(work, &answer);
 }
 
 /* The order is told the price and adds the line: nobody waits for the answer on the way. */
@@ -104,12 +102,14 @@ static enum consumer_next quote_answer(struct consumer_work *work, const struct 
 {
     struct record record = record_of(reply);
     if (!slice_is(record.outcome, "item")) {
-        answer_outcome(work, record, "unknown item");
-        return CONSUMER_DONE;
+        return answer_outcome(work, record, "unknown item");
     }
     struct message add = *work->in;
     add.type = MESSAGE_ORDER_ADD;
     message_set(&add, price, record_int(record.detail[1]));
+    if (!message_is_valid(&add)) {
+        return CONSUMER_UNREADABLE;
+    }
     consumer_send(work, QUEUE_ORDER, &add);
     return CONSUMER_DONE;
 }
@@ -122,9 +122,14 @@ static enum consumer_next step_answer(struct consumer_work *work, const struct r
     message_set(&answer, order, work->in->order);
     if (slice_is(record.outcome, "cancelled")) {
         answer.type = MESSAGE_STOCK_CANCELLED;
-    } else if (!slice_is(record.outcome, "taken")) {
+    } else if (slice_is(record.outcome, "refused")) {
         answer.type = MESSAGE_STOCK_REFUSED;
         message_set(&answer, reason, record.detail[0]);
+    } else if (!slice_is(record.outcome, "taken")) {
+        return CONSUMER_UNREADABLE;
+    }
+    if (!message_is_valid(&answer)) {
+        return CONSUMER_UNREADABLE;
     }
     consumer_send(work, QUEUE_SAGA, &answer);
     return CONSUMER_DONE;

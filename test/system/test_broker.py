@@ -1,45 +1,17 @@
 """What comes over the broker may be rubbish, and the broker may lose its queues.
 
-Talks to the stack's own broker with Debian's amqp-tools. Needs KASSA_VAR, the directory with
-run/ports and run/secrets; without it everything here is skipped.
+Needs KASSA_VAR, by which the stack's own broker is found; without it everything here is skipped.
 """
 
 import json
-import os
-import pathlib
-import subprocess
 import time
 import unittest
 import uuid
 
 from client import TIME_FACTOR, Case
+from servers import QUEUES, VAR, command, tool
 
-VAR = os.environ.get("KASSA_VAR")
-QUEUES = ("kassa.order", "kassa.saga", "kassa.stock", "kassa.payment")
 WAIT_S = 10 * TIME_FACTOR
-
-
-def read_settings(name):
-    """NAME=value lines of run/<name>."""
-    lines = (pathlib.Path(VAR) / "run" / name).read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line)
-
-
-def broker_url():
-    password = read_settings("secrets")["RABBITMQ_PASSWORD"].strip("'\"")
-    port = read_settings("ports")["RABBITMQ_PORT"].strip("'\"")
-    return f"amqp://kassa:{password}@127.0.0.1:{port}"
-
-
-def tool(name, *arguments):
-    done = subprocess.run(
-        [name, "--url", broker_url(), *arguments], capture_output=True, timeout=30, check=False
-    )
-    return done.returncode, done.stdout
-
-
-def command(**fields):
-    return json.dumps({"v": 1, "commands": [fields]})
 
 
 @unittest.skipUnless(VAR, "KASSA_VAR is not set")

@@ -13,7 +13,7 @@ import uuid
 
 import client
 from client import Case
-from test_broker import QUEUES, VAR, broker_url, read_settings, tool
+from servers import QUEUES, VAR, broker_url, read_settings, redis, tool
 from test_hostile import talk
 
 MARK = "kassa-bytes-mark"
@@ -31,20 +31,6 @@ EVIL = (
     "%0d%0a",
     "a|b,c*1",
 )
-
-
-def redis(*arguments):
-    settings = read_settings("ports")
-    return subprocess.run(
-        ["redis-cli", "-h", "127.0.0.1", "-p", settings["REDIS_PORT"].strip("'\""), *arguments],
-        env={
-            "REDISCLI_AUTH": read_settings("secrets")["REDIS_PASSWORD"].strip("'\""),
-            "PATH": "/usr/bin:/bin",
-        },
-        capture_output=True,
-        timeout=60,
-        check=True,
-    ).stdout
 
 
 def percent(text):

@@ -172,7 +172,10 @@ static void reply_noes(void **state)
     static const struct {
         enum message_type type;
         unsigned status;
-    } rows[] = {{MESSAGE_UNKNOWN, 404}, {MESSAGE_REFUSED, 400}, {MESSAGE_CONFLICT, 409}};
+    } rows[] = {{MESSAGE_UNKNOWN, 404},
+                {MESSAGE_REFUSED, 400},
+                {MESSAGE_CONFLICT, 409},
+                {MESSAGE_BROKEN, 500}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         for (int type = MESSAGE_PAYMENT_PING; type <= MESSAGE_ORDER_SAGAS; type++) {
             struct message command = command_of((enum message_type)type);

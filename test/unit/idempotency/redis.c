@@ -19,9 +19,10 @@
 #include "idempotency/waiters.h"
 #include "runtime/err.h"
 
-#define MASTER    "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
-#define REPLICA   "*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:1\r\n$7\r\nconnect\r\n:-1\r\n"
-#define NOTES_MAX 64
+#define MASTER     "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
+#define REPLICA    "*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:1\r\n$7\r\nconnect\r\n:-1\r\n"
+#define NOTES_MAX  64
+#define SILENCE_MS 400 /* much longer than a busy machine needs for an answer */
 
 struct peer {
     struct loop *loop;
@@ -78,7 +79,7 @@ static int peer_setup(void **state)
     assert_int_equal(getsockname(p->listener, (struct sockaddr *)&a, &bytes), 0);
     assert_int_equal(conf_load(&p->conf, peer_conf, &sentence), 0);
     buf_free(&sentence);
-    p->conf.redis_timeout_ms = 100;
+    p->conf.redis_timeout_ms = SILENCE_MS;
     p->loop = loop_new();
     p->tick = loop_timer_new(p->loop, peer_on_tick, p);
     loop_timer_start(p->tick, 2, 2);
@@ -450,7 +451,7 @@ static void redis_silence(void **state)
     peer_call(p, 0);
     peer_hear(p, "k0");
     for (int i = 0; i < 4; i++) {
-        usleep(60000);
+        usleep(SILENCE_MS / 2 * 1000);
         peer_say(p, i == 0 ? "$4\r\n" : "x");
         peer_turns(p, 3);
         assert_true(redis_is_up(p->redis));
@@ -468,7 +469,7 @@ static void redis_own_sleep(void **state)
     peer_call(p, 0);
     peer_hear(p, "k0");
     peer_say(p, "+OK\r\n");
-    usleep(300000);
+    usleep(3 * SILENCE_MS * 1000);
     peer_wait(p, 1);
     assert_int_equal(p->errs[0], 0);
     assert_int_equal(p->ups, 1);

@@ -198,13 +198,31 @@ static void outcome_failed(void **state)
     assert_false(message_has(&outcome, total));
 }
 
+/* A journal that cannot be read has no outcome: least of all that nothing was charged. */
+static void outcome_unreadable(void **state)
+{
+    (void)state;
+    struct journal_record record = sample("PAID");
+    struct message outcome = checkout_outcome(&record, SLICE_TEXT("r9"));
+    assert_true(message_is_valid(&outcome));
+    record.frozen[1] = SLICE_TEXT("-7");
+    outcome = checkout_outcome(&record, SLICE_TEXT("r9"));
+    assert_false(message_is_valid(&outcome));
+    const char *const states[] = {"", "PAYED", "CHARGING", "STUCK"};
+    for (unsigned i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+        record = sample(states[i]);
+        outcome = checkout_outcome(&record, SLICE_TEXT("r9"));
+        assert_false(message_is_valid(&outcome));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(event_of_every_type),    cmocka_unit_test(event_has_a_handler),
         cmocka_unit_test(command_of_every_state), cmocka_unit_test(command_of_other_records),
         cmocka_unit_test(command_id_leads_back),  cmocka_unit_test(outcome_paid),
-        cmocka_unit_test(outcome_failed),
+        cmocka_unit_test(outcome_failed),         cmocka_unit_test(outcome_unreadable),
     };
     return cmocka_run_group_tests_name("order/checkout", tests, NULL, NULL);
 }

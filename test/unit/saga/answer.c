@@ -74,13 +74,23 @@ static void record_read_too_many(void **state)
     }
 }
 
-/* Details that are numbers are exact over the whole of int64. */
+/* Details that are numbers are exact over the whole of int64; what is none, no message can have. */
 static void record_int_exact(void **state)
 {
     (void)state;
     assert_true(record_int(SLICE_TEXT("0")) == 0);
     assert_true(record_int(SLICE_TEXT("9007199254740993")) == INT64_C(9007199254740993));
     assert_true(record_int(SLICE_TEXT("9223372036854775807")) == INT64_MAX);
+    const char *const others[] = {"-1", "", "1x", "9223372036854775808", "nil"};
+    for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        struct message user = {.type = MESSAGE_USER};
+        message_set(&user, id, SLICE_TEXT("c1"));
+        message_set(&user, credit, 0);
+        assert_true(message_is_valid(&user));
+        message_set(&user, credit, record_int(slice_from(others[i])));
+        assert_false(message_is_valid(&user));
+    }
+    assert_int_equal(record_int((struct slice){0}), -1);
 }
 
 /* A batch is marked with the time of its command, which every chunk and every repeat shares. */

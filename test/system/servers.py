@@ -1,0 +1,50 @@
+"""The servers of the system under test, reached behind the services' backs with Debian's tools.
+
+Needs KASSA_VAR, the directory with run/ports and run/secrets: VAR is None without it.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+
+VAR = os.environ.get("KASSA_VAR")
+QUEUES = ("kassa.order", "kassa.saga", "kassa.stock", "kassa.payment")
+
+
+def read_settings(name):
+    """NAME=value lines of run/<name>."""
+    lines = (pathlib.Path(VAR) / "run" / name).read_text().splitlines()
+    pairs = (line.split("=", 1) for line in lines if "=" in line)
+    return {key: value.strip("'\"") for key, value in pairs}
+
+
+def broker_url():
+    password = read_settings("secrets")["RABBITMQ_PASSWORD"]
+    return f"amqp://kassa:{password}@127.0.0.1:{read_settings('ports')['RABBITMQ_PORT']}"
+
+
+def tool(name, *arguments):
+    """One of amqp-tools: exit status and output."""
+    done = subprocess.run(
+        [name, "--url", broker_url(), *arguments], capture_output=True, timeout=30, check=False
+    )
+    return done.returncode, done.stdout
+
+
+def command(**fields):
+    """An envelope of one command."""
+    return json.dumps({"v": 1, "commands": [fields]})
+
+
+def redis(*arguments):
+    return subprocess.run(
+        ["redis-cli", "-h", "127.0.0.1", "-p", read_settings("ports")["REDIS_PORT"], *arguments],
+        env={
+            "REDISCLI_AUTH": read_settings("secrets")["REDIS_PASSWORD"],
+            "PATH": "/usr/bin:/bin",
+        },
+        capture_output=True,
+        timeout=60,
+        check=True,
+    ).stdout
