@@ -57,17 +57,18 @@ static const struct row {
     enum record_state state;
     unsigned charge, refund, take;
 } rows[] = {
-    {STATE_CHARGING, N | D | R, N, N},
-    {STATE_TAKING, D, N, N | D | R},
+    {STATE_CHARGING, N | R, N, N},
+    {STATE_CHARGING, D, N, N | D | R},   /* payment sends the take on */
+    {STATE_CANCELLING, N | R, N, N | C}, /* cancelled before it was charged */
     {STATE_CANCELLING, D, N, N | D | R | C},
-    {STATE_REFUNDING, N | D | R, N, N}, /* cancelled while it charged */
-    {STATE_REFUNDING, D, N, R | C},     /* the pieces were refused, or the take cancelled */
-    {STATE_REFUNDING, D, D, N | R | C}, /* refunded, and the journal does not know yet */
-    {STATE_REFUNDING, R | C, R, N},     /* there was nothing to give back */
+    {STATE_REFUNDING, D, N, R},         /* the pieces were refused */
+    {STATE_REFUNDING, N | D | R, N, C}, /* or the take was cancelled */
+    {STATE_REFUNDING, D, D, R | C},     /* refunded, and the journal does not know yet */
+    {STATE_REFUNDING, R | C, R, C},     /* there was nothing to give back */
     {STATE_PAID, D, N, D},
     {STATE_FAILED, R, N, N},
-    {STATE_FAILED, D, D, N | R | C},
-    {STATE_FAILED, R | C, R, N},
+    {STATE_FAILED, D, D, R | C},
+    {STATE_FAILED, R | C, R, C},
     {STATE_GONE, D, N, D},
     {STATE_GONE, N, N, N}, /* it had no lines */
 };
@@ -142,6 +143,10 @@ static void check_charge(const struct book_saga *s, struct faults *f)
         s->refund_tail != s->charge_tail) {
         fault_add(f, CHECK_C3, FAULT_USER, "refunds of another user, amount or generation", 1, 0);
     }
+    if (s->refund != OUTCOME_NONE && s->state != STATE_PAID && must != NO &&
+        s->state != STATE_REFUNDING && s->state != STATE_STUCK) {
+        fault_add(f, CHECK_C3, FAULT_USER, "refunds of a saga that has not turned back", 1, 0);
+    }
     if (s->refund == OUTCOME_DONE && s->charge != OUTCOME_DONE) {
         fault_add(f, CHECK_C3, FAULT_USER, "refunds without a charge", 1, 0);
     }
@@ -156,6 +161,8 @@ static void check_take(const struct book_saga *s, struct faults *f)
         fault_add(f, CHECK_C3, FAULT_ITEM, "pieces taken", 0, s->pieces);
     } else if (must == NO && is_taken) {
         fault_add(f, CHECK_C3, FAULT_ITEM, "pieces taken", pieces, 0);
+    } else if (is_taken && s->charge != OUTCOME_DONE) {
+        fault_add(f, CHECK_C3, FAULT_ITEM, "pieces taken and not paid for", pieces, 0);
     } else if (is_taken && is_frozen(s) && s->taken_lines != s->lines) {
         fault_add(f, CHECK_C3, FAULT_ITEM,
                   s->taken_pieces == s->pieces ? "pieces taken, of other items than the order's"

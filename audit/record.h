@@ -74,9 +74,8 @@ bool record_order_parse(struct slice record, struct record_order *ret_order);
 
 /* X(state, charge must, take must, is open). YES, NO, or MAY. The states of order/checkout.c. */
 #define RECORD_STATES(X)                                                                           \
-    X(CHARGING, MAY, NO, true)                                                                     \
-    X(TAKING, YES, MAY, true)                                                                      \
-    X(CANCELLING, YES, MAY, true)                                                                  \
+    X(CHARGING, MAY, MAY, true)                                                                    \
+    X(CANCELLING, MAY, MAY, true)                                                                  \
     X(REFUNDING, MAY, NO, true)                                                                    \
     X(STUCK, MAY, NO, true)                                                                        \
     X(PAID, YES, YES, false)                                                                       \

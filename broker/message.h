@@ -20,6 +20,7 @@
 #define MESSAGE_FIELDS(X)                                                                          \
     X(COMMAND, id, "command id: what the receiver deduplicates by; an answer repeats it")          \
     X(COMMAND, undoes, "id of the command that this one compensates")                              \
+    X(COMMAND, next, "id of the command to send on when this one has acted: the routing slip")     \
     X(ID, gateway, "gateway that waits for the answer")                                            \
     X(ID, order, "order id")                                                                       \
     X(ID, user, "user id")                                                                         \
@@ -85,14 +86,15 @@ enum message_field {
     X(ORDER_CANCEL, "order.cancel", M(id) | M(gateway) | M(saga), "give a saga up, or tell")       \
     X(ORDER_SAGAS, "order.sagas", M(id) | M(gateway) | M(limit), "list sagas; order, state")       \
     /* order -> payment, and its answers */                                                        \
-    X(PAYMENT_CHARGE, "payment.charge", M(id) | M(order) | M(user) | M(amount), "step 1")          \
+    X(PAYMENT_CHARGE, "payment.charge",                                                            \
+      M(id) | M(order) | M(user) | M(amount) | M(next) | M(lines),                                 \
+      "step 1, and what step 2 is made of: payment sends it on")                                   \
     X(PAYMENT_REFUND, "payment.refund", M(id) | M(undoes) | M(order) | M(user),                    \
       "compensation of step 1")                                                                    \
-    X(PAYMENT_CHARGED, "payment.charged", M(id) | M(order), "done")                                \
     X(PAYMENT_REFUSED, "payment.refused", M(id) | M(order) | M(reason), "not enough credit")       \
     X(PAYMENT_REFUNDED, "payment.refunded", M(id) | M(order), "given back, or never taken")        \
     /* order -> stock, and its answers */                                                          \
-    X(STOCK_TAKE, "stock.take", M(id) | M(order) | M(lines), "step 2, the pivot")                  \
+    X(STOCK_TAKE, "stock.take", M(id) | M(order) | M(lines), "step 2, the pivot; from payment")    \
     X(STOCK_CANCEL, "stock.cancel", M(id) | M(order), "cancel step 2, or tell that it is done")    \
     X(STOCK_TAKEN, "stock.taken", M(id) | M(order), "done")                                        \
     X(STOCK_REFUSED, "stock.refused", M(id) | M(order) | M(reason), "not enough of an item")       \

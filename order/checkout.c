@@ -17,9 +17,9 @@ static const struct saga_row checkout_rows[] = {
                     .compensating = "REFUNDING",
                     .stuck = "STUCK",
                     .action = MESSAGE_PAYMENT_CHARGE,
-                    .compensation = MESSAGE_PAYMENT_REFUND},
+                    .compensation = MESSAGE_PAYMENT_REFUND,
+                    .passes_on = true},
     [ROW_TAKE] = {.name = "take",
-                  .acting = "TAKING",
                   .cancelling = "CANCELLING",
                   .action = MESSAGE_STOCK_TAKE,
                   .cancel = MESSAGE_STOCK_CANCEL},
@@ -45,7 +45,6 @@ const struct journal checkout_journal = {
 bool checkout_event(enum message_type type, enum saga_event_kind *ret_kind)
 {
     switch (type) {
-    case MESSAGE_PAYMENT_CHARGED:
     case MESSAGE_STOCK_TAKEN:
         *ret_kind = SAGA_EVENT_ACTED;
         return true;
@@ -64,7 +63,7 @@ bool checkout_event(enum message_type type, enum saga_event_kind *ret_kind)
     }
 }
 
-int checkout_command(const struct journal_record *record, struct buf *id, struct buf *undoes,
+int checkout_command(const struct journal_record *record, struct buf *id, struct buf *other,
                      struct message *ret_command, enum topology_queue *ret_queue)
 {
     const struct saga_definition *def = &checkout_definition;
@@ -90,15 +89,16 @@ int checkout_command(const struct journal_record *record, struct buf *id, struct
     case MESSAGE_PAYMENT_CHARGE:
         message_set(&command, user, record->frozen[FROZEN_USER]);
         message_set(&command, amount, total);
+        buf_reset(other);
+        saga_command_text(def, record->saga, record->attempt, ROW_TAKE, false, other);
+        message_set(&command, next, buf_slice(other));
+        message_set(&command, lines, record->frozen[FROZEN_LINES]);
         break;
     case MESSAGE_PAYMENT_REFUND:
-        buf_reset(undoes);
-        saga_command_text(def, record->saga, record->attempt, due.send_row, false, undoes);
+        buf_reset(other);
+        saga_command_text(def, record->saga, record->attempt, due.send_row, false, other);
         message_set(&command, user, record->frozen[FROZEN_USER]);
-        message_set(&command, undoes, buf_slice(undoes));
-        break;
-    case MESSAGE_STOCK_TAKE:
-        message_set(&command, lines, record->frozen[FROZEN_LINES]);
+        message_set(&command, undoes, buf_slice(other));
         break;
     default:
         break;
@@ -157,10 +157,10 @@ static void tell_waiters(struct consumer *consumer, const struct journal_record 
 void checkout_follow(struct consumer *consumer, struct consumer_work *work,
                      const struct journal_record *record)
 {
-    static struct buf id, undoes;
+    static struct buf id, other;
     struct message command;
     enum topology_queue queue;
-    int err = checkout_command(record, &id, &undoes, &command, &queue);
+    int err = checkout_command(record, &id, &other, &command, &queue);
     if (err == -ERR_TRANSITION) {
         tell_waiters(consumer, record);
     } else if (err != 0) {
@@ -223,15 +223,6 @@ enum consumer_next checkout_answer(struct consumer_work *work, const struct redi
 
 /* ---- answers to saga commands ---- */
 
-/* An answer names the command it answers, and so the state that waits for it. */
-static struct saga_state expected_state(enum saga_event_kind kind, unsigned row)
-{
-    enum saga_phase phase = kind == SAGA_EVENT_COMPENSATED ? SAGA_COMPENSATING
-                            : kind == SAGA_EVENT_CANCELLED ? SAGA_CANCELLING
-                                                           : SAGA_ACTING;
-    return (struct saga_state){.phase = phase, .row = row};
-}
-
 int checkout_event_record(struct consumer_work *work, struct redis_command *call)
 {
     const struct message *in = work->in;
@@ -244,7 +235,7 @@ int checkout_event_record(struct consumer_work *work, struct redis_command *call
     }
     event.row = command.row;
     if (work->round == 0) {
-        work->state = expected_state(event.kind, event.row);
+        work->state = saga_awaits(&checkout_definition, event);
     }
     if (saga_step(&checkout_definition, work->state, event, &output) != 0) {
         return -ERR_FIELD; /* an answer that its step can never give */

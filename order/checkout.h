@@ -1,9 +1,9 @@
 /* The checkout saga: its table, what answers mean to it, its commands, its ends, its recovery.
  *
- *   CHARGING -charged-> TAKING -taken-> PAID          charge first, take stock last: all lines of
- *      |refused           |refused                    an order are taken in one step, the pivot,
- *      v                  v                           so only the charge is ever compensated
- *   FAILED <-refunded- REFUNDING
+ *   CHARGING -taken-> PAID                 charge first, take stock last: all lines of an order are
+ *      |   '-stock refused-> REFUNDING     taken in one step, the pivot, so only the charge is ever
+ *      |credit refused          |          compensated. Payment sends the take on to stock itself:
+ *      '------> FAILED <-refunded          CHARGING stands for both
  * Source: protocol.md sections 1.6, 1.7 and 2. */
 #ifndef KASSA_ORDER_CHECKOUT_H
 #define KASSA_ORDER_CHECKOUT_H
@@ -18,8 +18,8 @@ extern const struct journal checkout_journal;
 bool checkout_event(enum message_type type, enum saga_event_kind *ret_kind);
 
 /* The command that a saga's state asks for, and its queue. Errors: -ERR_TRANSITION when it has
- * ended, -ERR_RECORD. Borrows from the record and from id. */
-int checkout_command(const struct journal_record *record, struct buf *id, struct buf *undoes,
+ * ended, -ERR_RECORD. Borrows from the record and the two bufs. */
+int checkout_command(const struct journal_record *record, struct buf *id, struct buf *other,
                      struct message *ret_command, enum topology_queue *ret_queue);
 
 /* What an ended saga tells the waiter `request`. */

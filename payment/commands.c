@@ -79,21 +79,37 @@ static enum consumer_next user_answer(struct consumer_work *work, const struct r
     return answer_send(work, &answer);
 }
 
+/* The routing slip: what comes after the charge goes to stock from here, which spares the way by
+ * the order service. If it is lost, the charge is sent again, and its record sends it on again. */
+static enum consumer_next charge_pass_on(struct consumer_work *work)
+{
+    struct message take = {.type = MESSAGE_STOCK_TAKE};
+    message_set(&take, id, work->in->next);
+    message_set(&take, order, work->in->order);
+    message_set(&take, lines, work->in->lines);
+    if (!message_is_valid(&take)) {
+        return CONSUMER_UNREADABLE;
+    }
+    consumer_send(work, QUEUE_STOCK, &take);
+    return CONSUMER_DONE;
+}
+
 /* For the saga. */
 static enum consumer_next step_answer(struct consumer_work *work, const struct redis_reply *reply)
 {
     struct record record = record_of(reply);
-    struct message answer = answer_begin(work, MESSAGE_PAYMENT_CHARGED);
+    struct message answer = answer_begin(work, MESSAGE_PAYMENT_REFUSED);
     message_set(&answer, order, work->in->order);
+    if (slice_is(record.outcome, "charged")) {
+        return charge_pass_on(work);
+    }
     if (slice_is(record.outcome, "refunded")) {
         answer.type = MESSAGE_PAYMENT_REFUNDED;
     } else if (slice_is(record.outcome, "refused")) {
-        answer.type = MESSAGE_PAYMENT_REFUSED;
         message_set(&answer, reason, record.detail[0]);
     } else if (slice_is(record.outcome, "cancelled")) { /* the refund was here first */
-        answer.type = MESSAGE_PAYMENT_REFUSED;
         message_set(&answer, reason, record.outcome);
-    } else if (!slice_is(record.outcome, "charged")) {
+    } else {
         return CONSUMER_UNREADABLE;
     }
     if (!message_is_valid(&answer)) {

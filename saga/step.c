@@ -50,22 +50,39 @@ static bool is_past_pivot(const struct saga_definition *def, unsigned row)
     return false;
 }
 
+/* Does `row` come with the slip of `first`? */
+static bool is_on_slip(const struct saga_definition *def, unsigned first, unsigned row)
+{
+    while (first < row && row_at(def, first)->passes_on) {
+        first++;
+    }
+    return first == row;
+}
+
+/* The answer may be that of a later row of the slip: those before it have acted. */
 static int step_acting(const struct saga_definition *def, unsigned row, struct saga_event event,
                        struct saga_output *ret_output)
 {
     switch (event.kind) {
     case SAGA_EVENT_ACTED:
-        *ret_output = step_forward(def, row + 1);
+        if (event.row + 1 < def->row_count && row_at(def, event.row + 1)->acting == NULL) {
+            return -ERR_TRANSITION; /* passed on: its own answer says so */
+        }
+        *ret_output = step_forward(def, event.row + 1);
         return 0;
     case SAGA_EVENT_REFUSED:
-        if (is_past_pivot(def, row)) {
+        if (is_past_pivot(def, event.row)) {
             return -ERR_TRANSITION; /* a definition's fault: behind the pivot nothing refuses */
         }
-        *ret_output = step_backward(def, row);
+        *ret_output = step_backward(def, event.row);
         return 0;
     case SAGA_EVENT_CANCEL:
         if (is_past_pivot(def, row)) {
             return -ERR_TRANSITION;
+        }
+        /* how far the slip has come nobody knows: so the last row that can be stopped is asked */
+        while (row_at(def, row)->compensating != NULL && row_at(def, row)->passes_on) {
+            row++;
         }
         /* the compensation of a step that has not acted leaves a tombstone */
         *ret_output = row_at(def, row)->compensating != NULL
@@ -137,7 +154,10 @@ int saga_step(const struct saga_definition *def, struct saga_state now, struct s
         return step_due(def, now, ret_output);
     }
     bool is_answer = event.kind != SAGA_EVENT_CANCEL && event.kind != SAGA_EVENT_STICK;
-    if (is_answer && event.row != now.row) {
+    bool is_awaited = now.phase == SAGA_ACTING
+                          ? event.row < def->row_count && is_on_slip(def, now.row, event.row)
+                          : event.row == now.row;
+    if (is_answer && !is_awaited) {
         return -ERR_TRANSITION;
     }
     switch (now.phase) {
@@ -153,6 +173,18 @@ int saga_step(const struct saga_definition *def, struct saga_state now, struct s
     default:
         return -ERR_TRANSITION;
     }
+}
+
+struct saga_state saga_awaits(const struct saga_definition *def, struct saga_event event)
+{
+    struct saga_state state = {.phase = event.kind == SAGA_EVENT_COMPENSATED ? SAGA_COMPENSATING
+                                        : event.kind == SAGA_EVENT_CANCELLED ? SAGA_CANCELLING
+                                                                             : SAGA_ACTING,
+                               .row = event.row};
+    while (state.phase == SAGA_ACTING && state.row > 0 && row_at(def, state.row - 1)->passes_on) {
+        state.row--;
+    }
+    return state;
 }
 
 struct saga_output saga_begin(const struct saga_definition *def)
@@ -215,8 +247,9 @@ const char *saga_definition_fault(const struct saga_definition *def)
     }
     for (unsigned i = 0; i < def->row_count; i++) {
         const struct saga_row *row = &def->rows[i];
-        if (row->name == NULL || row->acting == NULL || row->action == 0) {
-            return "a step needs a name, a state and an action";
+        bool is_passed_on = i > 0 && def->rows[i - 1].passes_on;
+        if (row->name == NULL || row->action == 0 || (row->acting == NULL && !is_passed_on)) {
+            return "a step needs a name, an action and, unless it is passed on, a state";
         }
         if ((row->compensating == NULL) != (row->compensation == 0) ||
             (row->compensating == NULL) != (row->stuck == NULL)) {
@@ -230,6 +263,9 @@ const char *saga_definition_fault(const struct saga_definition *def)
         }
         if (row->compensating != NULL && is_past_pivot(def, i)) {
             return "a step behind the pivot is never compensated";
+        }
+        if (row->passes_on && i + 1 == def->row_count) {
+            return "the last step has nothing to pass on";
         }
     }
     return NULL;

@@ -9,6 +9,10 @@
  *      v                 v                        compensated at once (that leaves a tombstone if
  *   ABORTED <-..- COMPENSATING 0                  it had not acted); the pivot is asked to cancel
  *                                                 or tell (CANCELLING), nobody guesses
+ *
+ * A routing slip spares a hop: a row that passes on carries the next row's action along, and its
+ * participant, when it has acted, sends that on itself. Then ACTING 0 stands for both rows, and
+ * the answer of the later one proves the earlier one.
  * Source: protocol.md sections 1 and 2. */
 #ifndef KASSA_SAGA_STEP_H
 #define KASSA_SAGA_STEP_H
@@ -23,14 +27,16 @@
  * step without compensation is the pivot: once it has acted the saga only goes forward. It must
  * have a cancel; what is behind it refuses nothing and needs none. */
 struct saga_row {
-    const char *name;         /* in command ids: saga:attempt:<name> */
-    const char *acting;       /* names of the states, as they stand in the journal */
+    const char *name;   /* in command ids: saga:attempt:<name> */
+    const char *acting; /* names of the states, as they stand in the journal; NULL: there is no
+                         * such state, because the row before passes this one on */
     const char *compensating; /* NULL: cannot be undone */
     const char *cancelling;   /* NULL: cancelled by its compensation */
     const char *stuck;        /* its compensation does not succeed; NULL: has none */
     int action;               /* message types */
     int compensation;
     int cancel;
+    bool passes_on; /* the participant sends the next row's action when it has acted */
 };
 
 struct saga_definition {
@@ -89,6 +95,10 @@ struct saga_output {
  * DUE leaves the state as it is and names the outstanding command. */
 int saga_step(const struct saga_definition *def, struct saga_state now, struct saga_event event,
               struct saga_output *ret_output);
+
+/* The state in which an answer of this kind and row is awaited, as a rule: where a row was passed
+ * on, the one that began it. */
+struct saga_state saga_awaits(const struct saga_definition *def, struct saga_event event);
 
 /* The beginning: what a new saga's state is and what it sends. */
 struct saga_output saga_begin(const struct saga_definition *def);

@@ -41,10 +41,10 @@ for n = first, last - 1 do
     local bucket = string.format('once:%09x', math.floor(ms / 4096))
     local name = string.format('%09x', math.floor(ms / 4096))
     local kind, lines = n % 20, item .. '*1,' .. other .. '*2'
-    local state, story = 'PAID', 'CHARGING:0:0,TAKING:2:0,PAID:4:0'
+    local state, story = 'PAID', 'CHARGING:0:0,PAID:4:0'
     local reason = ''
     if kind == 18 then
-        state, story, reason = 'FAILED', 'CHARGING:0:0,TAKING:2:0,REFUNDING:4:0,FAILED:6:0', 'out of stock'
+        state, story, reason = 'FAILED', 'CHARGING:0:0,REFUNDING:4:0,FAILED:6:0', 'out of stock'
     elseif kind == 19 then
         state, story, reason = 'FAILED', 'CHARGING:0:0,FAILED:2:0', 'insufficient credit'
     end

@@ -15,7 +15,6 @@ SENDERS = {
     "order.cancel",
     "payment.charge",
     "payment.refund",
-    "payment.charged",
     "stock.quote",
     "stock.take",
     "stock.cancel",

@@ -93,7 +93,7 @@ class Cancelled(Trade):
         charging, taking, lost = self.checkouts
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             self.cancel_while("payment", "CHARGING", charging, pool, disturb)
-            self.cancel_while("stock", "TAKING", taking, pool, None)
+            self.cancel_while("stock", "CHARGING", taking, pool, None)
             self.cancel_lost(lost, pool)
         self.customer.close()
 
@@ -116,8 +116,8 @@ class Cancelled(Trade):
         job.result()
 
     def cancel_lost(self, checkout, pool):
-        """The cancel of a take that has not come: it leaves a tombstone, and the saga hangs in
-        TAKING until it is given up."""
+        """The cancel of a take that has not come: it leaves a tombstone, and the saga hangs until
+        it is given up."""
         pid = self.stack.pause("payment")
         try:
             job = pool.submit(self.run_one, checkout)
@@ -126,7 +126,7 @@ class Cancelled(Trade):
             self.stack.publish("kassa.stock", json.dumps({"v": 1, "commands": [command]}))
         finally:
             self.stack.resume(pid)
-        self.cancel(self.customer.saga_of(checkout.order, "TAKING")["saga_id"])
+        self.cancel(saga)
         job.result()
 
 

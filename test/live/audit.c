@@ -22,8 +22,8 @@ extern const char payment_library[];
 extern const char stock_library[];
 extern const char order_library[];
 
-/* paid, refunded (out of stock), refused (no credit), charging and taking (open). */
-enum { PAID, REFUNDED, REFUSED, CHARGING, TAKING, SAGAS };
+/* paid, refunded (out of stock), refused (no credit), begun, and charged (both open). */
+enum { PAID, REFUNDED, REFUSED, CHARGING, CHARGED, SAGAS };
 
 static struct {
     struct store *store;
@@ -103,23 +103,20 @@ static void world_make(void)
               id, "item-0", "1");
     begin(PAID, "user-0", "item-0", "2", "10");
     charge(PAID, "user-0", "10");
-    move(PAID, "CHARGING", "TAKING");
     take(PAID, "item-0", "2");
-    move(PAID, "TAKING", "PAID");
+    move(PAID, "CHARGING", "PAID");
     begin(REFUNDED, "user-0", "item-1", "1", "5");
     charge(REFUNDED, "user-0", "5");
-    move(REFUNDED, "CHARGING", "TAKING");
     take(REFUNDED, "item-1", "1");
-    move(REFUNDED, "TAKING", "REFUNDING");
+    move(REFUNDED, "CHARGING", "REFUNDING");
     refund(REFUNDED, "user-0");
     move(REFUNDED, "REFUNDING", "FAILED");
     begin(REFUSED, "user-1", "item-0", "1", "5");
     charge(REFUSED, "user-1", "5");
     move(REFUSED, "CHARGING", "FAILED");
     begin(CHARGING, "user-0", "item-0", "1", "5");
-    begin(TAKING, "user-0", "item-0", "1", "5");
-    charge(TAKING, "user-0", "5");
-    move(TAKING, "CHARGING", "TAKING");
+    begin(CHARGED, "user-0", "item-0", "1", "5");
+    charge(CHARGED, "user-0", "5");
 }
 
 static enum audit_verdict audit(void)
@@ -237,21 +234,17 @@ static void open_sagas(void **state)
     world_make(); /* taken before it was charged */
     take(CHARGING, "item-0", "1");
     assert_found("C3", "item item-0", w.saga[CHARGING]);
-    world_make(); /* TAKING, and not charged */
-    plant("HDEL", bucket("payment", TAKING), command(TAKING, "charge"));
-    plant("HINCRBY", "payment:user:user-0", "credit", "5");
-    assert_found("C3", "user user-0", w.saga[TAKING]);
     world_make(); /* refunded while it takes: a refund that a time limit decided */
-    refund(TAKING, "user-0");
-    assert_found("C3", "user user-0", w.saga[TAKING]);
+    refund(CHARGED, "user-0");
+    assert_found("C3", "user user-0", w.saga[CHARGED]);
     world_make(); /* charged, refused by stock, refunded: the journal is one step behind: fine */
-    take(TAKING, "item-1", "1");
-    move(TAKING, "TAKING", "REFUNDING");
-    refund(TAKING, "user-0");
+    take(CHARGED, "item-1", "1");
+    move(CHARGED, "CHARGING", "REFUNDING");
+    refund(CHARGED, "user-0");
     assert_clean();
-    move(TAKING, "REFUNDING", "STUCK");
+    move(CHARGED, "REFUNDING", "STUCK");
     assert_clean();
-    assert_non_null(strstr(w.text.data, text_of("STUCK saga %s", w.saga[TAKING])));
+    assert_non_null(strstr(w.text.data, text_of("STUCK saga %s", w.saga[CHARGED])));
 }
 
 /* C5: one effect for each command, and a saga for each effect. */
@@ -295,8 +288,8 @@ static void index_orphans(void **state)
     plant("ZADD", "order:open", "1", "nobody");
     assert_found("open", "order nobody", NULL);
     world_make();
-    plant("ZREM", "order:open", order_of(TAKING));
-    assert_found("open", text_of("order %s", order_of(TAKING)), w.saga[TAKING]);
+    plant("ZREM", "order:open", order_of(CHARGED));
+    assert_found("open", text_of("order %s", order_of(CHARGED)), w.saga[CHARGED]);
 }
 
 /* A batch makes entities anew: what was taken from the earlier ones does not count, and a paid
@@ -318,13 +311,12 @@ static void batches(void **state)
         const char *user = text_of("%s", store_ask(w.store, "HGET", "order:order:0", "user"));
         orders_checkout(w.store, w.saga[PAID], "0", w.now_ms);
         charge(PAID, user, "2");
-        orders_move(w.store, "0", w.saga[PAID], "1", "CHARGING", "TAKING", "", w.now_ms);
         bool is_twisted = lines[0] == '1';
         store_ask(w.store, "FCALL", "stock_take", "3", bucket("stock", PAID),
                   is_twisted ? "stock:item:1" : "stock:item:0",
                   is_twisted ? "stock:item:0" : "stock:item:1", command(PAID, "take"),
                   is_twisted ? "1" : "0", "1", is_twisted ? "0" : "1", "1");
-        orders_move(w.store, "0", w.saga[PAID], "1", "TAKING", "PAID", "", w.now_ms);
+        orders_move(w.store, "0", w.saga[PAID], "1", "CHARGING", "PAID", "", w.now_ms);
         assert_clean();
     }
     assert_non_null(strstr(w.text.data, "of orders made anew by a batch 1"));

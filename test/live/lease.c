@@ -116,11 +116,11 @@ static void lease_after_a_transition(void **state)
 {
     (void)state;
     const char *saga = saga_begin_at("o", NOW_MS);
-    orders_move(store, "o", saga, "1", "CHARGING", "TAKING", "", NOW_MS + 600);
+    orders_move(store, "o", saga, "1", "CHARGING", "CANCELLING", "", NOW_MS + 600);
     assert_int_equal(orders_lease(store, NOW_MS + 1000, LIMIT), 0);
     assert_int_equal(orders_lease(store, NOW_MS + 1599, LIMIT), 0);
     assert_int_equal(orders_lease(store, NOW_MS + 1600, LIMIT), 1);
-    assert_string_equal(store_at(store, RECORD_STATE), "TAKING");
+    assert_string_equal(store_at(store, RECORD_STATE), "CANCELLING");
     assert_string_equal(store_at(store, RECORD_RETRIES), "1");
 }
 
@@ -131,11 +131,11 @@ static void lease_after_a_slow_transition(void **state)
     const char *saga = saga_begin_at("o", NOW_MS);
     assert_int_equal(orders_lease(store, NOW_MS + 1000, LIMIT), 1);
     assert_int_equal(orders_lease(store, NOW_MS + 3000, LIMIT), 1); /* due again at 7000 */
-    orders_move(store, "o", saga, "1", "CHARGING", "TAKING", "", NOW_MS + 3100);
+    orders_move(store, "o", saga, "1", "CHARGING", "CANCELLING", "", NOW_MS + 3100);
     assert_int_equal(orders_lease(store, NOW_MS + 4099, LIMIT), 0);
     assert_int_equal(orders_lease(store, NOW_MS + 4100, LIMIT), 1);
     assert_string_equal(store_at(store, RECORD_RETRIES), "1");
-    assert_string_equal(store_at(store, RECORD_STORY), "CHARGING:0:2,TAKING:3100:0");
+    assert_string_equal(store_at(store, RECORD_STORY), "CHARGING:0:2,CANCELLING:3100:0");
 }
 
 /* An ended saga is nobody's: also when its order was left in the set by mistake. */

@@ -174,12 +174,11 @@ static void add_conflicts(void **state)
 {
     (void)state;
     const char *saga = id_at(NOW_MS), *other = id_at(NOW_MS), *early = id_at(NOW_MS);
-    static const char *const path[] = {"CHARGING",  "TAKING", "CANCELLING",
-                                       "REFUNDING", "STUCK",  "FAILED"};
+    static const char *const path[] = {"CHARGING", "CANCELLING", "REFUNDING", "STUCK", "FAILED"};
     orders_create(store, id_at(NOW_MS), "o", "u");
     add("o", "i", "1", "1");
     orders_checkout(store, saga, "o", NOW_MS);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 4; i++) {
         assert_string_equal(orders_add(store, i == 0 ? early : id_at(NOW_MS), "o", "j", "1", "1"),
                             "conflict|a checkout of the order is running");
         assert_string_equal(
@@ -189,8 +188,8 @@ static void add_conflicts(void **state)
     assert_string_equal(orders_add(store, early, "o", "j", "1", "1"),
                         "conflict|a checkout of the order is running");
     orders_checkout(store, other, "o", NOW_MS);
-    orders_move(store, "o", other, "2", "CHARGING", "TAKING", "", NOW_MS);
-    orders_move(store, "o", other, "2", "TAKING", "PAID", "", NOW_MS);
+    orders_move(store, "o", other, "2", "CHARGING", "CANCELLING", "", NOW_MS);
+    orders_move(store, "o", other, "2", "CANCELLING", "PAID", "", NOW_MS);
     assert_string_equal(add("o", "j", "1", "1"), "conflict|the order is paid");
     assert_order("o", "u", "2", "i*1,k*1", "1");
 }
@@ -262,12 +261,12 @@ static void init_leaves_running_orders(void **state)
     const char *paid = id_at(NOW_MS), *failed = id_at(NOW_MS), *running = id_at(NOW_MS);
     orders_init(store, id_at(NOW_MS), 4, 10, 10, "2", 1);
     orders_checkout(store, paid, "0", NOW_MS);
-    orders_move(store, "0", paid, "1", "CHARGING", "TAKING", "", NOW_MS);
-    orders_move(store, "0", paid, "1", "TAKING", "PAID", "", NOW_MS);
+    orders_move(store, "0", paid, "1", "CHARGING", "CANCELLING", "", NOW_MS);
+    orders_move(store, "0", paid, "1", "CANCELLING", "PAID", "", NOW_MS);
     orders_checkout(store, failed, "1", NOW_MS);
     orders_move(store, "1", failed, "1", "CHARGING", "FAILED", "no", NOW_MS);
     orders_checkout(store, running, "2", NOW_MS);
-    orders_move(store, "2", running, "1", "CHARGING", "TAKING", "", NOW_MS);
+    orders_move(store, "2", running, "1", "CHARGING", "CANCELLING", "", NOW_MS);
     assert_string_equal(orders_init(store, id_at(NOW_MS), 4, 10, 10, "8", 2),
                         "conflict|a checkout of these orders is running");
     for (int order = 0; order < 4; order++) {
@@ -275,7 +274,7 @@ static void init_leaves_running_orders(void **state)
         assert_string_equal(store_at(store, 2), order == 2 ? "2" : "8");
         assert_string_equal(store_at(store, 4), "0");
     }
-    assert_string_equal(orders_move(store, "2", running, "1", "TAKING", "PAID", "", NOW_MS),
+    assert_string_equal(orders_move(store, "2", running, "1", "CANCELLING", "PAID", "", NOW_MS),
                         "moved");
     assert_string_equal(orders_checkout(store, id_at(NOW_MS), "0", NOW_MS), "begun");
     assert_string_equal(store_at(store, RECORD_ATTEMPT), "1");

@@ -52,9 +52,9 @@ static void order_with_line(const char *order)
 
 static void pay(const char *order, const char *saga, const char *attempt)
 {
-    orders_move(store, order, saga, attempt, "CHARGING", "TAKING", "", NOW_MS + 5);
-    assert_string_equal(orders_move(store, order, saga, attempt, "TAKING", "PAID", "", NOW_MS + 9),
-                        "moved");
+    orders_move(store, order, saga, attempt, "CHARGING", "CANCELLING", "", NOW_MS + 5);
+    assert_string_equal(
+        orders_move(store, order, saga, attempt, "CANCELLING", "PAID", "", NOW_MS + 9), "moved");
 }
 
 static void fail_saga(const char *order, const char *saga, const char *attempt, const char *reason)
@@ -106,9 +106,9 @@ static void begin_once(void **state)
     checkout(request, "o");
     checkout(request, "o");
     assert_record("running", request, "1", "CHARGING");
-    orders_move(store, "o", request, "1", "CHARGING", "TAKING", "", NOW_MS + 5);
+    orders_move(store, "o", request, "1", "CHARGING", "CANCELLING", "", NOW_MS + 5);
     checkout(request, "o");
-    assert_record("running", request, "1", "TAKING");
+    assert_record("running", request, "1", "CANCELLING");
     assert_string_equal(at(RECORD_WAITERS), text_of("gw/%s", request));
     assert_string_equal(store_ask(store, "ZCARD", "order:open"), "1");
 }
@@ -154,7 +154,7 @@ static void begin_paid(void **state)
     for (int i = 0; i < 2; i++) {
         checkout(later, "o");
         assert_record("paid", first, "1", "PAID");
-        assert_string_equal(at(RECORD_STORY), "CHARGING:0:0,TAKING:5:0,PAID:9:0");
+        assert_string_equal(at(RECORD_STORY), "CHARGING:0:0,CANCELLING:5:0,PAID:9:0");
     }
     checkout(first, "o");
     assert_record("paid", first, "1", "PAID");
@@ -258,26 +258,26 @@ static void advance_stale(void **state)
     const char *saga = id_at(NOW_MS), *other = id_at(NOW_MS);
     order_with_line("o");
     checkout(saga, "o");
-    orders_move(store, "o", saga, "1", "CHARGING", "TAKING", "", NOW_MS + 5);
-    assert_record("moved", saga, "1", "TAKING");
+    orders_move(store, "o", saga, "1", "CHARGING", "CANCELLING", "", NOW_MS + 5);
+    assert_record("moved", saga, "1", "CANCELLING");
     const struct {
         const char *saga, *attempt, *from, *to;
     } rows[] = {
-        {saga, "1", "CHARGING", "TAKING"},
-        {saga, "2", "TAKING", "PAID"},
-        {other, "1", "TAKING", "PAID"},
+        {saga, "1", "CHARGING", "CANCELLING"},
+        {saga, "2", "CANCELLING", "PAID"},
+        {other, "1", "CANCELLING", "PAID"},
         {saga, "1", "PAID", "FAILED"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         orders_move(store, "o", rows[i].saga, rows[i].attempt, rows[i].from, rows[i].to, "no",
                     NOW_MS + 20);
-        assert_record("stale", saga, "1", "TAKING");
+        assert_record("stale", saga, "1", "CANCELLING");
         assert_string_equal(at(RECORD_REASON), "");
-        assert_string_equal(at(RECORD_STORY), "CHARGING:0:0,TAKING:5:0");
+        assert_string_equal(at(RECORD_STORY), "CHARGING:0:0,CANCELLING:5:0");
         assert_string_equal(store_ask(store, "HGET", "order:order:o", "due_ms"),
                             text_of("%lld", (long long)NOW_MS + 1005));
     }
-    orders_move(store, "none", saga, "1", "TAKING", "PAID", "", NOW_MS);
+    orders_move(store, "none", saga, "1", "CANCELLING", "PAID", "", NOW_MS);
     assert_string_equal(at(RECORD_OUTCOME), "stale");
     assert_string_equal(store_ask(store, "EXISTS", "order:order:none"), "0");
 }
@@ -289,17 +289,17 @@ static void advance_back(void **state)
     const char *saga = id_at(NOW_MS);
     order_with_line("o");
     checkout(saga, "o");
-    orders_move(store, "o", saga, "1", "CHARGING", "TAKING", "", NOW_MS + 5);
-    orders_move(store, "o", saga, "1", "TAKING", "REFUNDING", "out of stock", NOW_MS + 9);
+    orders_move(store, "o", saga, "1", "CHARGING", "CANCELLING", "", NOW_MS + 5);
+    orders_move(store, "o", saga, "1", "CANCELLING", "REFUNDING", "out of stock", NOW_MS + 9);
     assert_string_equal(store_ask(store, "ZCARD", "order:open"), "1");
     orders_move(store, "o", saga, "1", "REFUNDING", "FAILED", "", NOW_MS + 12);
     assert_record("moved", saga, "1", "FAILED");
     assert_string_equal(at(RECORD_REASON), "out of stock");
-    assert_string_equal(at(RECORD_STORY), "CHARGING:0:0,TAKING:5:0,REFUNDING:9:0,FAILED:12:0");
+    assert_string_equal(at(RECORD_STORY), "CHARGING:0:0,CANCELLING:5:0,REFUNDING:9:0,FAILED:12:0");
     assert_string_equal(store_ask(store, "EXISTS", "order:open"), "0");
     assert_string_equal(store_ask(store, "HGET", bucket_of("order", saga), saga),
                         text_of("ended|o|1|FAILED|%lld|0|out of stock|"
-                                "CHARGING:0:0,TAKING:5:0,REFUNDING:9:0,FAILED:12:0",
+                                "CHARGING:0:0,CANCELLING:5:0,REFUNDING:9:0,FAILED:12:0",
                                 (long long)NOW_MS));
     orders_move(store, "o", saga, "1", "REFUNDING", "FAILED", "", NOW_MS + 15);
     assert_record("stale", saga, "1", "FAILED");

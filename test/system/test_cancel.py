@@ -63,9 +63,10 @@ class Cancel(Case):
             saga = self.begin(order)
             answer = self.cancel(saga)
             self.assertEqual(answer.status, 202, answer)
-            self.assertEqual(answer.body, {"saga_id": saga, "state": "REFUNDING"})
+            self.assertEqual(answer.body["saga_id"], saga)
+            self.assertIn(answer.body["state"], ("CANCELLING", "REFUNDING"))
             again = self.cancel(saga)
-            self.assertEqual((again.status, again.body), (202, answer.body), again)
+            self.assertEqual((again.status, again.body["saga_id"]), (202, saga), again)
         story = self.poll_saga(saga)
         self.assertEqual((story["state"], story["reason"]), ("FAILED", CANCELLED["error"]))
         self.assert_credit(user, 5)
@@ -104,7 +105,7 @@ class Cancel(Case):
         order = self.order(user, (item, 1))
         with paused("stock"):
             saga = self.begin(order)
-            self.wait_for_state(saga, "TAKING")
+            self.wait_for_credit(user, 3)
             answer = self.cancel(saga)
             self.assertEqual(answer.status, 202, answer)
             self.assertEqual(answer.body["state"], "CANCELLING")
@@ -114,11 +115,11 @@ class Cancel(Case):
         self.assert_stock(item, 0 if paid else 1, 2)
         self.assert_order(order, user, paid, [(item, 1)], 2)
 
-    def wait_for_state(self, saga, state):
+    def wait_for_credit(self, user, credit):
         for _ in range(1000):
-            if self.get(f"/sagas/{saga}").body["state"] == state:
+            if self.get(f"/payment/find_user/{user}").body["credit"] == credit:
                 return
-        self.fail(f"the saga is not in {state}")
+        self.fail(f"the user does not have {credit}")
 
 
 if __name__ == "__main__":

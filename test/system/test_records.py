@@ -85,7 +85,15 @@ class Records(Case):
         name, bucket = command_id()
         name += ":1:charge"
         redis("HSET", f"payment:once:{bucket}", name, "chargd|u|5|")
-        body = command(type="payment.charge", id=name, order="o", user="u", amount=5)
+        body = command(
+            type="payment.charge",
+            id=name,
+            order="o",
+            user="u",
+            amount=5,
+            next=name.replace("charge", "take"),
+            lines="i*1",
+        )
         self.assertEqual(
             tool("amqp-publish", "--routing-key", "kassa.payment", "--body", body)[0], 0
         )

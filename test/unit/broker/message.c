@@ -104,13 +104,16 @@ static void message_wire_form(void **state)
     message_set(&m, order, SLICE_TEXT("7"));
     message_set(&m, user, SLICE_TEXT("u"));
     message_set(&m, amount, 12);
+    message_set(&m, next, SLICE_TEXT("s:1:take"));
+    message_set(&m, lines, SLICE_TEXT("i*2"));
     struct buf out = {0};
     envelope_write_begin(&out);
     message_write(&m, &out);
     envelope_write_end(&out);
     assert_string_equal(out.data,
                         "{\"v\":1,\"commands\":[{\"type\":\"payment.charge\",\"id\":\"s:1:charge\","
-                        "\"order\":\"7\",\"user\":\"u\",\"amount\":12}]}");
+                        "\"next\":\"s:1:take\",\"order\":\"7\",\"user\":\"u\",\"lines\":\"i*2\","
+                        "\"amount\":12}]}");
     buf_free(&out);
 }
 

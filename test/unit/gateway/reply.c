@@ -12,12 +12,12 @@
 
 #define SAGA "0193a000-0000-7000-8000-000000000001"
 #define LINE                                                                                       \
-    SAGA "|o1|2|FAILED|1000|3|out of stock|CHARGING:0:0,TAKING:5:1,REFUNDING:9:0,FAILED:12:0"
+    SAGA "|o1|2|FAILED|1000|3|out of stock|CHARGING:0:0,CANCELLING:5:1,REFUNDING:9:0,FAILED:12:0"
 #define LINE_BODY                                                                                  \
     "{\"saga_id\":\"" SAGA "\",\"order_id\":\"o1\",\"state\":\"FAILED\",\"attempt\":2,"            \
     "\"reason\":\"out of stock\",\"began_ms\":1000,\"steps\":["                                    \
     "{\"state\":\"CHARGING\",\"at_ms\":1000,\"retries\":0},"                                       \
-    "{\"state\":\"TAKING\",\"at_ms\":1005,\"retries\":1},"                                         \
+    "{\"state\":\"CANCELLING\",\"at_ms\":1005,\"retries\":1},"                                     \
     "{\"state\":\"REFUNDING\",\"at_ms\":1009,\"retries\":0},"                                      \
     "{\"state\":\"FAILED\",\"at_ms\":1012,\"retries\":3}]}"
 
@@ -234,7 +234,7 @@ static void reply_to_no_answer(void **state)
 {
     (void)state;
     struct message command = command_of(MESSAGE_ORDER_CHECKOUT);
-    static const enum message_type types[] = {MESSAGE_PONG, MESSAGE_PAYMENT_CHARGED,
+    static const enum message_type types[] = {MESSAGE_PONG, MESSAGE_PAYMENT_REFUNDED,
                                               MESSAGE_ORDER_CHECKOUT};
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         struct reply reply = {.status = 77};

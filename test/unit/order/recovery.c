@@ -39,7 +39,6 @@ static void event_of_every_state(void **state)
         int young, old, young_often, old_often;
     } rows[] = {
         {"CHARGING", DUE, CANCEL, DUE, CANCEL},
-        {"TAKING", DUE, CANCEL, DUE, CANCEL},
         {"CANCELLING", DUE, DUE, DUE, DUE}, /* asked already; it has no second deadline */
         {"REFUNDING", DUE, DUE, STICK, STICK},
         {"STUCK", DUE, DUE, DUE, DUE}, /* the alarm rings once, the refund is asked for on */
@@ -58,8 +57,8 @@ static void event_of_every_state(void **state)
 static void event_at_the_bounds(void **state)
 {
     (void)state;
-    assert_int_equal(event_at("TAKING", "0", 179999), SAGA_EVENT_DUE);
-    assert_int_equal(event_at("TAKING", "0", 180000), SAGA_EVENT_CANCEL);
+    assert_int_equal(event_at("CHARGING", "0", 179999), SAGA_EVENT_DUE);
+    assert_int_equal(event_at("CHARGING", "0", 180000), SAGA_EVENT_CANCEL);
     assert_int_equal(event_at("REFUNDING", "59", 0), SAGA_EVENT_DUE);
     assert_int_equal(event_at("REFUNDING", "60", 0), SAGA_EVENT_STICK);
 }
@@ -68,7 +67,7 @@ static void event_at_the_bounds(void **state)
 static void event_before_its_time(void **state)
 {
     (void)state;
-    assert_int_equal(event_at("TAKING", "0", -3600000), SAGA_EVENT_DUE);
+    assert_int_equal(event_at("CHARGING", "0", -3600000), SAGA_EVENT_DUE);
 }
 
 /* A record that cannot be read is an error, and nothing is decided. */

@@ -70,6 +70,16 @@ static void definition_step_count(void **state)
     assert_fault(s, "a saga has 1 to 8 steps");
 }
 
+/* A slip needs somebody to go to. */
+static void definition_slip(void **state)
+{
+    struct spoiled *s = *state;
+    s->rows[0].passes_on = s->rows[1].passes_on = true;
+    assert_null(saga_definition_fault(&s->def));
+    s->rows[2].passes_on = true;
+    assert_fault(s, "the last step has nothing to pass on");
+}
+
 /* Both ends have a name, or the journal could not tell them. */
 static void definition_ends(void **state)
 {
@@ -84,7 +94,7 @@ static void definition_ends(void **state)
 static void definition_step_incomplete(void **state)
 {
     struct spoiled *s = *state;
-    const char *fault = "a step needs a name, a state and an action";
+    const char *fault = "a step needs a name, an action and, unless it is passed on, a state";
     const struct saga_row good = s->rows[TRIP_HOTEL];
     s->rows[TRIP_HOTEL].name = NULL;
     assert_fault(s, fault);
@@ -234,6 +244,7 @@ int main(void)
         cmocka_unit_test_setup(definition_sound, setup),
         cmocka_unit_test_setup(definition_without_pivot, setup),
         cmocka_unit_test_setup(definition_step_count, setup),
+        cmocka_unit_test_setup(definition_slip, setup),
         cmocka_unit_test_setup(definition_ends, setup),
         cmocka_unit_test_setup(definition_step_incomplete, setup),
         cmocka_unit_test_setup(definition_compensation_incomplete, setup),

@@ -61,24 +61,24 @@ static void advance_forward(void **state)
 {
     (void)state;
     struct journal_move move =
-        checkout_move((struct saga_state){SAGA_ACTING, 0}, (struct saga_state){SAGA_ACTING, 1});
+        checkout_move((struct saga_state){SAGA_ACTING, 0}, (struct saga_state){SAGA_CANCELLING, 1});
     assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &move, &command), 0);
     assert_arguments((const char *[]){"FCALL", "order_advance", "3", "order:once:0193abcde",
                                       "order:order:order_7", "order:open", "order_7", SAGA, "2",
-                                      "CHARGING", "TAKING", "1733754220544", "1733754221544", "",
-                                      "", NULL});
+                                      "CHARGING", "CANCELLING", "1733754220544", "1733754221544",
+                                      "", "", NULL});
 }
 
 /* The good end has no due time, and needs no archive: a paid order keeps its journal. */
 static void advance_to_completed(void **state)
 {
     (void)state;
-    struct journal_move move =
-        checkout_move((struct saga_state){SAGA_ACTING, 1}, (struct saga_state){SAGA_COMPLETED, 0});
+    struct journal_move move = checkout_move((struct saga_state){SAGA_CANCELLING, 1},
+                                             (struct saga_state){SAGA_COMPLETED, 0});
     assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &move, &command), 0);
     assert_arguments((const char *[]){"FCALL", "order_advance", "3", "order:once:0193abcde",
                                       "order:order:order_7", "order:open", "order_7", SAGA, "2",
-                                      "TAKING", "PAID", "1733754220544", "", "", "", NULL});
+                                      "CANCELLING", "PAID", "1733754220544", "", "", "", NULL});
 }
 
 /* The bad end has no due time, carries the reason and is archived: another attempt may follow. */
@@ -126,7 +126,7 @@ static void advance_refusals(void **state)
 {
     (void)state;
     struct journal_move move =
-        checkout_move((struct saga_state){SAGA_ACTING, 0}, (struct saga_state){SAGA_ACTING, 1});
+        checkout_move((struct saga_state){SAGA_ACTING, 0}, (struct saga_state){SAGA_CANCELLING, 1});
     redis_command_reset(&command);
     redis_arg_text(&command, "UNTOUCHED");
     move.saga = SLICE_TEXT("7");
