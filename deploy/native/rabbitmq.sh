@@ -50,6 +50,16 @@ rabbitmq_start() {
     process_start rabbitmq env -i "${RABBITMQ_ENV[@]}" "$RABBITMQ_SCRIPTS/rabbitmq-server"
 }
 
+# RabbitMQ 3.10 writes the names of its queues' Raft members down every 500 ms (the auto_save of
+# ra's names.dets). Killed before that, it comes back with queues that never get a leader. So a
+# broker that has just made its first queues is not handed out before.
+rabbitmq_settle() {
+    local names=("$KASSA_VAR"/data/rabbitmq/*/quorum/*/names.dets)
+    if [ ! -e "${names[0]}" ] || [ "$((EPOCHSECONDS - $(stat -c %W "${names[0]}")))" -lt 60 ]; then
+        sleep 0.6
+    fi
+}
+
 # The listener is the last thing a node opens.
 rabbitmq_is_ready() {
     port_is_taken "${STATE_KEPT[RABBITMQ_PORT]}"

@@ -95,6 +95,7 @@ up_run() {
     fi
     up_servers_wait || up_fail
     up_services || up_fail
+    rabbitmq_settle
     say_step "Kassa is up at $(state_url)"
     printf '\nTry it:\n  curl -X POST %s/payment/create_user\n' "$(state_url)"
     printf '  curl %s/health\n\n' "$(state_url)"
