@@ -206,14 +206,11 @@ class Matrix:
         """At everything since the last look: nothing has changed since it was at rest."""
         customer = Customer(self.stack)
         start = time.monotonic()
-        label = f"{len(self.trades)} trades looked at again"
+        label = f"{len(self.trades)} trades looked at again, audited"
         try:
             for trade in self.trades:
                 trade.check_goods(customer)
-            audit = ROOT / "build" / "release" / "kassa-audit"
-            if audit.exists():
-                label += ", audited"
-                self.audit(audit)
+            self.audit(ROOT / "build" / "crash" / "kassa-audit")
             self.passed += 1
             print(f"{label}: ok ({time.monotonic() - start:.1f} s)", flush=True)
         except (Lie, OSError) as error:
