@@ -11,6 +11,7 @@
 --   'unknown'           there was no such order: and a late repeat must not find one
 
 local FIELDS = journal_fields({'user', 'total', 'lines'})
+local USER, LINES = 9, 11 -- of FIELDS
 
 -- The bucket that a saga's own record is in (idempotency/once.h).
 local function bucket_of(saga)
@@ -162,32 +163,37 @@ end
 local function order_checkout(keys, argv)
     local bucket, key, open = keys[1], keys[2], keys[3]
     local request, order, waiter, paid, failed = argv[1], argv[2], argv[3], argv[7], argv[8]
-    local seen = redis.call('HGET', bucket, request)
+    local now = redis.call('HMGET', key, unpack(FIELDS))
+    local state, seen = now[STATE], nil
+    if state == paid then -- for ever: needs no record
+        seen = redis.call('HGET', bucket, request)
+    elseif not now[USER] then
+        seen = recorded(bucket, request, 'unknown')
+    elseif is_open(state, paid, failed) then
+        seen = recorded(bucket, request, 'begun|' .. order .. '|' .. now[SAGA])
+    else
+        seen = recorded(bucket, request, 'begun|' .. order .. '|' .. request)
+    end
     if seen then
         return checkout_again(seen, key, order, request, waiter, paid, failed)
     end
-    local now = redis.call('HMGET', key, 'user', 'lines', 'state', 'saga')
-    local lines, state = now[2], now[3]
-    if not now[1] then
-        redis.call('HSET', bucket, request, 'unknown')
+    if state == paid then
+        return journal_record('paid', order, now, FIELDS)
+    end
+    if not now[USER] then
         return {'unknown'}
     end
-    if state == paid then -- for ever: needs no record
-        return journal_tell('paid', key, order, FIELDS)
-    end
     if is_open(state, paid, failed) then
-        redis.call('HSET', bucket, request, 'begun|' .. order .. '|' .. now[4])
         journal_attach(key, waiter)
-        return journal_tell('running', key, order, FIELDS)
+        return journal_record('running', order, now, FIELDS)
     end
-    redis.call('HSET', bucket, request, 'begun|' .. order .. '|' .. request)
     recent_push(keys[4], request, order)
-    if lines == '' then
-        journal_begin(key, open, order, request, paid, waiter, argv[4], nil)
-        return journal_tell('paid', key, order, FIELDS)
+    if now[LINES] == '' then
+        journal_begin(key, open, order, request, paid, waiter, argv[4], nil, now)
+        return journal_record('paid', order, now, FIELDS)
     end
-    journal_begin(key, open, order, request, argv[6], waiter, argv[4], argv[5])
-    return journal_tell('begun', key, order, FIELDS)
+    journal_begin(key, open, order, request, argv[6], waiter, argv[4], argv[5], now)
+    return journal_record('begun', order, now, FIELDS)
 end
 
 -- KEYS: bucket, order, open. ARGV: order, saga, attempt, from, to, now_ms, due_ms or '', reason,

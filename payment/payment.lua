@@ -34,38 +34,51 @@ local function payment_fund(keys, argv)
     end)
 end
 
--- Takes `amount` from the user, or answers why not.
-local function take(user_key, user, amount, outcome)
+-- The credit and generation of a user that can pay `amount`; else nil and the answer why not.
+local function account_of(user_key, amount)
     local account = redis.call('HMGET', user_key, 'credit', 'gen')
     if not account[1] then
-        return 'unknown'
+        return nil, 'unknown'
     end
     if not covers(account[1], amount) then
-        return 'refused|insufficient credit'
+        return nil, 'refused|insufficient credit'
     end
+    return account
+end
+
+local function taken(outcome, user, amount, account)
+    return outcome .. '|' .. user .. '|' .. amount .. '|' .. (account[2] or '')
+end
+
+local function take(user_key, amount)
     if amount ~= '0' then -- an order may cost nothing, and '-0' is no integer to the server
         redis.call('HINCRBY', user_key, 'credit', '-' .. amount)
     end
-    return outcome .. '|' .. user .. '|' .. amount .. '|' .. (account[2] or '')
 end
 
 -- ARGV: id, user, amount. Outside a saga.
 local function payment_pay(keys, argv)
     return once(keys[1], argv[1], function()
-        local record = take(keys[2], argv[2], argv[3], 'paid')
-        if part(record, 1) == 'paid' then
-            record = record .. '|' .. redis.call('HGET', keys[2], 'credit')
+        local account, refusal = account_of(keys[2], argv[3])
+        if not account then
+            return refusal
         end
-        return record
+        take(keys[2], argv[3])
+        return taken('paid', argv[2], argv[3], account) .. '|' ..
+            redis.call('HGET', keys[2], 'credit')
     end)
 end
 
 -- ARGV: id, user, amount. A user that is not there has no credit.
 local function payment_charge(keys, argv)
-    return once(keys[1], argv[1], function()
-        local record = take(keys[2], argv[2], argv[3], 'charged')
-        return record == 'unknown' and 'refused|insufficient credit' or record
-    end)
+    local account = account_of(keys[2], argv[3])
+    local answer = account and taken('charged', argv[2], argv[3], account) or
+        'refused|insufficient credit'
+    local seen = recorded(keys[1], argv[1], answer)
+    if not seen and account then
+        take(keys[2], argv[3])
+    end
+    return seen or answer
 end
 
 -- ARGV: id, id of the charge. Gives back what the charge took; before the charge it leaves a

@@ -42,16 +42,18 @@ local function journal_tell(outcome, key, entity, fields)
     return journal_record(outcome, entity, redis.call('HMGET', key, unpack(fields)), fields)
 end
 
--- Begins saga `saga` in `state`; `due_ms` false: it ends at once.
-local function journal_begin(key, open, entity, saga, state, waiter, now_ms, due_ms)
-    local attempt = redis.call('HINCRBY', key, 'attempt', 1)
-    redis.call('HSET', key, 'saga', saga, 'state', state, 'began_ms', now_ms,
-        'due_ms', due_ms or 0, 'retries', 0, 'reason', '', 'waiters', waiter,
-        'story', state .. ':0:0')
+-- Begins saga `saga` in `state`; `due_ms` false: it ends at once. `now`: the journal as it was, by
+-- HMGET of `fields`; becomes what it is.
+local function journal_begin(key, open, entity, saga, state, waiter, now_ms, due_ms, now)
+    now[SAGA], now[STATE], now[BEGAN_MS], now[WAITERS] = saga, state, now_ms, waiter
+    now[ATTEMPT] = string.format('%.0f', (tonumber(now[ATTEMPT]) or 0) + 1)
+    now[RETRIES], now[REASON], now[STORY] = '0', '', state .. ':0:0'
+    redis.call('HSET', key, 'saga', saga, 'attempt', now[ATTEMPT], 'state', state,
+        'began_ms', now_ms, 'due_ms', due_ms or 0, 'retries', 0, 'reason', '', 'waiters', waiter,
+        'story', now[STORY])
     if due_ms then
         redis.call('ZADD', open, due_ms, entity)
     end
-    return attempt
 end
 
 -- Who asks for a running saga is told of its end. One too many asks again each second instead.
@@ -78,7 +80,10 @@ local function journal_advance(key, open, bucket, entity, fields, move)
         return journal_record('stale', entity, now, fields)
     end
     local was_leased = now[RETRIES] ~= '0'
-    now[STORY] = string.gsub(now[STORY], '%d+$', now[RETRIES]) .. ',' .. move.to .. ':' ..
+    if was_leased then
+        now[STORY] = string.gsub(now[STORY], '%d+$', now[RETRIES])
+    end
+    now[STORY] = now[STORY] .. ',' .. move.to .. ':' ..
         string.format('%.0f', move.now_ms - now[BEGAN_MS]) .. ':0'
     now[STATE], now[RETRIES] = move.to, '0'
     if move.reason ~= '' then

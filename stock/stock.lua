@@ -52,20 +52,24 @@ end
 
 -- KEYS: bucket, item.. ARGV: id, then item and pieces for each. The pivot: all lines or none.
 local function stock_take(keys, argv)
-    return once(keys[1], argv[1], function()
-        local taken = {}
-        for line = 1, #keys - 1 do
-            local item = redis.call('HMGET', keys[line + 1], 'quantity', 'gen')
-            if not item[1] or not covers(item[1], argv[line * 2 + 1]) then
-                return 'refused|out of stock'
-            end
-            taken[line] = argv[line * 2] .. '*' .. argv[line * 2 + 1] .. '*' .. (item[2] or '')
+    local taken, answer = {}, nil
+    for line = 1, #keys - 1 do
+        local item = redis.call('HMGET', keys[line + 1], 'quantity', 'gen')
+        if not item[1] or not covers(item[1], argv[line * 2 + 1]) then
+            answer = 'refused|out of stock'
+            break
         end
+        taken[line] = argv[line * 2] .. '*' .. argv[line * 2 + 1] .. '*' .. (item[2] or '')
+    end
+    local is_refused = answer
+    answer = answer or 'taken|' .. table.concat(taken, ',')
+    local seen = recorded(keys[1], argv[1], answer)
+    if not seen and not is_refused then
         for line = 1, #keys - 1 do
             redis.call('HINCRBY', keys[line + 1], 'quantity', '-' .. argv[line * 2 + 1])
         end
-        return 'taken|' .. table.concat(taken, ',')
-    end)
+    end
+    return seen or answer
 end
 
 -- ARGV: id of the take. Tells what became of the take, or sees to it that it never happens.

@@ -10,7 +10,8 @@ local FIELDS = journal_fields({'traveller', 'nights'})
 local function trip_begin(keys, argv)
     once(keys[1], argv[1], function()
         redis.call('HSET', keys[2], 'traveller', argv[7], 'nights', argv[8])
-        journal_begin(keys[2], keys[3], argv[2], argv[1], argv[6], argv[3], argv[4], argv[5])
+        journal_begin(keys[2], keys[3], argv[2], argv[1], argv[6], argv[3], argv[4], argv[5],
+            redis.call('HMGET', keys[2], unpack(FIELDS)))
         return 'begun|' .. argv[2] .. '|' .. argv[1]
     end)
     return journal_tell('begun', keys[2], argv[2], FIELDS)

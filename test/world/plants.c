@@ -13,7 +13,11 @@
     }
 
 const struct plant plants[] = {
-    {"no duplicate check", PATCH({"    if seen then\n        return seen\n    end\n", ""}), {0}},
+    {"no duplicate check",
+     PATCH({"    if seen then\n        return seen\n    end\n", ""},
+           {"    if redis.call('HSETNX', bucket, id, answer) == 0 then\n",
+            "    if redis.call('HSET', bucket, id, answer) == -1 then\n"}),
+     {0}},
     {"balance before the duplicate check",
      PATCH({"local function payment_charge(keys, argv)\n",
             "local function payment_charge(keys, argv)\n"
@@ -36,16 +40,19 @@ const struct plant plants[] = {
     {"a refusal is not recorded",
      PATCH({"    redis.call('HSET', bucket, id, answer)\n",
             "    if string.sub(answer, 1, 7) ~= 'refused' then\n"
-            "        redis.call('HSET', bucket, id, answer)\n    end\n"}),
+            "        redis.call('HSET', bucket, id, answer)\n    end\n"},
+           {"    if redis.call('HSETNX', bucket, id, answer) == 0 then\n",
+            "    if string.sub(answer, 1, 7) == 'refused' or\n"
+            "        redis.call('HSETNX', bucket, id, answer) == 0 then\n"}),
      {0}},
     {"stock goes below zero",
-     PATCH({"            if not item[1] or not covers(item[1], argv[line * 2 + 1]) then\n",
-            "            if not item[1] then\n"}),
+     PATCH({"        if not item[1] or not covers(item[1], argv[line * 2 + 1]) then\n",
+            "        if not item[1] then\n"}),
      {0}},
     {"a part of the lines is taken",
-     PATCH({"            taken[line] = ", "            redis.call('HINCRBY', keys[line + 1], "
-                                          "'quantity', '-' .. argv[line * 2 + 1])\n"
-                                          "            taken[line] = "},
+     PATCH({"        taken[line] = ", "        redis.call('HINCRBY', keys[line + 1], "
+                                      "'quantity', '-' .. argv[line * 2 + 1])\n"
+                                      "        taken[line] = "},
            {"        for line = 1, #keys - 1 do\n            redis.call('HINCRBY'",
             "        for line = 1, 0 do\n            redis.call('HINCRBY'"}),
      {0}},

@@ -48,6 +48,11 @@ function commands.HSET(key, ...)
     return added
 end
 
+function commands.HSETNX(key, field, value)
+    local h = hash(key, true)
+    return h.at[text(field)] == nil and commands.HSET(key, field, value) or 0
+end
+
 function commands.HDEL(key, field)
     local h = hash(key)
     if not h or h.at[field] == nil then
