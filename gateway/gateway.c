@@ -7,6 +7,7 @@
  * 429 is said before anything is begun; after that a client waits until the truth is known. */
 #include "gateway/gateway.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,12 +44,26 @@ struct gateway {
 
 /* ---- answering ---- */
 
-static void stat_answer(const struct route *route, unsigned status)
+static struct stat_value *answered_stat(const struct route *route, unsigned status)
 {
     char labels[80];
     snprintf(labels, sizeof(labels), "route=\"%s\",status=\"%u\"", route ? route->name : "none",
              status);
-    stat_add(stat_counter("kassa_http_requests_total", labels, "requests answered"), 1);
+    return stat_counter("kassa_http_requests_total", labels, "requests answered");
+}
+
+/* A counter is looked up by its labels the first time only. */
+static void stat_answer(const struct route *route, unsigned status)
+{
+    enum { STATUS_MIN = 200, STATUS_MAX = 599, ROUTES_MAX = 40 };
+    static struct stat_value *answered[ROUTES_MAX][STATUS_MAX - STATUS_MIN + 1];
+    unsigned row = route ? (unsigned)(route - routes) : route_count;
+    assert(route_count < ROUTES_MAX && status >= STATUS_MIN && status <= STATUS_MAX);
+    struct stat_value **value = &answered[row][status - STATUS_MIN];
+    if (*value == NULL) {
+        *value = answered_stat(route, status);
+    }
+    stat_add(*value, 1);
 }
 
 struct headers {

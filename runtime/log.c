@@ -29,6 +29,8 @@ static struct {
     char service[LOG_SERVICE_MAX];
     enum log_level level;
     struct buf lines;
+    time_t seconds; /* that seconds_text tells: a busy service writes many lines in each */
+    char seconds_text[40];
 } logger = {.level = LOG_INFO};
 
 static void log_flush(void *unused)
@@ -87,11 +89,13 @@ static void log_add_time(struct buf *out)
         wall_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
     }
     time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm tm;
-    gmtime_r(&seconds, &tm);
-    char text[40];
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-    buf_addf(out, "ts=%s.%03dZ", text, (int)(wall_ms % 1000));
+    if (seconds != logger.seconds || logger.seconds_text[0] == '\0') {
+        struct tm tm;
+        gmtime_r(&seconds, &tm);
+        strftime(logger.seconds_text, sizeof(logger.seconds_text), "%Y-%m-%dT%H:%M:%S", &tm);
+        logger.seconds = seconds;
+    }
+    buf_addf(out, "ts=%s.%03dZ", logger.seconds_text, (int)(wall_ms % 1000));
 }
 
 void log_write(enum log_level level, const char *event, const char *format, ...)
