@@ -65,10 +65,12 @@ static const struct row {
     {STATE_REFUNDING, N | D | R, N, C}, /* or the take was cancelled */
     {STATE_REFUNDING, D, D, R | C},     /* refunded, and the journal does not know yet */
     {STATE_REFUNDING, R | C, R, C},     /* there was nothing to give back */
+    {STATE_REFUNDING, C, R, R},         /* or it was lost; the replay left a tombstone */
     {STATE_PAID, D, N, D},
     {STATE_FAILED, R, N, N},
     {STATE_FAILED, D, D, R | C},
-    {STATE_FAILED, R | C, R, C},
+    {STATE_FAILED, R | C, R, N | C}, /* the replay undoes a refused charge, too */
+    {STATE_FAILED, C, R, R},         /* the charge was lost before it was undone */
     {STATE_GONE, D, N, D},
     {STATE_GONE, N, N, N}, /* it had no lines */
 };

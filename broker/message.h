@@ -41,7 +41,9 @@
     X(INT, count, "entities to make")                                                              \
     X(INT, items, "item ids 0..items-1 to draw from")                                              \
     X(INT, users, "user ids 0..users-1 to draw from")                                              \
-    X(INT, limit, "sagas to list at most")
+    X(INT, limit, "sagas to list at most")                                                         \
+    X(ID, service, "service whose store may have lost its tail")                                   \
+    X(INT, since, "ms since 1970: what the store had by then it still has")
 
 enum message_field {
 #define X(kind, field, what) MESSAGE_HAS_##field,
@@ -85,6 +87,9 @@ enum message_field {
     X(ORDER_SAGA, "order.saga", M(id) | M(gateway) | M(saga), "tell one saga")                     \
     X(ORDER_CANCEL, "order.cancel", M(id) | M(gateway) | M(saga), "give a saga up, or tell")       \
     X(ORDER_SAGAS, "order.sagas", M(id) | M(gateway) | M(limit), "list sagas; order, state")       \
+    /* payment or stock -> order */                                                                \
+    X(ORDER_REPLAY, "order.replay", M(id) | M(service) | M(since),                                 \
+      "the store is another server: send again what it may have lost")                             \
     /* order -> payment, and its answers */                                                        \
     X(PAYMENT_CHARGE, "payment.charge",                                                            \
       M(id) | M(order) | M(user) | M(amount) | M(next) | M(lines),                                 \

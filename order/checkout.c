@@ -63,30 +63,45 @@ bool checkout_event(enum message_type type, enum saga_event_kind *ret_kind)
     }
 }
 
-int checkout_command(const struct journal_record *record, struct buf *id, struct buf *other,
-                     struct message *ret_command, enum topology_queue *ret_queue)
+/* Who carries out a row's commands. */
+static const struct {
+    const char *service;
+    enum topology_queue queue;
+} participants[] = {
+    [ROW_CHARGE] = {"payment", QUEUE_PAYMENT},
+    [ROW_TAKE] = {"stock", QUEUE_STOCK},
+};
+
+bool checkout_row(struct slice service, unsigned *ret_row)
+{
+    for (unsigned row = 0; row < checkout_definition.row_count; row++) {
+        if (slice_is(service, participants[row].service)) {
+            *ret_row = row;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The command that `output` names, with its fields from the record. */
+static int command_make(const struct journal_record *record, const struct saga_output *output,
+                        struct buf *id, struct buf *other, struct message *ret_command,
+                        enum topology_queue *ret_queue)
 {
     const struct saga_definition *def = &checkout_definition;
-    struct saga_state state;
-    struct saga_output due;
     struct message command = {0};
     int64_t total;
-    if (!saga_state_parse(def, record->state, &state) ||
-        !slice_int64(record->frozen[FROZEN_TOTAL], &total)) {
-        return -ERR_RECORD;
-    }
-    int err = saga_step(def, state, (struct saga_event){.kind = SAGA_EVENT_DUE}, &due);
-    if (err != 0) {
-        return err;
-    }
-    bool is_compensation = due.send == def->rows[due.send_row].compensation;
+    bool is_compensation = output->send == def->rows[output->send_row].compensation;
     buf_reset(id);
-    saga_command_text(def, record->saga, record->attempt, due.send_row, is_compensation, id);
-    command.type = (enum message_type)due.send;
+    saga_command_text(def, record->saga, record->attempt, output->send_row, is_compensation, id);
+    command.type = (enum message_type)output->send;
     message_set(&command, id, buf_slice(id));
     message_set(&command, order, record->entity);
     switch (command.type) {
     case MESSAGE_PAYMENT_CHARGE:
+        if (!slice_int64(record->frozen[FROZEN_TOTAL], &total)) {
+            return -ERR_RECORD;
+        }
         message_set(&command, user, record->frozen[FROZEN_USER]);
         message_set(&command, amount, total);
         buf_reset(other);
@@ -96,9 +111,12 @@ int checkout_command(const struct journal_record *record, struct buf *id, struct
         break;
     case MESSAGE_PAYMENT_REFUND:
         buf_reset(other);
-        saga_command_text(def, record->saga, record->attempt, due.send_row, false, other);
+        saga_command_text(def, record->saga, record->attempt, output->send_row, false, other);
         message_set(&command, user, record->frozen[FROZEN_USER]);
         message_set(&command, undoes, buf_slice(other));
+        break;
+    case MESSAGE_STOCK_TAKE: /* only for a store that may have lost it */
+        message_set(&command, lines, record->frozen[FROZEN_LINES]);
         break;
     default:
         break;
@@ -106,9 +124,46 @@ int checkout_command(const struct journal_record *record, struct buf *id, struct
     if (!message_is_valid(&command)) {
         return -ERR_RECORD;
     }
-    *ret_queue = due.send_row == ROW_TAKE ? QUEUE_STOCK : QUEUE_PAYMENT;
+    *ret_queue = participants[output->send_row].queue;
     *ret_command = command;
     return 0;
+}
+
+int checkout_command(const struct journal_record *record, struct buf *id, struct buf *other,
+                     struct message *ret_command, enum topology_queue *ret_queue)
+{
+    struct saga_state state;
+    struct saga_output due;
+    if (!saga_state_parse(&checkout_definition, record->state, &state)) {
+        return -ERR_RECORD;
+    }
+    int err =
+        saga_step(&checkout_definition, state, (struct saga_event){.kind = SAGA_EVENT_DUE}, &due);
+    return err != 0 ? err : command_make(record, &due, id, other, ret_command, ret_queue);
+}
+
+/* A saga that payment refused has never come to stock, and an order without lines to nobody. */
+static bool has_come_to(const struct journal_record *record, struct saga_state state, unsigned row)
+{
+    const struct saga_row *charge = &checkout_rows[ROW_CHARGE];
+    bool is_refused =
+        state.phase == SAGA_ABORTED && !journal_has_entered(record, charge->compensating);
+    return journal_has_entered(record, charge->acting) && (row == ROW_CHARGE || !is_refused);
+}
+
+int checkout_replay(const struct journal_record *record, unsigned row, struct buf *id,
+                    struct buf *other, struct message *ret_command, enum topology_queue *ret_queue)
+{
+    struct saga_state state;
+    struct saga_output again;
+    if (!saga_state_parse(&checkout_definition, record->state, &state)) {
+        return -ERR_RECORD;
+    }
+    int err = saga_replay(&checkout_definition, state, row, &again);
+    if (err != 0 || !has_come_to(record, state, row)) {
+        return -ERR_TRANSITION;
+    }
+    return command_make(record, &again, id, other, ret_command, ret_queue);
 }
 
 struct message checkout_outcome(const struct journal_record *record, struct slice request)
@@ -254,21 +309,55 @@ int checkout_event_record(struct consumer_work *work, struct redis_command *call
     return journal_advance(&checkout_journal, &checkout_definition, &move, call);
 }
 
-/* The journal was not where the event expected it: does the event fit where it is? */
-static bool is_fit(struct consumer_work *work, const struct journal_record *record)
+/* Is the answer for the saga that the record tells of? Then work->state is where that is. */
+static bool is_of_record(struct consumer_work *work, const struct journal_record *record,
+                         struct saga_event *ret_event)
 {
     struct saga_command command;
-    struct saga_event event = {0};
-    struct saga_output output;
-    if (!checkout_event(work->in->type, &event.kind) ||
+    if (!checkout_event(work->in->type, &ret_event->kind) ||
         !saga_command_parse(&checkout_definition, work->in->id, &command) ||
         !slice_equal(command.saga, record->saga) ||
         !slice_equal(command.attempt, record->attempt) ||
         !saga_state_parse(&checkout_definition, record->state, &work->state)) {
         return false;
     }
-    event.row = command.row;
-    return saga_step(&checkout_definition, work->state, event, &output) == 0;
+    ret_event->row = command.row;
+    return true;
+}
+
+/* The journal was not where the event expected it: does the event fit where it is? */
+static bool is_fit(struct consumer_work *work, const struct journal_record *record)
+{
+    struct saga_event event = {0};
+    struct saga_output output;
+    return is_of_record(work, record, &event) &&
+           saga_step(&checkout_definition, work->state, event, &output) == 0;
+}
+
+bool checkout_is_denial(struct saga_state state, struct saga_event event)
+{
+    bool is_refusal = event.kind == SAGA_EVENT_REFUSED || event.kind == SAGA_EVENT_CANCELLED;
+    return (state.phase == SAGA_COMPLETED && is_refusal) ||
+           (state.phase == SAGA_ABORTED && event.kind == SAGA_EVENT_ACTED);
+}
+
+/* An answer that cannot be by what the journal knows: a participant's store has lost what it had
+ * said. Most of that the replay mends before anybody asks. */
+static void answer_look(struct consumer_work *work, const struct journal_record *record)
+{
+    static struct stat_value *denied;
+    struct saga_event event = {0};
+    if (denied == NULL) {
+        denied = stat_counter("kassa_replay_refused_total", "",
+                              "answers that deny what a saga has done: a store lost more than "
+                              "could be mended, look here");
+    }
+    if (is_of_record(work, record, &event) && checkout_is_denial(work->state, event)) {
+        stat_add(denied, 1);
+        log_error("replay_refused", "saga=%.*s order=%.*s state=%.*s answer=%s reason=%s",
+                  SLICE_ARG(record->saga), SLICE_ARG(record->entity), SLICE_ARG(record->state),
+                  message_type_text(work->in->type), log_quote(work->in->reason));
+    }
 }
 
 enum consumer_next checkout_event_answer(struct consumer_work *work,
@@ -290,6 +379,7 @@ enum consumer_next checkout_event_answer(struct consumer_work *work,
     if (work->round + 1 < LOOKS_MAX && is_fit(work, &record)) {
         return CONSUMER_AGAIN;
     }
+    answer_look(work, &record);
     stat_add(stale, 1);
     return CONSUMER_DONE;
 }

@@ -22,6 +22,17 @@ bool checkout_event(enum message_type type, enum saga_event_kind *ret_kind);
 int checkout_command(const struct journal_record *record, struct buf *id, struct buf *other,
                      struct message *ret_command, enum topology_queue *ret_queue);
 
+/* The row that a service carries out. Errors: false for one that has no part in a checkout. */
+bool checkout_row(struct slice service, unsigned *ret_row);
+
+/* The command that a row's participant is told again when its store may have lost its tail
+ * (saga_replay). Errors: -ERR_TRANSITION when there is none, -ERR_RECORD. Borrows likewise. */
+int checkout_replay(const struct journal_record *record, unsigned row, struct buf *id,
+                    struct buf *other, struct message *ret_command, enum topology_queue *ret_queue);
+
+/* Does an answer that does not fit deny what an ended saga has had done? Pure. */
+bool checkout_is_denial(struct saga_state state, struct saga_event event);
+
 /* What an ended saga tells the waiter `request`. */
 struct message checkout_outcome(const struct journal_record *record, struct slice request);
 
@@ -40,6 +51,11 @@ enum consumer_next checkout_cancel_answer(struct consumer_work *work,
 
 /* The call that reads one saga by its id; for order.saga, too. */
 void checkout_look(struct consumer_work *work, struct redis_command *call);
+
+/* Handler: order.replay, a participant whose store may have lost its tail (order/replay.c). */
+int checkout_replay_record(struct consumer_work *work, struct redis_command *call);
+enum consumer_next checkout_replay_answer(struct consumer_work *work,
+                                          const struct redis_reply *reply);
 
 /* Sends what the journal says is outstanding, or tells the waiters of the end. work NULL: outside
  * a delivery (recovery). */

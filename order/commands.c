@@ -170,6 +170,7 @@ static const struct consumer_handler order_commands[] = {
     {MESSAGE_ORDER_SAGAS, sagas_record, sagas_answer},
     {MESSAGE_ORDER_CHECKOUT, checkout_record, checkout_answer},
     {MESSAGE_ORDER_CANCEL, checkout_cancel_record, checkout_cancel_answer},
+    {MESSAGE_ORDER_REPLAY, checkout_replay_record, checkout_replay_answer},
     {MESSAGE_PAYMENT_REFUSED, checkout_event_record, checkout_event_answer},
     {MESSAGE_PAYMENT_REFUNDED, checkout_event_record, checkout_event_answer},
     {MESSAGE_STOCK_TAKEN, checkout_event_record, checkout_event_answer},

@@ -274,6 +274,45 @@ local function sagas_open(open, limit)
     return list
 end
 
+-- When the saga of a record has entered the state that it is in.
+local function entered_ms(record)
+    return tonumber(record[6]) + tonumber(string.match(record[10], ':(%d+):%d+$') or 0)
+end
+
+-- An archived record has no user. The order has, unless a batch has made it anew since: then its
+-- attempts are counted anew, and the user may be another.
+local function user_of(record)
+    local now = redis.call('HMGET', 'order:order:' .. record[2], 'user', 'attempt')
+    return tonumber(now[2] or 0) > tonumber(record[4]) and now[1] or nil
+end
+
+-- KEYS: buckets. ARGV: number of the bucket to look into, of the last one, cursor, records at once,
+-- since_ms, paid, failed. Records of the sagas that are open or have ended since then; and behind
+-- them number and cursor of where to go on, the number being '' when that was all.
+local function order_replay(keys, argv)
+    local name = redis.call('ZRANGEBYSCORE', keys[1], argv[1], argv[2], 'LIMIT', 0, 1)[1]
+    if not name then
+        return {'', '0'}
+    end
+    local number = tonumber(name, 16)
+    local cursor = number == tonumber(argv[1]) and argv[3] or '0'
+    local scan = redis.call('HSCAN', 'order:once:' .. name, cursor, 'COUNT', argv[4])
+    local list, seen = {}, scan[2]
+    for i = 1, #seen, 2 do
+        local record = saga_record(seen[i], seen[i + 1])
+        if record and record[11] == '' then
+            record[11] = user_of(record)
+        end
+        if record and record[11] and (is_open(record[5], argv[6], argv[7]) or
+            entered_ms(record) >= tonumber(argv[5])) then
+            append(list, record)
+        end
+    end
+    local is_through = scan[1] == '0'
+    append(list, {string.format('%.0f', is_through and number + 1 or number), scan[1]})
+    return list
+end
+
 -- KEYS: recent, open. ARGV: limit, state ('': any, 'open': not ended), order ('': any; else its
 -- newest saga)
 local function order_sagas(keys, argv)
@@ -306,6 +345,8 @@ redis.register_function('order_checkout', order_checkout)
 redis.register_function('order_advance', order_advance)
 redis.register_function('order_lease', order_lease)
 redis.register_function{function_name = 'order_saga', callback = order_saga,
+    flags = {'no-writes'}}
+redis.register_function{function_name = 'order_replay', callback = order_replay,
     flags = {'no-writes'}}
 redis.register_function{function_name = 'order_sagas', callback = order_sagas,
     flags = {'no-writes'}}

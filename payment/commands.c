@@ -141,4 +141,5 @@ const struct consumer_definition payment_definition = {
     .handler_count = sizeof(payment_commands) / sizeof(payment_commands[0]),
     .queues = {QUEUE_PAYMENT},
     .queue_count = 1,
+    .is_participant = true,
 };

@@ -61,6 +61,8 @@
       "a saga that has not got past its pivot by then is cancelled")                               \
     X(INT, saga_stuck_retries, "SAGA_STUCK_RETRIES", 60, 1, 100000,                                \
       "a compensation asked for this often raises the alarm, and is asked for again")              \
+    X(INT, replay_s, "REPLAY_SECONDS", 60, 1, 3600,                                                \
+      "how much more than a store has lost is sent again, for clocks that differ")                 \
     X(INT, order_lines_max, "ORDER_LINES_MAX", 100, 1, 500, "different items in an order")         \
     X(INT, batch_max, "BATCH_MAX", 10000000, 1, 100000000, "entities of one batch_init")           \
     X(INT, drain_ms, "DRAIN_MS", 10000, 0, 600000, "time to finish what was taken, at SIGTERM")    \

@@ -26,6 +26,12 @@
     X("consumer.confirm.after", COMMAND, AT, "a quorum of the broker has it")                      \
     X("consumer.ack.before", COMMAND, AT, "all is done but the ack")                               \
     X("consumer.ack.after", COMMAND, SENT, "the ack is written")                                   \
+    /* a store that is another, saga/replay.c */                                                   \
+    X("replay.ask", PLAIN, AT, "a store is up; it is not asked yet which it is")                   \
+    X("replay.announce.before", PLAIN, AT, "it is another; nobody knows")                          \
+    X("replay.announce.after", PLAIN, SENT, "the announcement is written, not confirmed")          \
+    X("replay.confirmed", PLAIN, AT, "it is confirmed; the store does not know")                   \
+    X("replay.written", PLAIN, SENT, "the store is told, and has not answered")                    \
     /* what answers a gateway, idempotency/notice.c */                                             \
     X("notice.publish.before", PLAIN, AT, "the answers of a turn are collected")                   \
     X("notice.publish.after", PLAIN, SENT, "they are written")                                     \

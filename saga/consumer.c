@@ -12,6 +12,7 @@
 #include "runtime/err.h"
 #include "runtime/log.h"
 #include "runtime/stat.h"
+#include "saga/replay.h"
 #include "saga/sweep.h"
 
 #define TICK_MS          500
@@ -55,10 +56,12 @@ struct consumer {
     struct buf notice_tail;
     const struct consumer_handler *handlers[MESSAGE_TYPE_COUNT];
     TAILQ_HEAD(, delivery) deliveries; /* in the order of arrival: acks are multiple */
-    TAILQ_HEAD(, work) waiting;        /* for the store */
+    TAILQ_HEAD(, work) waiting;        /* for the store, or for the next tick */
+    uint64_t epoch;                    /* of the newest delivery */
     struct loop_timer *tick;
     struct sweep *sweep;
-    void *side; /* of definition->on_start */
+    struct replay *replay; /* of a participant; else NULL */
+    void *side;            /* of definition->on_start */
     struct redis_command call;
     struct buf text;
     char buckets[BUCKETS_KNOWN][ONCE_BUCKET_TEXT_BYTES + 1]; /* registered in <name>:buckets */
@@ -172,6 +175,10 @@ static void on_reply(void *ctx, int err, const struct redis_reply *reply)
         work->is.round++;
         work_run(work);
         break;
+    case CONSUMER_LATER:
+        work->is.round++;
+        TAILQ_INSERT_TAIL(&work->is.consumer->waiting, work, in_waiting);
+        break;
     case CONSUMER_UNREADABLE:
         work_unreadable(work, reply);
         break;
@@ -251,6 +258,7 @@ static void on_delivery(void *ctx, const struct broker_delivery *from)
     d->count = count;
     d->open = count + 1; /* one for ourselves: nothing closes it while it is being run */
     TAILQ_INSERT_TAIL(&c->deliveries, d, in_order);
+    c->epoch = from->epoch;
     if (err != 0) {
         log_error("message_parked", "queue=%s reason=%s detail=%s",
                   topology_queue_text(from->queue), err_name(err), log_quote(slice_from(detail)));
@@ -260,6 +268,12 @@ static void on_delivery(void *ctx, const struct broker_delivery *from)
     }
     delivery_run(d);
     delivery_close(d);
+}
+
+/* What waits is of no use any more when its connection is over: the broker delivers it again. */
+static bool is_void(const struct work *work)
+{
+    return work->delivery->from.epoch != work->is.consumer->epoch;
 }
 
 static void retry_waiting(struct consumer *c)
@@ -272,7 +286,11 @@ static void retry_waiting(struct consumer *c)
     struct work *work;
     while ((work = TAILQ_FIRST(&again)) != NULL) {
         TAILQ_REMOVE(&again, work, in_waiting);
-        work_run(work);
+        if (is_void(work)) {
+            delivery_close(work->delivery);
+        } else {
+            work_run(work);
+        }
     }
 }
 
@@ -395,6 +413,9 @@ static int consumer_start(struct service_context *context)
     loop_timer_start(c->tick, TICK_MS, TICK_MS);
     c->sweep = sweep_new(context->loop, c->store, c->definition->name);
     c->broker = broker_new(context->loop, conf, c->definition->name);
+    if (c->definition->is_participant) {
+        c->replay = replay_new(context->loop, c->store, c->broker, c->definition->name);
+    }
     for (unsigned i = 0; i < c->definition->queue_count; i++) {
         broker_consume(c->broker, c->definition->queues[i], on_delivery, c);
     }
@@ -428,6 +449,7 @@ static void consumer_stop(struct service_context *context)
         redis_free(c->notice_store);
     }
     redis_free(c->store);
+    replay_free(c->replay);
     if (c->definition->on_stop != NULL) {
         c->definition->on_stop(c->side);
     }

@@ -36,6 +36,7 @@ struct consumer_work {
 enum consumer_next {
     CONSUMER_DONE,  /* answered: what was sent needs only its confirms */
     CONSUMER_AGAIN, /* another store call: record() is called again, with round + 1 */
+    CONSUMER_LATER, /* the same, after a rest: within half a second */
     /* The store's record is none of ours. Nobody may conclude anything from it, least of all that
      * nothing was done: a gateway is told just that, any other command is parked. */
     CONSUMER_UNREADABLE,
@@ -60,6 +61,7 @@ struct consumer_definition {
     unsigned handler_count;
     enum topology_queue queues[2];
     unsigned queue_count;
+    bool is_participant; /* of sagas: what its store may have lost is sent again (saga/replay.h) */
     /* May be NULL. For what a service does besides answering commands; on_start's result is
      * handed to on_stop, when the store has told all its calls off. */
     void *(*on_start)(struct consumer *consumer);

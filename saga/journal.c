@@ -50,6 +50,18 @@ bool journal_record_at(const struct journal *journal, const struct redis_reply *
     return true;
 }
 
+bool journal_has_entered(const struct journal_record *record, const char *state)
+{
+    struct slice story = record->story, entry, name;
+    while (slice_cut(&story, ',', &entry)) {
+        slice_cut(&entry, ':', &name);
+        if (slice_is(name, state)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool has_ended(struct saga_state state)
 {
     return state.phase == SAGA_COMPLETED || state.phase == SAGA_ABORTED;

@@ -42,6 +42,9 @@ unsigned journal_record_width(const struct journal *journal);
 bool journal_record_at(const struct journal *journal, const struct redis_reply *reply, unsigned n,
                        struct journal_record *ret_record);
 
+/* Has the saga ever been in the state of that name? */
+bool journal_has_entered(const struct journal_record *record, const char *state);
+
 /* Builds the compare-and-set of a record's saga from `from` to output->next, due at due_ms unless
  * it ends. The reply's outcome is moved or stale.
  * Errors: -ERR_FIELD, -ERR_TOO_OLD (POISON), from once_bucket. */

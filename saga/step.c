@@ -187,6 +187,31 @@ struct saga_state saga_awaits(const struct saga_definition *def, struct saga_eve
     return state;
 }
 
+int saga_replay(const struct saga_definition *def, struct saga_state now, unsigned row,
+                struct saga_output *ret_output)
+{
+    const struct saga_row *at = row_at(def, row);
+    int command = at->action;
+    if (now.phase == SAGA_ACTING && is_on_slip(def, now.row, row)) {
+        return step_due(def, now, ret_output); /* the slip comes to this row again */
+    }
+    if ((now.phase == SAGA_ACTING || now.phase == SAGA_CANCELLING) && row > now.row) {
+        return -ERR_TRANSITION;
+    }
+    if (now.phase == SAGA_CANCELLING && row == now.row) {
+        command = at->cancel;
+    } else if (now.phase == SAGA_ABORTED ||
+               ((now.phase == SAGA_COMPENSATING || now.phase == SAGA_STUCK) && row >= now.row)) {
+        command = at->compensation != 0 ? at->compensation : at->cancel;
+    }
+    if (command == 0) {
+        return -ERR_TRANSITION; /* behind the pivot, which this saga has not passed */
+    }
+    *ret_output = output_send(now.phase, row, command);
+    ret_output->next = now;
+    return 0;
+}
+
 struct saga_output saga_begin(const struct saga_definition *def)
 {
     return step_forward(def, 0);

@@ -96,6 +96,13 @@ struct saga_output {
 int saga_step(const struct saga_definition *def, struct saga_state now, struct saga_event event,
               struct saga_output *ret_output);
 
+/* What a step's participant is told again when it may have forgotten what it did: in a saga that
+ * is `now`, the action while it stands or goes on; on the way back, and after it, the compensation
+ * or, where there is none, the cancel, so that a late action finds a tombstone.
+ * Errors: -ERR_TRANSITION when the saga has not come to this step. */
+int saga_replay(const struct saga_definition *def, struct saga_state now, unsigned row,
+                struct saga_output *ret_output);
+
 /* The state in which an answer of this kind and row is awaited, as a rule: where a row was passed
  * on, the one that began it. */
 struct saga_state saga_awaits(const struct saga_definition *def, struct saga_event event);

@@ -158,4 +158,5 @@ const struct consumer_definition stock_definition = {
     .handler_count = sizeof(stock_commands) / sizeof(stock_commands[0]),
     .queues = {QUEUE_STOCK},
     .queue_count = 1,
+    .is_participant = true,
 };

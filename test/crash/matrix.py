@@ -81,7 +81,11 @@ class Matrix:
     def experiment(self, scenario, shots):
         """Returns the trades that were made."""
         disturb = plan.disturbance(shots[0].point)
-        cut = {"store": self.stack.cut_store, "broker": self.stack.cut_broker}.get(disturb)
+        cut = {
+            "store": self.stack.cut_store,
+            "run": self.stack.change_store,
+            "broker": self.stack.cut_broker,
+        }.get(disturb)
         is_idle = any(shot.point.startswith(plan.IDLE) for shot in shots)
         self.pids = {s: self.stack.pid(s) for s in SERVICES}
         logs = {s: self.stack.log_size(s) for s in SERVICES}

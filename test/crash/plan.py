@@ -13,6 +13,7 @@ PUBLISHING = ("consumer.publish.", "consumer.confirm.")
 SENDERS = {
     "order.checkout",
     "order.cancel",
+    "order.replay",
     "payment.charge",
     "payment.refund",
     "stock.quote",
@@ -30,6 +31,8 @@ def impossible(service, point):
     name, _, command = point.partition(":")
     if name.startswith(PUBLISHING) and command not in SENDERS:
         return "answered by a notice, if at all: nothing is published"
+    if service == "order" and name.startswith("replay."):
+        return "only a participant of sagas announces"
     if service == "gateway" and name.startswith("notice.publish"):
         return "it only reads notices"
     return None
@@ -37,6 +40,8 @@ def impossible(service, point):
 
 def disturbance(point):
     """What has to happen to connections for this point to be passed."""
+    if point.startswith("replay.") or point.endswith(":order.replay"):
+        return "run"
     if point.startswith("redis."):
         return "store"
     return "broker" if point.startswith("link.") else None
@@ -64,7 +69,7 @@ def random_hit(passed, point, dice):
 
 def scenarios_of(service, point, passed):
     """passed: {scenario: {(service, point): hits}}. Those in which this point can die."""
-    if disturbance(point):
+    if disturbance(point) and not impossible(service, point):
         return list(OUTCOMES)
     reached = [name for name in passed if passed[name].get((service, point))]
     # `late` takes long, and is there for what only it passes.

@@ -215,6 +215,11 @@ class Stack:
         for kind in ("normal", "pubsub"):
             self.redis("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
 
+    def change_store(self):
+        """As if the store came back as another server: who it was announced as is gone."""
+        self.redis("DEL", "payment:run", "stock:run")
+        self.cut_store()
+
     def erlang(self, *arguments, text=""):
         ports = self.settings("ports")
         home = self.var / "run" / "erlang"

@@ -73,6 +73,16 @@ const struct plant plants[] = {
      PATCH({"redis.call('HINCRBY', user_key, 'credit', '-' .. amount)",
             "redis.call('HINCRBY', user_key, 'credit', '-' .. math.ceil(amount / 2))"}),
      {0}},
+    {"what a store has lost is not sent again",
+     PATCH({"        if record and record[11] and (is_open(", "        if false and (is_open("}),
+     {0}},
+    {"what ended is not sent again",
+     PATCH(
+         {"            entered_ms(record) >= tonumber(argv[5])) then", "            false) then"}),
+     {0}},
+    {"a saga that is followed by another is not sent again",
+     PATCH({"record[11] = user_of(record)", "record = nil"}),
+     {0}},
     {"gateways do not ask again", NULL, {.no_reask = true}},
     {"sagas do not send again", NULL, {.no_resend = true}},
 };

@@ -165,15 +165,17 @@ function commands.ZRANGE(key, first, last)
     return list
 end
 
--- key -inf max LIMIT 0 count
-function commands.ZRANGEBYSCORE(key, _, max, _, _, count)
+-- key min max LIMIT 0 count; min is a number or -inf
+function commands.ZRANGEBYSCORE(key, min, max, _, _, count)
     local members, z = sorted(key)
+    local least = min == '-inf' and -math.huge or tonumber(min)
     local is_open = string.sub(text(max), 1, 1) == '('
     local bound = tonumber(is_open and string.sub(max, 2) or max)
     local list = {}
     for _, member in ipairs(members) do
         local score = z.score[member]
-        if #list < tonumber(count) and (score < bound or (score == bound and not is_open)) then
+        local is_within = score >= least and (score < bound or (score == bound and not is_open))
+        if #list < tonumber(count) and is_within then
             list[#list + 1] = member
         end
     end
@@ -199,6 +201,21 @@ function commands.LRANGE(key, first, last)
         list[#list + 1] = data[key][i]
     end
     return list
+end
+
+function commands.SET(key, value)
+    data[key] = {kind = 'text', value = value}
+    return {ok = 'OK'}
+end
+
+function commands.GET(key)
+    return data[key] and data[key].value or false
+end
+
+local server = 1 -- counts the servers that this store has been
+
+function commands.INFO()
+    return '# Server\r\nrun_id:' .. server .. '\r\n'
 end
 
 function commands.PING()
@@ -262,6 +279,52 @@ function world_run(...)
         return {err = 'ERR Function not found'}
     end
     return callback(keys, arguments)
+end
+
+local function copy(value)
+    if type(value) ~= 'table' then
+        return value
+    end
+    local copied = {}
+    for k, v in pairs(value) do
+        copied[k] = copy(v)
+    end
+    return copied
+end
+
+-- The keys of a service as they are now, and later as they were then: another server, which has a
+-- prefix of what this one was told.
+local kept
+
+local function is_of(key, service)
+    return string.sub(key, 1, #service + 1) == service .. ':'
+end
+
+function world_keep(service)
+    kept = {}
+    for key, value in pairs(data) do
+        if is_of(key, service) then
+            kept[key] = copy(value)
+        end
+    end
+end
+
+function world_restore(service)
+    for key in pairs(data) do
+        if is_of(key, service) then
+            data[key] = nil
+        end
+    end
+    for key, value in pairs(kept) do
+        data[key] = value
+    end
+    server = server + 1
+end
+
+-- Has it been announced that the service's store is another one?
+function world_is_announced(service)
+    local text = commands.GET(service .. ':run')
+    return text and string.match(text, '^%d+') == tostring(server) or false
 end
 
 -- For the checks: calls visit(key, field, value) for each field of each hash, in order of keys.

@@ -34,7 +34,10 @@ static struct {
     struct request requests[REQUESTS_MAX];
     unsigned request_count, answered;
     unsigned credit[USERS], stock[ITEMS];
+    const char *loss; /* whose store loses its tail; NULL: none */
 } shop;
+
+#define PLENTY 1000 /* what is sent again because it was lost must not be refused now */
 static uint64_t left_out;
 
 static void request_send(void *ctx);
@@ -80,6 +83,9 @@ static void on_answered(void *ctx, unsigned status, const char *body)
     r->status = status;
     snprintf(r->body, sizeof(r->body), "%s", body);
     shop.answered++;
+    if (shop.loss != NULL) {
+        return; /* until it is mended, the books are not those of which the client is told */
+    }
     if (r->kind == CHECKOUT && status == 200) {
         check_payment_now(r);
     } else if (r->kind == CHECKOUT && status == 400) {
@@ -143,15 +149,20 @@ static int64_t soon_us(void)
     return 20000 + (int64_t)world_random(OPEN_MS) * 1000;
 }
 
+static bool is_loss_of(const char *service)
+{
+    return shop.loss != NULL && strcmp(shop.loss, service) == 0;
+}
+
 static void shop_fill(void)
 {
     for (unsigned u = 0; u < USERS; u++) {
-        shop.credit[u] = world_random(14);
+        shop.credit[u] = world_random(14) + (is_loss_of("payment") ? PLENTY : 0);
         books_set(text_of("payment:user:u%u", u), "credit", shop.credit[u]);
         books_set(text_of("payment:user:u%u", u), "funded", shop.credit[u]);
     }
     for (unsigned i = 0; i < ITEMS; i++) {
-        shop.stock[i] = world_random(7);
+        shop.stock[i] = world_random(7) + (is_loss_of("stock") ? PLENTY : 0);
         books_set(text_of("stock:item:i%u", i), "quantity", shop.stock[i]);
         books_set(text_of("stock:item:i%u", i), "added", shop.stock[i]);
         books_set(text_of("stock:item:i%u", i), "price", 1 + i);
@@ -186,7 +197,7 @@ static void shop_schedule(void)
             request_at(r, at_us + (int64_t)world_random(6000) * 1000, repeat_send);
         }
     }
-    for (unsigned n = 0; n < 5; n++) {
+    for (unsigned n = 0; n < (is_loss_of("payment") ? 0 : 5); n++) {
         struct request *r = request_new(FUND);
         r->user = world_random(USERS);
         r->amount = 1 + world_random(5);
@@ -224,14 +235,15 @@ static void operator_looks(void *ctx)
     books_free(&books);
 }
 
-void shop_open(struct node *const *gateways, unsigned count)
+void shop_open(struct node *const *gateways, unsigned count, const char *loss)
 {
     memset(&shop, 0, sizeof(shop));
     shop.gateways = gateways;
     shop.gateway_count = count;
+    shop.loss = loss;
     shop_fill();
     shop_schedule();
-    for (unsigned n = world_random(6); n > 0; n--) {
+    for (unsigned n = is_loss_of("stock") ? 0 : world_random(6); n > 0; n--) {
         world_after(NULL, soon_us(), operator_looks, NULL);
     }
 }

@@ -4,8 +4,9 @@
 
 #include "test/world/world.h"
 
-/* Fills the store and schedules the clients, by chance. `gateways`: the nodes they talk to. */
-void shop_open(struct node *const *gateways, unsigned count);
+/* Fills the store and schedules the clients, by chance. `gateways`: the nodes they talk to.
+ * `loss`: the service whose store will lose its tail, static text; NULL: none. */
+void shop_open(struct node *const *gateways, unsigned count, const char *loss);
 /* Leaves out the requests whose bit is set, from the next shop_open on: to shorten a failing run.
  */
 void shop_leave_out(uint64_t requests);

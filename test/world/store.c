@@ -60,6 +60,8 @@ struct redis_subscription {
 };
 
 static lua_State *lua;
+static struct redis *stores[WORLD_NODES_MAX]; /* of each node, the one of its own service */
+static unsigned servers[WORLD_NODES_MAX];     /* counts the servers that store has been */
 static struct redis_subscription *subscriptions[WORLD_NODES_MAX];
 
 /* ---- replies ---- */
@@ -314,6 +316,7 @@ struct pipeline {
     struct redis *redis; /* for the replies; void when the node's life is another */
     struct node *node;
     uint64_t life;
+    unsigned server;
     unsigned count;
     struct redis_command *commands;
 };
@@ -324,6 +327,10 @@ static void pipeline_execute(void *ctx)
     bool is_heard = p->node->is_up && p->node->life == p->life && p->redis->is_up;
     bool is_broken = world_chance(world.chances.break_store);
     unsigned done = is_broken ? world_random(p->count + 1) : p->count;
+    if (p->server != servers[p->node - world.nodes]) {
+        is_heard = false; /* written to a server that is no more */
+        done = 0;
+    }
     struct call *call = is_heard ? TAILQ_FIRST(&p->redis->out) : NULL;
     while (call != NULL && call->reply != NULL) {
         call = TAILQ_NEXT(call, in_list); /* executed by an earlier pipeline */
@@ -361,7 +368,10 @@ static void pipeline_write(struct redis *r)
 {
     struct pipeline *p = mem_new(sizeof(*p));
     struct call *call;
-    *p = (struct pipeline){.redis = r, .node = r->node, .life = r->node->life};
+    *p = (struct pipeline){.redis = r,
+                           .node = r->node,
+                           .life = r->node->life,
+                           .server = servers[r->node - world.nodes]};
     TAILQ_FOREACH(call, &r->gathering, in_list)
     {
         p->count++;
@@ -415,9 +425,12 @@ void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *
 struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *group,
                         const char *node, const char *library)
 {
-    (void)conf, (void)group, (void)node, (void)library;
+    (void)conf, (void)node, (void)library;
     struct redis *r = mem_new(sizeof(*r));
     r->node = world.current;
+    if (strcmp(group, r->node->service->name) == 0) {
+        stores[r->node - world.nodes] = r;
+    }
     r->loop = loop;
     TAILQ_INIT(&r->gathering);
     TAILQ_INIT(&r->out);
@@ -433,6 +446,9 @@ void redis_free(struct redis *r)
         return;
     }
     loop_hook_remove(r->loop, LOOP_HOOK_STORE, on_turn_end, r);
+    if (stores[r->node - world.nodes] == r) {
+        stores[r->node - world.nodes] = NULL;
+    }
     r->is_up = false;
     calls_fail(r, &r->gathering);
     calls_fail(r, &r->out);
@@ -492,6 +508,8 @@ void store_world_reset(const char *const *libraries, unsigned count)
     lua = luaL_newstate();
     luaL_openlibs(lua);
     memset(subscriptions, 0, sizeof(subscriptions));
+    memset(stores, 0, sizeof(stores));
+    memset(servers, 0, sizeof(servers));
     if (luaL_dofile(lua, "test/world/redis.lua") != 0) {
         fprintf(stderr, "redis.lua: %s\n", lua_tostring(lua, -1));
         abort();
@@ -507,6 +525,46 @@ void store_world_reset(const char *const *libraries, unsigned count)
         buf_free(&text);
     }
     assert(world_patch == NULL || patched > 0); /* a patch that fits nowhere plants nothing */
+}
+
+/* Calls a function of redis.lua with a service's name; its result, if that is a boolean. */
+static bool service_call(const char *function, const char *service)
+{
+    lua_getglobal(lua, function);
+    lua_pushstring(lua, service);
+    if (lua_pcall(lua, 1, 1, 0) != 0) {
+        fprintf(stderr, "%s: %s\n", function, lua_tostring(lua, -1));
+        abort();
+    }
+    bool result = lua_toboolean(lua, -1);
+    lua_settop(lua, 0);
+    return result;
+}
+
+void store_keep(const char *service)
+{
+    service_call("world_keep", service);
+}
+
+void store_restore(const char *service)
+{
+    service_call("world_restore", service);
+    for (unsigned i = 0; i < world.node_count; i++) {
+        struct node *node = &world.nodes[i];
+        if (strcmp(node->service->name, service) != 0) {
+            continue;
+        }
+        servers[i]++;
+        if (stores[i] != NULL && stores[i]->is_up) {
+            stores[i]->is_up = false;
+            world_after(node, 300, on_broken, stores[i]);
+        }
+    }
+}
+
+bool store_is_announced(const char *service)
+{
+    return service_call("world_is_announced", service);
 }
 
 struct visit {

@@ -104,6 +104,13 @@ void store_each(store_on_field *on_field, void *ctx);
 /* Sets a field of a hash, before the run. */
 void store_set(const char *key, const char *field, const char *value);
 
+/* A service's part of the store as it is now; later the store is another server, which has that and
+ * nothing of what was done since. Its connections break. */
+void store_keep(const char *service);
+void store_restore(const char *service);
+/* Has the service told of the server that its store is now? */
+bool store_is_announced(const char *service);
+
 /* Switches of the modelled adapters, each a planted bug. */
 struct world_bugs {
     bool ack_before_effect;     /* the broker takes every delivery for acknowledged */

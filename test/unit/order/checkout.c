@@ -170,6 +170,98 @@ static void command_id_leads_back(void **state)
     buf_free(&other);
 }
 
+/* What a participant is told again, for each state and service: what stands is done again, what
+ * does not is undone; a step that the saga has not come to is left alone. */
+static void replay_of_every_state(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *state, *story;
+        const char *payment, *stock; /* NULL: nothing */
+    } rows[] = {
+        {"CHARGING", "CHARGING:0:0", "payment.charge", "payment.charge"}, /* and so the take */
+        {"CANCELLING", "CHARGING:0:0,CANCELLING:9:0", "payment.charge", "stock.cancel"},
+        {"PAID", "CHARGING:0:0,PAID:9:0", "payment.charge", "stock.take"},
+        {"PAID", "PAID:0:0", NULL, NULL}, /* no lines */
+        {"REFUNDING", "CHARGING:0:0,REFUNDING:5:0", "payment.refund", "stock.cancel"},
+        {"STUCK", "CHARGING:0:0,REFUNDING:7:0,STUCK:8:0", "payment.refund", "stock.cancel"},
+        {"FAILED", "CHARGING:0:0,FAILED:5:0", "payment.refund", NULL},
+        {"FAILED", "CHARGING:0:0,REFUNDING:7:0,FAILED:9:0", "payment.refund", "stock.cancel"},
+    };
+    static const char *const services[] = {"payment", "stock"};
+    struct buf id = {0}, undoes = {0}, text = {0};
+    unsigned row;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct journal_record record = sample(rows[i].state);
+        record.story = slice_from(rows[i].story);
+        for (unsigned s = 0; s < 2; s++) {
+            const char *expected = s == 0 ? rows[i].payment : rows[i].stock;
+            struct message command = {0};
+            enum topology_queue queue = QUEUE_COUNT;
+            assert_true(checkout_row(slice_from(services[s]), &row));
+            int err = checkout_replay(&record, row, &id, &undoes, &command, &queue);
+            assert_int_equal(err, expected == NULL ? -ERR_TRANSITION : 0);
+            if (expected != NULL) {
+                assert_string_equal(message_type_text(command.type), expected);
+                assert_int_equal(queue, expected[0] == 'p' ? QUEUE_PAYMENT : QUEUE_STOCK);
+                message_write(&command, &text); /* asserts that nothing required is missing */
+            }
+        }
+    }
+    assert_false(checkout_row(SLICE_TEXT("gateway"), &row));
+    buf_free(&id);
+    buf_free(&undoes);
+    buf_free(&text);
+}
+
+/* An archived saga has no total any more, and its refund needs none; without a user there is none
+ * either. */
+static void replay_of_an_archived_saga(void **state)
+{
+    (void)state;
+    struct buf id = {0}, undoes = {0};
+    struct message command = {0};
+    enum topology_queue queue;
+    struct journal_record record = sample("FAILED");
+    record.frozen[1] = record.frozen[2] = (struct slice){0};
+    assert_int_equal(checkout_replay(&record, 0, &id, &undoes, &command, &queue), 0);
+    assert_true(slice_is(command.id, SAGA ":2:charge-undo"));
+    assert_true(slice_is(command.undoes, SAGA ":2:charge"));
+    assert_true(slice_is(command.user, "user_1"));
+    record.frozen[0] = (struct slice){0};
+    assert_int_equal(checkout_replay(&record, 0, &id, &undoes, &command, &queue), -ERR_RECORD);
+    buf_free(&id);
+    buf_free(&undoes);
+}
+
+/* Which answers mean that a store has lost what it had said. Everything else is late or repeated.
+ */
+static void denial_of_every_state(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *state;
+        enum saga_event_kind kind;
+        unsigned row;
+        bool is_denial;
+    } rows[] = {
+        {"PAID", SAGA_EVENT_ACTED, 1, false},         {"PAID", SAGA_EVENT_REFUSED, 0, true},
+        {"PAID", SAGA_EVENT_REFUSED, 1, true},        {"PAID", SAGA_EVENT_CANCELLED, 1, true},
+        {"CANCELLING", SAGA_EVENT_REFUSED, 0, false}, /* it was cancelled while it charged */
+        {"CHARGING", SAGA_EVENT_CANCELLED, 1, false}, {"REFUNDING", SAGA_EVENT_REFUSED, 0, false},
+        {"REFUNDING", SAGA_EVENT_REFUSED, 1, false},  {"FAILED", SAGA_EVENT_ACTED, 1, true},
+        {"FAILED", SAGA_EVENT_REFUSED, 0, false},     {"FAILED", SAGA_EVENT_CANCELLED, 1, false},
+        {"FAILED", SAGA_EVENT_COMPENSATED, 0, false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct saga_state at;
+        assert_true(saga_state_parse(&checkout_definition, slice_from(rows[i].state), &at));
+        assert_int_equal(
+            checkout_is_denial(at, (struct saga_event){.kind = rows[i].kind, .row = rows[i].row}),
+            rows[i].is_denial);
+    }
+}
+
 /* A paid saga tells the order and its exact total. */
 static void outcome_paid(void **state)
 {
@@ -219,10 +311,17 @@ static void outcome_unreadable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(event_of_every_type),    cmocka_unit_test(event_has_a_handler),
-        cmocka_unit_test(command_of_every_state), cmocka_unit_test(command_of_other_records),
-        cmocka_unit_test(command_id_leads_back),  cmocka_unit_test(outcome_paid),
-        cmocka_unit_test(outcome_failed),         cmocka_unit_test(outcome_unreadable),
+        cmocka_unit_test(event_of_every_type),
+        cmocka_unit_test(event_has_a_handler),
+        cmocka_unit_test(command_of_every_state),
+        cmocka_unit_test(command_of_other_records),
+        cmocka_unit_test(command_id_leads_back),
+        cmocka_unit_test(outcome_paid),
+        cmocka_unit_test(outcome_failed),
+        cmocka_unit_test(outcome_unreadable),
+        cmocka_unit_test(replay_of_every_state),
+        cmocka_unit_test(denial_of_every_state),
+        cmocka_unit_test(replay_of_an_archived_saga),
     };
     return cmocka_run_group_tests_name("order/checkout", tests, NULL, NULL);
 }
