@@ -1,0 +1,270 @@
+"""A store comes back from an older copy of its files: what sagas did since then is done again.
+
+Services and stores of its own, a store for each service, and a virtual host of the stack's broker:
+
+    paid, refused, copy the files -> more of both -> kill -9 the store, start it on the copy
+        -> its service asleep: look, the tail is gone -> awake: credit, stock, audit as if it were not
+
+Needs KASSA_VAR, for the broker; without it everything here is skipped.
+"""
+
+import http.client
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+from client import INSUFFICIENT_CREDIT, OUT_OF_STOCK, TIME_FACTOR, Case, Client
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+VAR = os.environ.get("KASSA_VAR")
+BUILD = ROOT / "build" / os.environ.get("VARIANT", "release")
+SERVICES = ("order", "stock", "payment", "gateway")
+STORES = ("order", "stock", "payment")
+VHOST = "test-replay"
+WAIT_S = 10 * TIME_FACTOR
+
+
+def settings(name):
+    """NAME=value lines of run/<name>."""
+    lines = (pathlib.Path(VAR) / "run" / name).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def erlang(text):
+    """Evaluates an expression in the broker."""
+    home = pathlib.Path(VAR) / "run" / "erlang"
+    cookie = (home / ".erlang.cookie").read_text().strip()
+    ports = settings("ports")
+    environment = dict(os.environ, HOME=str(home), ERL_EPMD_PORT=ports["EPMD_PORT"])
+    environment["ERL_EPMD_ADDRESS"] = "127.0.0.1"
+    subprocess.run(
+        ["erl_call", "-c", cookie, "-n", ports["NODE"] + "@localhost", "-e"],
+        env=environment,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Private:
+    """Servers and services of this test. Owns: their processes and directory, until stop()."""
+
+    def __init__(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="kassa-replay."))
+        names = (*STORES, "http", *(f"{service}-metrics" for service in STORES))
+        self.ports = {name: free_port() for name in names}
+        self.processes = {}
+        user = '<<"kassa">>, <<"%s">>' % VHOST
+        erlang(
+            f'rabbit_vhost:add(<<"{VHOST}">>, <<"test">>), '
+            f"rabbit_auth_backend_internal:set_permissions({user}, "
+            '<<".*">>, <<".*">>, <<".*">>, <<"test">>).\n'
+        )
+        self.environment = dict(
+            os.environ,
+            HTTP_HOST="127.0.0.1",
+            HTTP_PORT=str(self.ports["http"]),
+            REDIS_PASSWORD="",
+            SAGA_REDIS=self.node("order"),
+            RABBITMQ_NODES="127.0.0.1:" + settings("ports")["RABBITMQ_PORT"],
+            RABBITMQ_USER="kassa",
+            RABBITMQ_PASSWORD=settings("secrets")["RABBITMQ_PASSWORD"].strip("'\""),
+            RABBITMQ_VHOST=VHOST,
+            **{f"{name.upper()}_REDIS": self.node(name) for name in STORES},
+        )
+
+    def node(self, store):
+        return f"127.0.0.1:{self.ports[store]}"
+
+    def start(self):
+        for store in STORES:
+            (self.directory / store).mkdir()
+            self.start_store(store)
+        for service in SERVICES:
+            metrics = "0" if service == "gateway" else str(self.ports[f"{service}-metrics"])
+            self.run(service, [BUILD / f"kassa-{service}"], METRICS_PORT=metrics)
+
+    def start_store(self, store):
+        options = f"--bind 127.0.0.1 --port {self.ports[store]} --save  --appendonly yes"
+        words = [*options.split(" "), "--appendfsync", "always", "--dir", self.directory / store]
+        self.run(f"redis-{store}", ["redis-server", *words])
+        until = time.monotonic() + WAIT_S
+        while self.redis(store, "PING") != "PONG":
+            assert time.monotonic() < until, f"the store of {store} does not answer"
+            time.sleep(0.02)
+
+    def run(self, name, words, **environment):
+        with open(self.directory / f"{name}.log", "ab") as log:
+            self.processes[name] = subprocess.Popen(
+                words, env=dict(self.environment, **environment), stdout=log, stderr=log
+            )
+
+    def redis(self, store, *words):
+        port = str(self.ports[store])
+        done = subprocess.run(
+            ["redis-cli", "-p", port, *words], capture_output=True, text=True, timeout=30
+        )
+        return done.stdout.strip()
+
+    def keep(self, store):
+        shutil.copytree(self.directory / store, self.directory / "kept" / store)
+
+    def restore(self, store):
+        """The store dies, and another one has what was kept. Its service sleeps until wake()."""
+        server = self.processes[f"redis-{store}"]
+        server.kill()
+        server.wait()
+        self.processes[store].send_signal(signal.SIGSTOP)
+        shutil.rmtree(self.directory / store)
+        shutil.move(self.directory / "kept" / store, self.directory / store)
+        self.start_store(store)
+
+    def wake(self, service):
+        self.processes[service].send_signal(signal.SIGCONT)
+
+    def metric(self, service, name):
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports[f"{service}-metrics"])
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return sum(int(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+
+    def audit(self):
+        """Exit status and report."""
+        done = subprocess.run(
+            [BUILD / "kassa-audit"],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def stop(self):
+        """Returns the services that did not end well, with the end of their logs."""
+        bad = []
+        for name in reversed(list(self.processes)):
+            process = self.processes[name]
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+            try:
+                status = process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                status = process.wait()
+            if status != 0:
+                log = (self.directory / f"{name}.log").read_text(errors="replace")
+                bad.append(f"{name} ended with {status}: {log[-3000:]}")
+        erlang(f'rabbit_vhost:delete(<<"{VHOST}">>, <<"test">>).\n')
+        shutil.rmtree(self.directory)
+        return bad
+
+
+@unittest.skipUnless(VAR, "KASSA_VAR is not set: there is no broker")
+class Replay(Case):
+    def setUp(self):
+        self.system = Private()
+        self.addCleanup(self.stop)
+        self.system.start()
+        self.client = Client()
+        self.client.connection = http.client.HTTPConnection(
+            "127.0.0.1", self.system.ports["http"], timeout=60
+        )
+        self.addCleanup(self.client.close)
+        self.wait("ready", lambda: self.get_status("/ready") == 200)
+
+    def stop(self):
+        self.assertEqual(self.system.stop(), [])
+
+    def get_status(self, path):
+        try:
+            return self.get(path).status
+        except OSError:
+            return None
+
+    def wait(self, what, is_there):
+        until = time.monotonic() + WAIT_S
+        while not is_there():
+            self.assertLess(time.monotonic(), until, what)
+            time.sleep(0.05)
+
+    def buy(self, user, item, pieces):
+        return self.checkout(self.order(user, (item, pieces)))
+
+    def trade(self):
+        """One of each end."""
+        self.assertEqual(self.buy(self.rich, self.plenty, 3).status, 200)
+        self.assert_refused(self.buy(self.rich, self.scarce, 2), OUT_OF_STOCK)
+        self.assert_refused(self.buy(self.poor, self.plenty, 1), INSUFFICIENT_CREDIT)
+
+    def lose(self, store):
+        """Two trades, of which the store keeps the first. Its service is asleep afterwards."""
+        self.rich, self.poor = self.user(1000), self.user(1)
+        self.plenty, self.scarce = self.item(2, 100), self.item(5, 1)
+        self.trade()
+        self.system.keep(store)
+        self.trade()
+        self.replays = self.system.metric("order", "kassa_saga_replays_total")
+        self.system.restore(store)
+
+    def assert_mended(self):
+        self.wait(
+            "replayed",
+            lambda: self.system.metric("order", "kassa_saga_replays_total") > self.replays,
+        )
+        self.wait("audit clean", lambda: self.system.audit()[0] == 0)
+        self.assert_credit(self.rich, 1000 - 2 * 6)
+        self.assert_credit(self.poor, 1)
+        self.assert_stock(self.plenty, 100 - 2 * 3, 2)
+        self.assertEqual(self.system.metric("order", "kassa_replay_refused_total"), 0)
+        self.trade()  # and business goes on
+        self.assertEqual(self.system.audit()[0], 0)
+
+    def test_payment(self):
+        """Charges and refunds are lost: balance and records vanish together, and come back."""
+        self.lose("payment")
+        key = f"payment:user:{self.rich}"
+        self.assertEqual(self.system.redis("payment", "HGET", key, "credit"), str(1000 - 6))
+        self.assertEqual(self.system.audit()[0], 1)
+        self.system.wake("payment")
+        self.assert_mended()
+
+    def test_stock(self):
+        """Takes and refusals are lost."""
+        self.lose("stock")
+        key = f"stock:item:{self.plenty}"
+        self.assertEqual(self.system.redis("stock", "HGET", key, "quantity"), str(100 - 3))
+        self.assertEqual(self.system.audit()[0], 1)
+        self.system.wake("stock")
+        self.assert_mended()
+
+    def test_spent(self):
+        """Somebody else has the credit by now: that cannot be mended, and is not kept quiet."""
+        self.lose("payment")
+        self.system.redis("payment", "HINCRBY", f"payment:user:{self.rich}", "credit", "-994")
+        self.system.redis("payment", "HINCRBY", f"payment:user:{self.rich}", "funded", "-994")
+        self.system.wake("payment")
+        self.wait(
+            "alarm", lambda: self.system.metric("order", "kassa_replay_refused_total") == 1
+        )
+        self.assertEqual(self.system.audit()[0], 1)
+        log = (self.system.directory / "order.log").read_text()
+        self.assertIn("event=replay_refused ", log)
+
+
+if __name__ == "__main__":
+    unittest.main()
