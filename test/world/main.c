@@ -103,9 +103,12 @@ static const char *loss_make(struct conf *conf)
     return service;
 }
 
+static bool is_loss_due; /* and so nothing is settled */
+
 static void on_loss(void *ctx)
 {
     const char *const *service = ctx;
+    is_loss_due = false;
     world_say("the store of %s is another server, without its tail", *service);
     store_restore(*service);
 }
@@ -133,7 +136,7 @@ struct totals {
 /* A service that is down has not told yet what its store has lost. */
 static bool has_settled(void)
 {
-    return world.is_calm && shop_waiting() == 0 && broker_is_idle() &&
+    return world.is_calm && !is_loss_due && shop_waiting() == 0 && broker_is_idle() &&
            store_is_announced("payment") && store_is_announced("stock");
 }
 
@@ -173,6 +176,7 @@ static bool seed_run(uint64_t seed, struct totals *totals)
     }
     shop_open(gateways, 2, loss);
     world_after(NULL, STORM_US, on_calm, NULL);
+    is_loss_due = loss != NULL;
     if (loss != NULL) {
         world_after(NULL, 300000 + (int64_t)world_random(6000) * 1000, on_keep, &loss);
     }
