@@ -258,9 +258,8 @@ class Replay(Case):
         self.system.redis("payment", "HINCRBY", f"payment:user:{self.rich}", "credit", "-994")
         self.system.redis("payment", "HINCRBY", f"payment:user:{self.rich}", "funded", "-994")
         self.system.wake("payment")
-        self.wait(
-            "alarm", lambda: self.system.metric("order", "kassa_replay_refused_total") == 1
-        )
+        # once for each announcement: the one of the first start may still be on its way
+        self.wait("alarm", lambda: self.system.metric("order", "kassa_replay_refused_total") > 0)
         self.assertEqual(self.system.audit()[0], 1)
         log = (self.system.directory / "order.log").read_text()
         self.assertIn("event=replay_refused ", log)
