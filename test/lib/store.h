@@ -12,6 +12,29 @@ struct store;
 struct store *store_new(const char *library);
 void store_free(struct store *s);
 
+/* One store for all tests of a file, emptied before each: `store`, with the functions for cmocka's
+ * group_setup, group_teardown and setup. */
+#define STORE_FIXTURE(library)                                                                     \
+    static struct store *store;                                                                    \
+    static int group_setup(void **state)                                                           \
+    {                                                                                              \
+        (void)state;                                                                               \
+        store = store_new(library);                                                                \
+        return 0;                                                                                  \
+    }                                                                                              \
+    static int group_teardown(void **state)                                                        \
+    {                                                                                              \
+        (void)state;                                                                               \
+        store_free(store);                                                                         \
+        return 0;                                                                                  \
+    }                                                                                              \
+    static int setup(void **state)                                                                 \
+    {                                                                                              \
+        (void)state;                                                                               \
+        store_ask(store, "FLUSHALL");                                                              \
+        return 0;                                                                                  \
+    }
+
 /* Sends the words and waits. The first text of the reply, "" for none or nil; static until the
  * next ask. An error of the server fails the test. */
 #define store_ask(s, ...) store_ask_words(s, (const char *const[]){__VA_ARGS__, NULL})

@@ -15,28 +15,7 @@ extern const char order_library[];
 #define NOW_MS ORDERS_NOW_MS
 #define LIMIT  100
 
-static struct store *store;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    store = store_new(order_library);
-    return 0;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    store_free(store);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    store_ask(store, "FLUSHALL");
-    return 0;
-}
+STORE_FIXTURE(order_library)
 
 /* Begins a saga of a new order at now_ms; it is due a second later. */
 static const char *saga_begin_at(const char *order, int64_t now_ms)

@@ -17,28 +17,7 @@ extern const char order_library[];
 
 #define NOW_MS ORDERS_NOW_MS
 
-static struct store *store;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    store = store_new(order_library);
-    return 0;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    store_free(store);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    store_ask(store, "FLUSHALL");
-    return 0;
-}
+STORE_FIXTURE(order_library)
 
 static const char *add(const char *order, const char *item, const char *pieces, const char *cost)
 {

@@ -16,28 +16,7 @@ extern const char payment_library[];
 #define NOW_MS       INT64_C(1733754220544)
 #define INT_MAX_TEXT "9223372036854775807"
 
-static struct store *store;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    store = store_new(payment_library);
-    return 0;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    store_free(store);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    store_ask(store, "FLUSHALL");
-    return 0;
-}
+STORE_FIXTURE(payment_library)
 
 static const char *key_of(const char *user)
 {

@@ -21,28 +21,7 @@ extern const char order_library[];
 #define at(field)                store_at(store, field)
 #define checkout(request, order) orders_checkout(store, request, order, NOW_MS)
 
-static struct store *store;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    store = store_new(order_library);
-    return 0;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    store_free(store);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    store_ask(store, "FLUSHALL");
-    return 0;
-}
+STORE_FIXTURE(order_library)
 
 static void order_with_line(const char *order)
 {

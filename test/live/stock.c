@@ -17,28 +17,7 @@ extern const char stock_library[];
 #define INT_MAX_TEXT "9223372036854775807"
 #define LINES_MAX    32
 
-static struct store *store;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    store = store_new(stock_library);
-    return 0;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    store_free(store);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    store_ask(store, "FLUSHALL");
-    return 0;
-}
+STORE_FIXTURE(stock_library)
 
 static const char *key_of(const char *item)
 {
