@@ -51,18 +51,9 @@ struct redis {
     unsigned watcher_count;
 };
 
-struct redis_subscription {
-    struct node *node;
-    uint64_t life;
-    char *channel;
-    redis_on_message *on_message;
-    void *ctx;
-};
-
 static lua_State *lua;
 static struct redis *stores[WORLD_NODES_MAX]; /* of each node, the one of its own service */
 static unsigned servers[WORLD_NODES_MAX];     /* counts the servers that store has been */
-static struct redis_subscription *subscriptions[WORLD_NODES_MAX];
 
 /* ---- replies ---- */
 
@@ -177,72 +168,6 @@ static struct redis_reply *command_execute(const struct redis_command *c)
     return reply;
 }
 
-/* ---- notices ---- */
-
-struct notice {
-    struct redis_subscription *to;
-    char *payload;
-};
-
-static void notice_free(void *ctx)
-{
-    struct notice *n = ctx;
-    free(n->payload);
-    free(n);
-}
-
-static void on_notified(void *ctx)
-{
-    struct notice *n = ctx;
-    world_say("hears %s", n->payload);
-    n->to->on_message(n->to->ctx, slice_from(n->payload));
-    notice_free(n);
-}
-
-static void notice_publish(struct slice channel, struct slice payload)
-{
-    for (unsigned i = 0; i < WORLD_NODES_MAX; i++) {
-        struct redis_subscription *s = subscriptions[i];
-        if (s == NULL || !slice_is(channel, s->channel)) {
-            continue;
-        }
-        if (world_chance(world.chances.lose_notice)) {
-            world_say("a notice is lost");
-            continue;
-        }
-        struct notice *n = mem_new(sizeof(*n));
-        *n = (struct notice){s, mem_text(payload)};
-        world_after_or(s->node, 100 + world_random(300), on_notified, notice_free, n);
-    }
-}
-
-struct redis_subscription *redis_subscribe(struct loop *loop, const struct conf *conf,
-                                           const char *node, const char *channel,
-                                           redis_on_message *on_message, void *ctx)
-{
-    (void)loop, (void)conf, (void)node;
-    struct redis_subscription *s = mem_new(sizeof(*s));
-    *s = (struct redis_subscription){.node = world.current,
-                                     .channel = mem_text(slice_from(channel)),
-                                     .on_message = on_message,
-                                     .ctx = ctx};
-    subscriptions[s->node - world.nodes] = s;
-    return s;
-}
-
-bool redis_subscription_is_up(const struct redis_subscription *s)
-{
-    (void)s;
-    return true;
-}
-
-void redis_subscription_free(struct redis_subscription *s)
-{
-    subscriptions[s->node - world.nodes] = NULL;
-    free(s->channel);
-    free(s);
-}
-
 /* ---- the connection ---- */
 
 static void call_free(struct call *call)
@@ -338,7 +263,7 @@ static void pipeline_execute(void *ctx)
     for (unsigned i = 0; i < p->count; i++) {
         struct redis_command *c = &p->commands[i];
         if (i < done && slice_is(word(c, 0), "PUBLISH")) {
-            notice_publish(word(c, 1), word(c, 2));
+            notice_world_publish(word(c, 1), word(c, 2));
         }
         if (i < done) {
             bool is_publish = slice_is(word(c, 0), "PUBLISH");
@@ -507,7 +432,7 @@ void store_world_reset(const char *const *libraries, unsigned count)
     }
     lua = luaL_newstate();
     luaL_openlibs(lua);
-    memset(subscriptions, 0, sizeof(subscriptions));
+    notice_world_reset();
     memset(stores, 0, sizeof(stores));
     memset(servers, 0, sizeof(servers));
     if (luaL_dofile(lua, "test/world/redis.lua") != 0) {

@@ -89,6 +89,9 @@ void broker_world_reset(void);
 void broker_node_died(struct node *node);
 bool broker_is_idle(void);
 void store_world_reset(const char *const *libraries, unsigned count);
+/* Pub/sub: who has subscribed to the channel hears it, mostly. */
+void notice_world_reset(void);
+void notice_world_publish(struct slice channel, struct slice payload);
 void http_world_reset(void);
 
 /* A client's request to a gateway's node; `on_answer` runs in the world, status 0: connection
