@@ -166,6 +166,22 @@ static unsigned requests_in(struct slice rest)
     return count;
 }
 
+/* The end of a head, CR LF CR LF, with NULs before two bare LFs: the same four NULs to us, once the
+ * library has overwritten them, and the same lines to who lets a NUL pass. */
+static struct slice ends_made_whole(struct slice text)
+{
+    static char whole[1 << 16];
+    assert(text.bytes <= sizeof(whole));
+    memcpy(whole, text.data, text.bytes);
+    for (size_t i = 0; i + 4 <= text.bytes; i++) {
+        bool is_first = memchr("\r", whole[i], 2) != NULL && memchr("\r", whole[i + 1], 2) != NULL;
+        if (is_first && whole[i + 2] == '\n' && whole[i + 3] == '\n') {
+            memcpy(whole + i, "\r\n\r\n", 4);
+        }
+    }
+    return (struct slice){whole, text.bytes};
+}
+
 /* ---- the listener ---- */
 
 /* From one of many addresses: each connection may keep its ports for a minute (TIME_WAIT). */
@@ -228,6 +244,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     requests = 0;
     talk(data, size);
-    assert(requests <= requests_in(fuzz_slice(data, size)));
+    assert(requests <= requests_in(ends_made_whole((struct slice){(const char *)data, size})));
     return 0;
 }
