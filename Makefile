@@ -39,6 +39,7 @@ ALL_LDFLAGS := $(LDFLAGS) $(VARIANT_LDFLAGS_$(VARIANT))
 LAYERS   := runtime broker idempotency saga
 SERVICES := gateway order stock payment
 PROGRAMS := $(SERVICES) audit
+TOOLS    := load
 BINARIES := $(PROGRAMS:%=$(OUT)/kassa-%)
 
 # Lua: a library is once.lua, what it builds on, and its own functions, as one C string.
@@ -51,7 +52,8 @@ LUA_trip    := idempotency/once.lua saga/journal.lua test/live/trip.lua
 objects = $(patsubst %.c,$(OUT)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 ARCHIVES := $(foreach l,$(LAYERS),$(OUT)/$(l).a)
 
-.PHONY: all clean install help check-includes check-docs check-crash check-format check-shell unit world live \
+# `bench` is a directory too.
+.PHONY: all bench clean install help check-includes check-docs check-crash check-format check-shell unit world live \
 	fuzz fuzz-replay
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -74,6 +76,14 @@ $(OUT)/kassa-$(1): $(OUT)/$(1)/main.o $$(call objects,$(1)) $(if $(LUA_$(1)),$(O
 	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(PKG_LIBS)
 endef
 $(foreach s,$(PROGRAMS),$(eval $(call service_rule,$(s))))
+
+# The bench's tools: a main for each, and what they share.
+BENCH_OBJECTS := $(filter-out $(TOOLS:%=$(OUT)/bench/%.o),$(call objects,bench))
+$(TOOLS:%=$(OUT)/kassa-%): $(OUT)/kassa-%: $(OUT)/bench/%.o $(BENCH_OBJECTS) $(OUT)/lua/payment.o $(LAYER_ARCHIVES)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+bench: $(TOOLS:%=$(OUT)/kassa-%) ## build the bench's tools
 
 $(OUT)/%.o: %.c Makefile
 	$(call say,CC,$<)
@@ -98,7 +108,7 @@ TEST_LIB_OBJECTS  := $(patsubst %.c,$(OUT)/%.o,$(wildcard test/lib/*.c))
 UNIT_TESTS := $(patsubst %.c,$(OUT)/%,$(wildcard test/unit/*/*.c))
 LIVE_TESTS := $(patsubst %.c,$(OUT)/%,$(wildcard test/live/*.c))
 
-$(UNIT_TESTS) $(LIVE_TESTS): $(OUT)/%: $(OUT)/%.o $(TEST_LIB_OBJECTS) $(TEST_ROOM_OBJECTS) $(call objects,audit) $(TEST_LUA_OBJECTS) $(LAYER_ARCHIVES)
+$(UNIT_TESTS) $(LIVE_TESTS): $(OUT)/%: $(OUT)/%.o $(TEST_LIB_OBJECTS) $(TEST_ROOM_OBJECTS) $(call objects,audit) $(BENCH_OBJECTS) $(TEST_LUA_OBJECTS) $(LAYER_ARCHIVES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 

@@ -13,16 +13,17 @@ breach() {
         status=1
     fi
 }
-services='order|stock|payment|gateway|audit'
+services='order|stock|payment|gateway|audit|bench'
 breach runtime "broker|idempotency|saga|$services"
 breach broker "idempotency|saga|$services"
 breach idempotency "broker|saga|$services"
 breach saga "$services"
-breach order 'stock|payment|gateway|audit'
-breach stock 'order|payment|gateway|audit'
-breach payment 'order|stock|gateway|audit'
-breach gateway 'order|stock|payment|audit'
-breach audit 'order|stock|payment|gateway'
+breach order 'stock|payment|gateway|audit|bench'
+breach stock 'order|payment|gateway|audit|bench'
+breach payment 'order|stock|gateway|audit|bench'
+breach gateway 'order|stock|payment|audit|bench'
+breach audit 'order|stock|payment|gateway|bench'
+breach bench 'saga|order|stock|payment|gateway|audit'
 
 # only FILE PATTERN: no other source may include a header that matches PATTERN
 only() {

@@ -3,7 +3,7 @@
 # checkout's own running system: servers and services get a directory and ports of their own.
 #
 #   check    includes, docs, format, shell   no build
-#   unit     build/{release,asan}/test/unit  no servers; the corpora of test/fuzz; test/drill
+#   unit     build/{release,asan}/test/unit  no servers; the corpora of test/fuzz; test/drill, bench
 #   world    build/release/test/world        no servers: the simulation, WORLD_SEEDS seeds
 #   live     build/asan/test/live            private redis and rabbitmq
 #   system   test/system/test_*.py           the same, and the four services (asan)
@@ -75,6 +75,7 @@ rings_unit() {
     done
     rings_corpora
     program_counted 'unit drill' unittest python3 -m unittest discover -s test/drill
+    program_counted 'unit bench' unittest python3 -m unittest discover -s bench
 }
 
 # First that it sees what is planted, then that there is nothing else to see.
@@ -263,7 +264,7 @@ rings_prepare() {
     esac
     case $wanted in
     *' unit '*)
-        rings_build release all unit
+        rings_build release all bench unit
         goals+=(unit fuzz-replay)
         ;;
     esac
