@@ -39,7 +39,7 @@ ALL_LDFLAGS := $(LDFLAGS) $(VARIANT_LDFLAGS_$(VARIANT))
 LAYERS   := runtime broker idempotency saga
 SERVICES := gateway order stock payment
 PROGRAMS := $(SERVICES) audit
-TOOLS    := load
+TOOLS    := load floor
 BINARIES := $(PROGRAMS:%=$(OUT)/kassa-%)
 
 # Lua: a library is once.lua, what it builds on, and its own functions, as one C string.

@@ -27,9 +27,10 @@ services_port() {
     printf '%s' "${STATE_KEPT[$variable]:-}"
 }
 
+# services_build [GOAL..]: the services, or what make is told.
 services_build() {
     local log=$KASSA_VAR/log/build.log
-    say_logged "$log" services_make -C "$KASSA_ROOT" VARIANT="$VARIANT" || {
+    say_logged "$log" services_make -C "$KASSA_ROOT" VARIANT="$VARIANT" "$@" || {
         say_warn "the build failed, see $(state_short "$log")"
         return 1
     }

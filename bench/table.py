@@ -1,0 +1,151 @@
+"""The figures as tables: aligned for a terminal, as Markdown for the documents."""
+
+import pathlib
+
+BEGIN, END = "<!-- begin bench -->", "<!-- end bench -->"
+README, PERFORMANCE = pathlib.Path("README.md"), pathlib.Path("docs/performance.md")
+PROCESSES = ("gateway", "order", "stock", "payment", "redis", "rabbitmq", "load", "sum")
+
+
+def ms(value):
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def count(value):
+    return f"{value:,.0f}".replace(",", " ")
+
+
+def small(value):
+    return "" if value is None else f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def others(said):
+    """The processors' time that was not ours, and not idle."""
+    return f"{said['machine']['others'] + said['machine']['stolen']:.0%}"
+
+
+def checkouts(report):
+    """Rate and latencies of each phase."""
+    about = report["about"]
+    phases = [("fresh orders, closed loop", report["peak"]), ("one client alone", report["alone"]),
+              ("open loop, 1 000/s", report["fixed"])]
+    phases += [(f"open loop, {share} % of the peak", said)
+               for share, said in report["shares"].items()]
+    phases += [("half refused", report["refused"]), ("one hot item", report["hot"]),
+               ("repeats of paid orders", report["repeats"]),
+               ("create, add, find", report["mix"])]
+    rows = []
+    for name, said in phases:
+        latency = said["latency_ms"]
+        wrong = said["wrong"] + sum(said["errors"].values())
+        rows.append((name, count(said["rate"]), *(ms(latency[q]) for q in (
+            "p50", "p90", "p99", "p999", "max")), str(wrong), others(said)))
+    return ((f"{about['connections']} clients", "a second", "p50 ms", "p90", "p99", "p99.9", "max",
+             "wrong", "others"), rows)
+
+
+def bill(report):
+    """What one checkout takes of each process, at the peak."""
+    rows = []
+    for name in PROCESSES:
+        row = report["bill"][name]
+        rows.append((name, f"{row['cpu_us']:.1f}", small(row.get("calls")),
+                     small(row.get("commands")), small(row.get("messages")),
+                     small(row.get("fsyncs")),
+                     f"{row['memory_mib']:.0f}" if "memory_mib" in row else ""))
+    return (("one checkout", "CPU us", "store calls", "commands", "messages", "fsyncs",
+             "memory MiB"), rows)
+
+
+def floor(report):
+    """The parts, bare; and the peak beside what they allow."""
+    f = report["floor"]
+    checkout = f["checkout"]
+    rows = [("HTTP request, GET /health", count(f["requests_per_s"]), f"{f['request_us']:.1f}")]
+    rows += [(f"function call, {depth} at once", count(rate), f"{f['call_us'][depth]:.1f}")
+             for depth, rate in f["calls_per_s"].items()]
+    rows += [(f"message of {n} command{'s' * (n > 1)}", count(rate), f"{f['message_us'][n]:.1f}")
+             for n, rate in f["messages_per_s"].items()]
+    rows.append(("all that one checkout is made of", count(checkout["ceiling"]),
+                 f"{checkout['cpu_us']:.1f}"))
+    rate = report["peak"]["rate"]
+    rows.append(("a checkout, measured", count(rate), f"{report['bill']['sum']['cpu_us']:.1f}"))
+    rows.append(("measured / floor", f"{rate / checkout['ceiling']:.2f}",
+                 f"{report['bill']['sum']['cpu_us'] / checkout['cpu_us']:.2f}"))
+    return ("bare, alone", "a second", "CPU us"), rows
+
+
+def growth(report):
+    rows = [(count(row["stored"]), count(row["rate"]), ms(row["p99"]), f"{row['seconds']:.1f}",
+             count(row["store_mib"]), others(row)) for row in report["growth"]]
+    before, many, after = (row["rate"] for row in report["growth"])
+    few = (before + after) / 2
+    rows.append(("many / few", f"{many / few if few else 0:.2f}", "", "", "", ""))
+    return (("orders stored", "checkouts a second", "p99 ms", "batch_init s", "in the store, MiB",
+             "others"), rows)
+
+
+TABLES = (checkouts, floor, bill, growth)
+
+
+def loaded(report):
+    batch = report["batch_init"]
+    return f"batch_init of {count(batch['count'])}: " + ", ".join(
+        f"{name} {seconds:.2f} s" for name, seconds in batch["seconds"].items())
+
+
+def heading(report):
+    about = report["about"]
+    runs = f", median of {about['runs']} runs" if about["runs"] > 1 else ""
+    return (f"{about['at'][:10]}, {about['cores']} cores ({about['cpu']}), Linux "
+            f"{about['kernel']}; {about['seconds']} s at the peak{runs}"
+            f"{', --quick' if about['quick'] else ''}")
+
+
+def groups(report):
+    """How many went together at the peak, what group commit lives on; and was the machine ours?"""
+    checkout = report["floor"]["checkout"]
+    shares = ", ".join(f"{kind} {share:.0%}" for kind, share in report["peak"]["machine"].items())
+    return (f"at the peak: {checkout['calls_at_once']:.0f} calls in a pipeline, "
+            f"{checkout['commands_in_a_message']:.0f} commands in a message; the processors' time: "
+            f"{shares}")
+
+
+def verdict(report):
+    found = report["findings"]
+    return "every answer right, audits clean" if not found else f"{len(found)} FINDINGS"
+
+
+def aligned(heads, rows):
+    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
+    return "\n".join("  ".join(
+        cell.ljust(width) if i == 0 else cell.rjust(width)
+        for i, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in [heads, *rows])
+
+
+def markdown(heads, rows):
+    lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+
+
+def text(report):
+    parts = [heading(report), loaded(report)] + [aligned(*make(report)) for make in TABLES]
+    parts.append(groups(report))
+    parts.append("\n".join([verdict(report), *report["findings"]]))
+    return "\n\n".join(parts) + "\n"
+
+
+def put(document, body):
+    """Replaces what stands between the marks."""
+    head, begin, rest = document.read_text().partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{document} has no marks for the bench's table")
+    document.write_text(f"{head}{BEGIN}\n{body}\n{END}{tail}")
+
+
+def write_docs(report):
+    put(README, f"{heading(report)}:\n\n{markdown(*checkouts(report))}")
+    put(PERFORMANCE, "\n\n".join([f"{heading(report)}. {loaded(report)}; "
+                                  f"{groups(report)}; {verdict(report)}."] + [
+        markdown(*make(report)) for make in TABLES]))
