@@ -21,6 +21,7 @@
 
 #define REPLAY_LIMIT 100  /* records looked at in one call: the store is held for a millisecond */
 #define REPLAY_BURST 1000 /* commands; then the others have until the consumer's next tick */
+#define REPLAY_CALLS 100  /* likewise: a busy store has millions of records to look through */
 
 enum { PASS_UNDO, PASS_DO, PASS_COUNT };
 
@@ -163,7 +164,8 @@ enum consumer_next checkout_replay_answer(struct consumer_work *work,
                  SLICE_ARG(work->in->service), (long long)work->in->since, p.sent);
         return CONSUMER_DONE;
     }
-    bool is_to_rest = p.burst >= REPLAY_BURST || consumer_is_congested(work->consumer);
+    bool is_to_rest = p.burst >= REPLAY_BURST || work->round % REPLAY_CALLS == 0 ||
+                      consumer_is_congested(work->consumer);
     p.burst = is_to_rest ? 0 : p.burst;
     place_keep(work, &p);
     return is_to_rest ? CONSUMER_LATER : CONSUMER_AGAIN;
