@@ -1,6 +1,7 @@
 /* Commands and envelopes to and from JSON, driven by the two tables of message.h.
  *
  *   struct message --message_write--> {"type":..,"id":..} --envelope_write_*--> envelope
+ *                    (as text: what is valid needs no escaping but newlines)
  *   envelope --envelope_read--> json tree --rows of fields--> struct message (borrows the tree)
  *
  * Every field has a kind, and each kind three functions: is_valid, write, read. Both ways go
@@ -8,6 +9,7 @@
 #include "broker/message.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/err.h"
@@ -19,7 +21,7 @@
 
 struct message_kind {
     bool (*is_valid)(const void *value);
-    void (*write)(struct json *object, const char *name, const void *value);
+    void (*write)(struct buf *out, const void *value);       /* as JSON */
     bool (*read)(const struct json *value, void *ret_value); /* false: another type of JSON */
 };
 
@@ -71,9 +73,23 @@ static bool message_int_is_valid(const void *value)
     return *(const int64_t *)value >= 0;
 }
 
-static void message_slice_write(struct json *object, const char *name, const void *value)
+static void message_slice_write(struct buf *out, const void *value)
 {
-    json_set_text(object, name, *(const struct slice *)value);
+    buf_add(out, "\"", 1);
+    buf_add_slice(out, *(const struct slice *)value);
+    buf_add(out, "\"", 1);
+}
+
+static void message_text_write(struct buf *out, const void *value)
+{
+    struct slice rest = *(const struct slice *)value, line;
+    const char *before = "\"";
+    while (slice_cut(&rest, '\n', &line)) {
+        buf_add_text(out, before);
+        buf_add_slice(out, line);
+        before = "\\n";
+    }
+    buf_add(out, "\"", 1);
 }
 
 static bool message_slice_read(const struct json *value, void *ret_value)
@@ -81,9 +97,9 @@ static bool message_slice_read(const struct json *value, void *ret_value)
     return json_text(value, ret_value);
 }
 
-static void message_int_write(struct json *object, const char *name, const void *value)
+static void message_int_write(struct buf *out, const void *value)
 {
-    json_set_int(object, name, *(const int64_t *)value);
+    buf_addf(out, "%" PRId64, *(const int64_t *)value);
 }
 
 static bool message_int_read(const struct json *value, void *ret_value)
@@ -97,17 +113,19 @@ static const struct message_kind message_kind_COMMAND = {message_command_is_vali
                                                          message_slice_write, message_slice_read};
 static const struct message_kind message_kind_LINES = {message_lines_is_valid, message_slice_write,
                                                        message_slice_read};
-static const struct message_kind message_kind_TEXT = {message_text_is_valid, message_slice_write,
+static const struct message_kind message_kind_TEXT = {message_text_is_valid, message_text_write,
                                                       message_slice_read};
 static const struct message_kind message_kind_INT = {message_int_is_valid, message_int_write,
                                                      message_int_read};
 
 static const struct message_field_row {
     const char *name;
-    size_t offset; /* in struct message */
+    const char *member; /* as it stands before the value: ,"name": */
+    size_t offset;      /* in struct message */
     const struct message_kind *kind;
 } message_fields[] = {
-#define X(kind, field, what) {#field, offsetof(struct message, field), &message_kind_##kind},
+#define X(kind, field, what)                                                                       \
+    {#field, ",\"" #field "\":", offsetof(struct message, field), &message_kind_##kind},
     MESSAGE_FIELDS(X)
 #undef X
 };
@@ -170,18 +188,17 @@ void message_write(const struct message *m, struct buf *out)
     assert(m->type > MESSAGE_NONE && m->type < MESSAGE_TYPE_COUNT);
     const struct message_type_row *type = &message_types[m->type];
     assert((m->has & type->required) == type->required);
-    struct json *object = json_object();
-    json_set_text(object, "type", (struct slice){type->text, type->text_bytes});
-    for (unsigned i = 0; i < MESSAGE_FIELD_COUNT; i++) {
-        if ((m->has & (1u << i)) != 0) {
-            const struct message_field_row *field = &message_fields[i];
-            const void *value = (const char *)m + field->offset;
-            assert(field->kind->is_valid(value));
-            field->kind->write(object, field->name, value);
-        }
+    buf_add_text(out, "{\"type\":\"");
+    buf_add(out, type->text, type->text_bytes);
+    buf_add(out, "\"", 1);
+    for (uint32_t left = m->has; left != 0; left &= left - 1) {
+        const struct message_field_row *field = &message_fields[__builtin_ctz(left)];
+        const void *value = (const char *)m + field->offset;
+        assert(field->kind->is_valid(value));
+        buf_add_text(out, field->member);
+        field->kind->write(out, value);
     }
-    json_print(object, out);
-    json_free(object);
+    buf_add(out, "}", 1);
 }
 
 #define ENVELOPE_TEXT_NUMBER(n)      #n
