@@ -33,29 +33,20 @@ void checkout_look(struct consumer_work *work, struct redis_command *call)
 
 int checkout_cancel_record(struct consumer_work *work, struct redis_command *call)
 {
-    struct saga_output output;
     struct slice seen = slice_from(work->note), order;
     if (work->round % 2 == 0) {
         checkout_look(work, call);
         return 0;
     }
     slice_cut(&seen, '|', &order);
-    if (saga_step(&checkout_definition, work->state, (struct saga_event){.kind = SAGA_EVENT_CANCEL},
-                  &output) != 0) {
-        return -ERR_RECORD; /* round 0 has looked that it fits */
-    }
-    int64_t now_ms = consumer_now_ms(work->consumer);
-    const struct journal_move move = {
-        .entity = order,
-        .saga = work->in->saga,
-        .attempt = seen,
-        .from = work->state,
-        .to = output.next,
-        .reason = SLICE_TEXT(REASON_CANCELLED),
-        .now_ms = now_ms,
-        .due_ms = now_ms + consumer_conf(work->consumer)->saga_resend_ms,
-    };
-    return journal_advance(&checkout_journal, &checkout_definition, &move, call);
+    const struct journal_move move = {.entity = order,
+                                      .saga = work->in->saga,
+                                      .attempt = seen,
+                                      .from = work->state,
+                                      .reason = SLICE_TEXT(REASON_CANCELLED)};
+    int err =
+        checkout_move(work->consumer, move, (struct saga_event){.kind = SAGA_EVENT_CANCEL}, call);
+    return err == -ERR_TRANSITION ? -ERR_RECORD : err; /* round 0 has looked that it fits */
 }
 
 static enum consumer_next cancel_refuse(struct consumer_work *work, enum message_type type,

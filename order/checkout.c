@@ -276,6 +276,22 @@ enum consumer_next checkout_answer(struct consumer_work *work, const struct redi
     return answer_send(work, &outcome);
 }
 
+/* ---- transitions ---- */
+
+int checkout_move(struct consumer *consumer, struct journal_move move, struct saga_event event,
+                  struct redis_command *call)
+{
+    struct saga_output output;
+    int err = saga_step(&checkout_definition, move.from, event, &output);
+    if (err != 0) {
+        return err;
+    }
+    move.to = output.next;
+    move.now_ms = consumer_now_ms(consumer);
+    move.due_ms = move.now_ms + consumer_conf(consumer)->saga_resend_ms;
+    return journal_advance(&checkout_journal, &checkout_definition, &move, call);
+}
+
 /* ---- answers to saga commands ---- */
 
 int checkout_event_record(struct consumer_work *work, struct redis_command *call)
@@ -283,7 +299,6 @@ int checkout_event_record(struct consumer_work *work, struct redis_command *call
     const struct message *in = work->in;
     struct saga_command command;
     struct saga_event event = {0};
-    struct saga_output output;
     if (!checkout_event(in->type, &event.kind) ||
         !saga_command_parse(&checkout_definition, in->id, &command)) {
         return -ERR_FIELD;
@@ -292,21 +307,13 @@ int checkout_event_record(struct consumer_work *work, struct redis_command *call
     if (work->round == 0) {
         work->state = saga_awaits(&checkout_definition, event);
     }
-    if (saga_step(&checkout_definition, work->state, event, &output) != 0) {
-        return -ERR_FIELD; /* an answer that its step can never give */
-    }
-    int64_t now_ms = consumer_now_ms(work->consumer);
-    const struct journal_move move = {
-        .entity = in->order,
-        .saga = command.saga,
-        .attempt = command.attempt,
-        .from = work->state,
-        .to = output.next,
-        .reason = in->reason,
-        .now_ms = now_ms,
-        .due_ms = now_ms + consumer_conf(work->consumer)->saga_resend_ms,
-    };
-    return journal_advance(&checkout_journal, &checkout_definition, &move, call);
+    const struct journal_move move = {.entity = in->order,
+                                      .saga = command.saga,
+                                      .attempt = command.attempt,
+                                      .from = work->state,
+                                      .reason = in->reason};
+    int err = checkout_move(work->consumer, move, event, call);
+    return err == -ERR_TRANSITION ? -ERR_FIELD : err; /* its step can never give this answer */
 }
 
 /* Is the answer for the saga that the record tells of? Then work->state is where that is. */

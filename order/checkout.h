@@ -22,6 +22,12 @@ bool checkout_event(enum message_type type, enum saga_event_kind *ret_kind);
 int checkout_command(const struct journal_record *record, struct buf *id, struct buf *other,
                      struct message *ret_command, enum topology_queue *ret_queue);
 
+/* Builds the compare-and-set of a saga's journal from move.from to where the event leads. The other
+ * fields of move that are needed: entity, saga, attempt, reason.
+ * Errors: -ERR_TRANSITION when the event does not fit move.from; those of journal_advance. */
+int checkout_move(struct consumer *consumer, struct journal_move move, struct saga_event event,
+                  struct redis_command *call);
+
 /* The row that a service carries out. Errors: false for one that has no part in a checkout. */
 bool checkout_row(struct slice service, unsigned *ret_row);
 

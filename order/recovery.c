@@ -59,35 +59,25 @@ static void on_moved(void *ctx, int err, const struct redis_reply *reply)
 
 /* The same compare-and-set as for an answer, only that no answer came. */
 static void saga_move(struct recovery *r, const struct journal_record *record,
-                      enum saga_event_kind kind, int64_t now_ms)
+                      enum saga_event_kind kind)
 {
-    const struct saga_definition *def = &checkout_definition;
-    struct saga_state state;
-    struct saga_output output;
-    if (!saga_state_parse(def, record->state, &state) ||
-        saga_step(def, state, (struct saga_event){.kind = kind}, &output) != 0) {
+    bool is_cancel = kind == SAGA_EVENT_CANCEL;
+    struct journal_move move = {.entity = record->entity,
+                                .saga = record->saga,
+                                .attempt = record->attempt,
+                                .reason =
+                                    is_cancel ? SLICE_TEXT(REASON_CANCELLED) : (struct slice){0}};
+    if (!saga_state_parse(&checkout_definition, record->state, &move.from) ||
+        checkout_move(r->consumer, move, (struct saga_event){.kind = kind}, &r->call) != 0) {
         return;
     }
-    bool is_cancel = kind == SAGA_EVENT_CANCEL;
-    const struct journal_move move = {
-        .entity = record->entity,
-        .saga = record->saga,
-        .attempt = record->attempt,
-        .from = state,
-        .to = output.next,
-        .reason = is_cancel ? SLICE_TEXT(REASON_CANCELLED) : (struct slice){0},
-        .now_ms = now_ms,
-        .due_ms = now_ms + consumer_conf(r->consumer)->saga_resend_ms,
-    };
     crash_point("recovery.move.before");
     stat_add(is_cancel ? r->cancelled : r->stuck, 1);
     log_write(is_cancel ? LOG_WARN : LOG_ERROR, is_cancel ? "saga_cancelled" : "saga_stuck",
               "saga=%.*s order=%.*s state=%.*s retries=%.*s", SLICE_ARG(record->saga),
               SLICE_ARG(record->entity), SLICE_ARG(record->state), SLICE_ARG(record->retries));
-    if (journal_advance(&checkout_journal, def, &move, &r->call) == 0) {
-        redis_call(consumer_store(r->consumer), &r->call, on_moved, r);
-        crash_sent("recovery.move.sent");
-    }
+    redis_call(consumer_store(r->consumer), &r->call, on_moved, r);
+    crash_sent("recovery.move.sent");
 }
 
 static void saga_recover(struct recovery *r, const struct journal_record *record)
@@ -101,7 +91,7 @@ static void saga_recover(struct recovery *r, const struct journal_record *record
         return;
     }
     if (kind != SAGA_EVENT_DUE) {
-        saga_move(r, record, kind, now_ms);
+        saga_move(r, record, kind);
         return;
     }
     stat_add(r->resent, 1);

@@ -45,7 +45,7 @@ static void assert_arguments(const char *const *expected)
     assert_int_equal(command.count, i);
 }
 
-static struct journal_move checkout_move(struct saga_state from, struct saga_state to)
+static struct journal_move move_between(struct saga_state from, struct saga_state to)
 {
     return (struct journal_move){.entity = SLICE_TEXT("order_7"),
                                  .saga = SLICE_TEXT(SAGA),
@@ -61,7 +61,7 @@ static void advance_forward(void **state)
 {
     (void)state;
     struct journal_move move =
-        checkout_move((struct saga_state){SAGA_ACTING, 0}, (struct saga_state){SAGA_CANCELLING, 1});
+        move_between((struct saga_state){SAGA_ACTING, 0}, (struct saga_state){SAGA_CANCELLING, 1});
     assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &move, &command), 0);
     assert_arguments((const char *[]){"FCALL", "order_advance", "3", "order:once:0193abcde",
                                       "order:order:order_7", "order:open", "order_7", SAGA, "2",
@@ -73,8 +73,8 @@ static void advance_forward(void **state)
 static void advance_to_completed(void **state)
 {
     (void)state;
-    struct journal_move move = checkout_move((struct saga_state){SAGA_CANCELLING, 1},
-                                             (struct saga_state){SAGA_COMPLETED, 0});
+    struct journal_move move = move_between((struct saga_state){SAGA_CANCELLING, 1},
+                                            (struct saga_state){SAGA_COMPLETED, 0});
     assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &move, &command), 0);
     assert_arguments((const char *[]){"FCALL", "order_advance", "3", "order:once:0193abcde",
                                       "order:order:order_7", "order:open", "order_7", SAGA, "2",
@@ -86,7 +86,7 @@ static void advance_to_aborted(void **state)
 {
     (void)state;
     struct journal_move move =
-        checkout_move((struct saga_state){SAGA_ACTING, 0}, (struct saga_state){SAGA_ABORTED, 0});
+        move_between((struct saga_state){SAGA_ACTING, 0}, (struct saga_state){SAGA_ABORTED, 0});
     move.reason = SLICE_TEXT("insufficient credit");
     assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &move, &command), 0);
     assert_arguments((const char *[]){"FCALL", "order_advance", "3", "order:once:0193abcde",
@@ -99,8 +99,8 @@ static void advance_to_aborted(void **state)
 static void advance_to_stuck(void **state)
 {
     (void)state;
-    struct journal_move move = checkout_move((struct saga_state){SAGA_COMPENSATING, 0},
-                                             (struct saga_state){SAGA_STUCK, 0});
+    struct journal_move move =
+        move_between((struct saga_state){SAGA_COMPENSATING, 0}, (struct saga_state){SAGA_STUCK, 0});
     assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &move, &command), 0);
     assert_true(slice_is(argument(10), "STUCK"));
     assert_true(slice_is(argument(12), "1733754221544"));
@@ -112,7 +112,7 @@ static void advance_of_another_journal(void **state)
 {
     (void)state;
     struct journal_move move =
-        checkout_move((struct saga_state){SAGA_ACTING, 1}, (struct saga_state){SAGA_ACTING, 2});
+        move_between((struct saga_state){SAGA_ACTING, 1}, (struct saga_state){SAGA_ACTING, 2});
     redis_arg_text(&command, "LEFT OVER");
     move.entity = SLICE_TEXT("t1");
     assert_int_equal(journal_advance(&trip_journal, &trip_definition, &move, &command), 0);
@@ -126,7 +126,7 @@ static void advance_refusals(void **state)
 {
     (void)state;
     struct journal_move move =
-        checkout_move((struct saga_state){SAGA_ACTING, 0}, (struct saga_state){SAGA_CANCELLING, 1});
+        move_between((struct saga_state){SAGA_ACTING, 0}, (struct saga_state){SAGA_CANCELLING, 1});
     redis_command_reset(&command);
     redis_arg_text(&command, "UNTOUCHED");
     move.saga = SLICE_TEXT("7");
