@@ -46,10 +46,10 @@ end
 -- HMGET of `fields`; becomes what it is.
 local function journal_begin(key, open, entity, saga, state, waiter, now_ms, due_ms, now)
     now[SAGA], now[STATE], now[BEGAN_MS], now[WAITERS] = saga, state, now_ms, waiter
-    now[ATTEMPT] = string.format('%.0f', (tonumber(now[ATTEMPT]) or 0) + 1)
+    now[ATTEMPT] = string.format('%d', (tonumber(now[ATTEMPT]) or 0) + 1)
     now[RETRIES], now[REASON], now[STORY] = '0', '', state .. ':0:0'
     redis.call('HSET', key, 'saga', saga, 'attempt', now[ATTEMPT], 'state', state,
-        'began_ms', now_ms, 'due_ms', due_ms or 0, 'retries', 0, 'reason', '', 'waiters', waiter,
+        'began_ms', now_ms, 'due_ms', due_ms or '0', 'retries', '0', 'reason', '', 'waiters', waiter,
         'story', now[STORY])
     if due_ms then
         redis.call('ZADD', open, due_ms, entity)
@@ -84,12 +84,12 @@ local function journal_advance(key, open, bucket, entity, fields, move)
         now[STORY] = string.gsub(now[STORY], '%d+$', now[RETRIES])
     end
     now[STORY] = now[STORY] .. ',' .. move.to .. ':' ..
-        string.format('%.0f', move.now_ms - now[BEGAN_MS]) .. ':0'
+        string.format('%d', move.now_ms - now[BEGAN_MS]) .. ':0'
     now[STATE], now[RETRIES] = move.to, '0'
     if move.reason ~= '' then
         now[REASON] = move.reason
     end
-    redis.call('HSET', key, 'state', move.to, 'retries', 0, 'due_ms', move.due_ms or 0,
+    redis.call('HSET', key, 'state', move.to, 'retries', '0', 'due_ms', move.due_ms or '0',
         'reason', now[REASON], 'story', now[STORY])
     if not move.due_ms then
         redis.call('ZREM', open, entity)
