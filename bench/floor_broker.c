@@ -60,15 +60,19 @@ static void broker_floor_send(struct floor_workload *w)
 {
     for (unsigned i = 0; i < w->commands; i++) {
         struct uuid saga = uuid_make(loop_wall_ms(w->loop));
-        struct buf id = {0};
+        struct buf id = {0}, next = {0};
         struct message charge = {.type = MESSAGE_PAYMENT_CHARGE};
         buf_addf(&id, "%s:1:charge", saga.text);
+        buf_addf(&next, "%s:1:take", saga.text);
         message_set(&charge, id, buf_slice(&id));
+        message_set(&charge, next, buf_slice(&next));
+        message_set(&charge, lines, SLICE_TEXT("12345*1,54321*1"));
         message_set(&charge, order, SLICE_TEXT("71234"));
         message_set(&charge, user, SLICE_TEXT("54321"));
         message_set(&charge, amount, 2);
         broker_send(w->broker, QUEUE_PAYMENT, &charge, broker_floor_on_confirm, w);
         buf_free(&id);
+        buf_free(&next);
     }
     w->sent++;
 }
