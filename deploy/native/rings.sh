@@ -122,6 +122,11 @@ rings_live() {
         name=${source%.c}
         [ ! -e "$source" ] || program_counted "live ${name#test/live/}" cmocka "build/asan/$name"
     done
+    # What the bench measures the servers with is made of the services' own rooms and messages.
+    program_single 'live: floor of the store' "$TEST_SECONDS" \
+        build/asan/kassa-floor store --depth 16 --seconds 1
+    program_single 'live: floor of the broker' "$TEST_SECONDS" \
+        build/asan/kassa-floor broker --commands 10 --seconds 1
     down_all || program_count 'live: private servers end well' 0 1 "$EPOCHREALTIME" ''
 }
 
@@ -270,7 +275,7 @@ rings_prepare() {
     esac
     [[ $wanted != *' world '* ]] || rings_build release world
     [[ $wanted != *' fuzz '* ]] || rings_build fuzz fuzz-replay
-    [[ $wanted != *' live '* ]] || goals+=(live)
+    [[ $wanted != *' live '* ]] || goals+=(live bench)
     [[ $wanted != *' system '* ]] || goals+=(all)
     if [ "${#goals[@]}" != 0 ]; then
         rings_build asan "${goals[@]}"

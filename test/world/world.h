@@ -38,7 +38,6 @@ struct node {
     uint64_t life; /* grows at each start: events of an older life are void */
     bool is_up;
     bool is_dying; /* its effects have no effect any more; taken down after this event */
-    bool is_consuming;
 };
 
 struct world {
