@@ -145,8 +145,8 @@ static void check_charge(const struct book_saga *s, struct faults *f)
         s->refund_tail != s->charge_tail) {
         fault_add(f, CHECK_C3, FAULT_USER, "refunds of another user, amount or generation", 1, 0);
     }
-    if (s->refund != OUTCOME_NONE && s->state != STATE_PAID && must != NO &&
-        s->state != STATE_REFUNDING && s->state != STATE_STUCK) {
+    if (s->refund != OUTCOME_NONE &&
+        (s->state == STATE_CHARGING || s->state == STATE_CANCELLING || s->state == STATE_GONE)) {
         fault_add(f, CHECK_C3, FAULT_USER, "refunds of a saga that has not turned back", 1, 0);
     }
     if (s->refund == OUTCOME_DONE && s->charge != OUTCOME_DONE) {

@@ -164,26 +164,22 @@ local function order_checkout(keys, argv)
     local bucket, key, open = keys[1], keys[2], keys[3]
     local request, order, waiter, paid, failed = argv[1], argv[2], argv[3], argv[7], argv[8]
     local now = redis.call('HMGET', key, unpack(FIELDS))
-    local state, seen = now[STATE], nil
-    if state == paid then -- for ever: needs no record
+    local is_known, is_paid = now[USER], now[STATE] == paid
+    local is_running = is_open(now[STATE], paid, failed)
+    local seen
+    if is_paid then -- for ever: needs no record
         seen = redis.call('HGET', bucket, request)
-    elseif not now[USER] then
-        seen = recorded(bucket, request, 'unknown')
-    elseif is_open(state, paid, failed) then
-        seen = recorded(bucket, request, 'begun|' .. order .. '|' .. now[SAGA])
     else
-        seen = recorded(bucket, request, 'begun|' .. order .. '|' .. request)
+        seen = recorded(bucket, request, is_known and
+            'begun|' .. order .. '|' .. (is_running and now[SAGA] or request) or 'unknown')
     end
     if seen then
         return checkout_again(seen, key, order, request, waiter, paid, failed)
-    end
-    if state == paid then
+    elseif is_paid then
         return journal_record('paid', order, now, FIELDS)
-    end
-    if not now[USER] then
+    elseif not is_known then
         return {'unknown'}
-    end
-    if is_open(state, paid, failed) then
+    elseif is_running then
         journal_attach(key, waiter)
         return journal_record('running', order, now, FIELDS)
     end

@@ -87,11 +87,7 @@ static enum consumer_next charge_pass_on(struct consumer_work *work)
     message_set(&take, id, work->in->next);
     message_set(&take, order, work->in->order);
     message_set(&take, lines, work->in->lines);
-    if (!message_is_valid(&take)) {
-        return CONSUMER_UNREADABLE;
-    }
-    consumer_send(work, QUEUE_STOCK, &take);
-    return CONSUMER_DONE;
+    return answer_publish(work, QUEUE_STOCK, &take);
 }
 
 /* For the saga. */
@@ -112,11 +108,7 @@ static enum consumer_next step_answer(struct consumer_work *work, const struct r
     } else {
         return CONSUMER_UNREADABLE;
     }
-    if (!message_is_valid(&answer)) {
-        return CONSUMER_UNREADABLE;
-    }
-    consumer_send(work, QUEUE_SAGA, &answer);
-    return CONSUMER_DONE;
+    return answer_publish(work, QUEUE_SAGA, &answer);
 }
 
 static const struct consumer_handler payment_commands[] = {

@@ -40,6 +40,16 @@ enum consumer_next answer_send(const struct consumer_work *work, const struct me
     return CONSUMER_DONE;
 }
 
+enum consumer_next answer_publish(struct consumer_work *work, enum topology_queue queue,
+                                  const struct message *m)
+{
+    if (!message_is_valid(m)) {
+        return CONSUMER_UNREADABLE;
+    }
+    consumer_send(work, queue, m);
+    return CONSUMER_DONE;
+}
+
 static enum consumer_next answer_reason(const struct consumer_work *work, enum message_type type,
                                         struct slice reason)
 {

@@ -107,11 +107,7 @@ static enum consumer_next quote_answer(struct consumer_work *work, const struct 
     struct message add = *work->in;
     add.type = MESSAGE_ORDER_ADD;
     message_set(&add, price, record_int(record.detail[1]));
-    if (!message_is_valid(&add)) {
-        return CONSUMER_UNREADABLE;
-    }
-    consumer_send(work, QUEUE_ORDER, &add);
-    return CONSUMER_DONE;
+    return answer_publish(work, QUEUE_ORDER, &add);
 }
 
 /* For the saga. */
@@ -128,11 +124,7 @@ static enum consumer_next step_answer(struct consumer_work *work, const struct r
     } else if (!slice_is(record.outcome, "taken")) {
         return CONSUMER_UNREADABLE;
     }
-    if (!message_is_valid(&answer)) {
-        return CONSUMER_UNREADABLE;
-    }
-    consumer_send(work, QUEUE_SAGA, &answer);
-    return CONSUMER_DONE;
+    return answer_publish(work, QUEUE_SAGA, &answer);
 }
 
 static const struct consumer_handler stock_commands[] = {

@@ -8,20 +8,9 @@ BENCH_PYTHON=/usr/bin/python3
 
 # Whatever happens, nothing of it runs on.
 bench_clean() {
-    trap - EXIT
-    trap '' INT TERM HUP
-    if [ -n "$PROGRAM_CHILD" ]; then
-        kill -s TERM "$PROGRAM_CHILD" 2>/dev/null
-        wait "$PROGRAM_CHILD" 2>/dev/null
-    fi
+    program_end
     process_stop 10 "${UP_PROCESSES[@]}" || true
-    if [ "$1" != 0 ]; then
-        rm -rf "$KASSA_ROOT/artifacts/bench/log"
-        mkdir -p "$KASSA_ROOT/artifacts/bench/log"
-        cp "$KASSA_VAR/log/"* "$KASSA_ROOT/artifacts/bench/log/" 2>/dev/null
-        printf 'logs: artifacts/bench/log\n'
-    fi
-    rm -rf "$KASSA_VAR"
+    program_forget bench "$1"
 }
 
 bench_run() {

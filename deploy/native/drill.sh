@@ -102,20 +102,8 @@ drill_write_plan() {
 # Whatever happens, nothing of it runs on: the drill's children die with it; this is for a drill
 # that could not say so.
 drill_clean() {
-    local name pid
-    trap - EXIT
-    trap '' INT TERM HUP
-    if [ -n "$PROGRAM_CHILD" ]; then
-        kill -s TERM "$PROGRAM_CHILD" 2>/dev/null
-        wait "$PROGRAM_CHILD" 2>/dev/null
-    fi
-    if [ "$1" != 0 ]; then
-        rm -rf "$KASSA_ROOT/artifacts/drill/log"
-        mkdir -p "$KASSA_ROOT/artifacts/drill/log"
-        cp "$KASSA_VAR/log/"* "$KASSA_ROOT/artifacts/drill/log/" 2>/dev/null
-        printf 'logs: artifacts/drill/log\n'
-    fi
-    rm -rf "$KASSA_VAR"
+    program_end
+    program_forget drill "$1"
 }
 
 drill_run() {

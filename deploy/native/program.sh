@@ -22,6 +22,29 @@ program_run() {
     return "$status"
 }
 
+# For the EXIT trap of what runs a private system: ends the child, and is not interrupted from here.
+program_end() {
+    trap - EXIT
+    trap '' INT TERM HUP
+    if [ -n "$PROGRAM_CHILD" ]; then
+        kill -s TERM "$PROGRAM_CHILD" 2>/dev/null
+        wait "$PROGRAM_CHILD" 2>/dev/null
+    fi
+}
+
+# program_forget NAME STATUS: the private system's directory goes; its logs stay in
+# artifacts/NAME/log unless all is well.
+program_forget() {
+    local kept=artifacts/$1/log
+    if [ "$2" != 0 ]; then
+        rm -rf "${KASSA_ROOT:?}/$kept"
+        mkdir -p "$KASSA_ROOT/$kept"
+        cp "$KASSA_VAR/log/"* "$KASSA_ROOT/$kept/" 2>/dev/null
+        printf 'logs: %s\n' "$kept"
+    fi
+    rm -rf "$KASSA_VAR"
+}
+
 # program_count LABEL PASSED FAILED START LOG: one line, and the end of the log of a failure.
 program_count() {
     local word=ok

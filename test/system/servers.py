@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import subprocess
+import time
 
 VAR = os.environ.get("KASSA_VAR")
 QUEUES = ("kassa.order", "kassa.saga", "kassa.stock", "kassa.payment")
@@ -30,6 +31,19 @@ def tool(name, *arguments):
         [name, "--url", broker_url(), *arguments], capture_output=True, timeout=30, check=False
     )
     return done.returncode, done.stdout
+
+
+def take_parked(queue, is_wanted, seconds):
+    """Waits for a parked message of which is_wanted(body) is true, and takes it; others that lie
+    there are left out. False: there was none in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        status, found = tool("amqp-get", "--queue", queue + ".parked")
+        if status == 0 and is_wanted(found):
+            return True
+        if status != 0:
+            time.sleep(0.05)
+    return False
 
 
 def command(**fields):

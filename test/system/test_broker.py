@@ -4,12 +4,11 @@ Needs KASSA_VAR, by which the stack's own broker is found; without it everything
 """
 
 import json
-import time
 import unittest
 import uuid
 
 from client import TIME_FACTOR, Case
-from servers import QUEUES, VAR, command, tool
+from servers import QUEUES, VAR, command, take_parked, tool
 
 WAIT_S = 10 * TIME_FACTOR
 
@@ -18,23 +17,12 @@ WAIT_S = 10 * TIME_FACTOR
 class Poison(Case):
     """A message that cannot be understood is parked, and blocks nothing."""
 
-    def take_parked(self, queue, body):
-        """The parked message; others that lie there are left out."""
-        end = time.monotonic() + WAIT_S
-        while time.monotonic() < end:
-            status, found = tool("amqp-get", "--queue", queue + ".parked")
-            if status == 0 and found.decode() == body:
-                return
-            if status != 0:
-                time.sleep(0.05)
-        self.fail(f"{body!r} is not in {queue}.parked")
-
     def check_parked(self, body):
         for queue in QUEUES:
             with self.subTest(queue=queue):
                 status, _ = tool("amqp-publish", "--routing-key", queue, "--body", body)
                 self.assertEqual(status, 0)
-                self.take_parked(queue, body)
+                self.assertTrue(take_parked(queue, body.encode().__eq__, WAIT_S), body)
         user = self.user(credit=5)
         self.assertEqual(self.get(f"/payment/find_user/{user}").body["credit"], 5)
 
@@ -61,13 +49,8 @@ class Poison(Case):
         body = command(type="payment.find", id=name, gateway="g", user="u")
         status, _ = tool("amqp-publish", "--routing-key", "kassa.payment", "--body", body)
         self.assertEqual(status, 0)
-        end = time.monotonic() + WAIT_S
-        while time.monotonic() < end:
-            status, found = tool("amqp-get", "--queue", "kassa.payment.parked")
-            if status == 0 and name in found.decode():
-                return
-            time.sleep(0.05)
-        self.fail("it is not parked")
+        is_parked = take_parked("kassa.payment", lambda found: name in found.decode(), WAIT_S)
+        self.assertTrue(is_parked, "it is not parked")
 
 
 @unittest.skipUnless(VAR, "KASSA_VAR is not set")

@@ -7,13 +7,12 @@ Needs KASSA_VAR for the logs and for run/secrets; without it everything here is 
 import json
 import pathlib
 import subprocess
-import time
 import unittest
 import uuid
 
 import client
 from client import Case
-from servers import QUEUES, VAR, broker_url, read_settings, redis, tool
+from servers import QUEUES, VAR, broker_url, redis, take_parked
 from test_hostile import talk
 
 MARK = "kassa-bytes-mark"
@@ -119,21 +118,12 @@ class Oversized(Case):
         )
         self.assertEqual(done.returncode, 0, done.stderr)
 
-    def take_parked(self, queue, body):
-        end = time.monotonic() + 10 * client.TIME_FACTOR
-        while time.monotonic() < end:
-            status, found = tool("amqp-get", "--queue", queue + ".parked")
-            if status == 0 and found == body:
-                return
-            if status != 0:
-                time.sleep(0.05)
-        self.fail(f"{body[:80]!r}.. is not in {queue}.parked")
-
     def check_parked(self, body, queues=QUEUES):
         for queue in queues:
             with self.subTest(queue=queue):
                 self.publish(queue, body)
-                self.take_parked(queue, body)
+                if not take_parked(queue, body.__eq__, 10 * client.TIME_FACTOR):
+                    self.fail(f"{body[:80]!r}.. is not in {queue}.parked")
         user = self.user(credit=5)
         self.assert_credit(user, 5)
 

@@ -9,7 +9,7 @@ import unittest
 import uuid
 
 from client import TIME_FACTOR, Case
-from servers import VAR, command, redis, tool
+from servers import VAR, command, redis, take_parked, tool
 
 UNREADABLE = {"error": "the store's record cannot be read"}
 WAIT_S = 30 * TIME_FACTOR  # a store's error is tried again twenty times
@@ -41,13 +41,8 @@ class Records(Case):
         self.assertEqual((answer.status, answer.body), (500, UNREADABLE))
 
     def assert_parked(self, queue, name):
-        end = time.monotonic() + WAIT_S
-        while time.monotonic() < end:
-            status, found = tool("amqp-get", "--queue", f"{queue}.parked")
-            if status == 0 and name in found.decode():
-                return
-            time.sleep(0.05)
-        self.fail(f"{name} is not in {queue}.parked")
+        is_parked = take_parked(queue, lambda found: name in found.decode(), WAIT_S)
+        self.assertTrue(is_parked, f"{name} is not in {queue}.parked")
 
     def test_user(self):
         user = self.user(credit=5)

@@ -20,9 +20,9 @@ import time
 import unittest
 
 from client import INSUFFICIENT_CREDIT, OUT_OF_STOCK, TIME_FACTOR, Case, Client
+from servers import VAR, read_settings
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-VAR = os.environ.get("KASSA_VAR")
 BUILD = ROOT / "build" / os.environ.get("VARIANT", "release")
 SERVICES = ("order", "stock", "payment", "gateway")
 STORES = ("order", "stock", "payment")
@@ -30,17 +30,11 @@ VHOST = "test-replay"
 WAIT_S = 10 * TIME_FACTOR
 
 
-def settings(name):
-    """NAME=value lines of run/<name>."""
-    lines = (pathlib.Path(VAR) / "run" / name).read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line)
-
-
 def erlang(text):
     """Evaluates an expression in the broker."""
     home = pathlib.Path(VAR) / "run" / "erlang"
     cookie = (home / ".erlang.cookie").read_text().strip()
-    ports = settings("ports")
+    ports = read_settings("ports")
     environment = dict(os.environ, HOME=str(home), ERL_EPMD_PORT=ports["EPMD_PORT"])
     environment["ERL_EPMD_ADDRESS"] = "127.0.0.1"
     subprocess.run(
@@ -80,9 +74,9 @@ class Private:
             HTTP_PORT=str(self.ports["http"]),
             REDIS_PASSWORD="",
             SAGA_REDIS=self.node("order"),
-            RABBITMQ_NODES="127.0.0.1:" + settings("ports")["RABBITMQ_PORT"],
+            RABBITMQ_NODES="127.0.0.1:" + read_settings("ports")["RABBITMQ_PORT"],
             RABBITMQ_USER="kassa",
-            RABBITMQ_PASSWORD=settings("secrets")["RABBITMQ_PASSWORD"].strip("'\""),
+            RABBITMQ_PASSWORD=read_settings("secrets")["RABBITMQ_PASSWORD"],
             RABBITMQ_VHOST=VHOST,
             **{f"{name.upper()}_REDIS": self.node(name) for name in STORES},
         )

@@ -58,7 +58,7 @@ const struct plant plants[] = {
      {0}},
     {"a transition from any state", PATCH({" or now[STATE] ~= move.from then", " then"}), {0}},
     {"a second saga beside the open one",
-     PATCH({"    if is_open(state, paid, failed) then\n", "    if false then\n"}),
+     PATCH({"is_running = is_open(now[STATE], paid, failed)\n", "is_running = false\n"}),
      {0}},
     {"a repeated request begins anew",
      PATCH({"    if seen then\n        return checkout_again",
