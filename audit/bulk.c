@@ -40,9 +40,14 @@ static void on_order(void *ctx, int err, const struct redis_reply *reply)
     if (!reading_is_answer(a, err, reply) || redis_reply_at(reply, 0).data == NULL) {
         return;
     }
-    const struct record_journal j = {redis_reply_at(reply, 0), redis_reply_at(reply, 1),
-                                     redis_reply_at(reply, 2), redis_reply_at(reply, 3),
-                                     redis_reply_at(reply, 4), redis_reply_at(reply, 5)};
+    struct slice head[3];
+    record_journal_cut(redis_reply_at(reply, 0), head);
+    const struct record_journal j = {head[0],
+                                     head[1],
+                                     head[2],
+                                     redis_reply_at(reply, 1),
+                                     redis_reply_at(reply, 2),
+                                     redis_reply_at(reply, 3)};
     bool is_read = record_key_parse(j.saga, &key);
     if (is_read && record_key_bucket(&key) >= a->keep_from) {
         struct book_saga *s = book_saga(&a->book, &key);
@@ -68,8 +73,7 @@ static void order_read(struct audit *a, struct slice name)
     char key[320];
     *call = (struct entity_call){a, STORE_ORDER, order};
     snprintf(key, sizeof(key), "order:order:%.*s", SLICE_ARG(name));
-    reading_call(a, STORE_ORDER, on_order, call, "HMGET", key, "saga", "attempt", "state", "user",
-                 "total", "lines");
+    reading_call(a, STORE_ORDER, on_order, call, "HMGET", key, "journal", "user", "total", "lines");
     reading_progress(a, "orders", 1);
 }
 

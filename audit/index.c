@@ -15,9 +15,11 @@ static void on_member(void *ctx, int err, const struct redis_reply *reply)
     struct member *m = ctx;
     struct audit *a = m->audit;
     struct slice order = slice_from(m->order);
-    if (reading_is_answer(a, err, reply) && redis_reply_count(reply) == 3 &&
-        redis_reply_at(reply, 2).data != NULL) {
-        struct slice saga = redis_reply_at(reply, 0), state = redis_reply_at(reply, 1);
+    if (reading_is_answer(a, err, reply) && redis_reply_count(reply) == 2 &&
+        redis_reply_at(reply, 1).data != NULL) {
+        struct slice head[3];
+        record_journal_cut(redis_reply_at(reply, 0), head);
+        struct slice saga = head[0], state = head[2];
         struct fault fault = {.check = CHECK_OPEN, .found = 1};
         struct record_key key;
         if (!record_state_is_open(record_state_parse(state))) {
@@ -39,7 +41,7 @@ static void member_look(struct audit *a, const char *order)
     *m = (struct member){a, mem_text(slice_from(order))};
     snprintf(key, sizeof(key), "order:order:%s", order);
     reading_call(a, STORE_ORDER, NULL, NULL, "MULTI");
-    reading_call(a, STORE_ORDER, NULL, NULL, "HMGET", key, "saga", "state");
+    reading_call(a, STORE_ORDER, NULL, NULL, "HGET", key, "journal");
     reading_call(a, STORE_ORDER, NULL, NULL, "ZSCORE", "order:open", order);
     reading_call(a, STORE_ORDER, on_member, m, "EXEC");
 }

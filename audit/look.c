@@ -15,7 +15,7 @@
 #define LOOKS_AT_ONCE 1000
 #define LOOK_PAUSE_MS 20 /* before what has moved is looked at again */
 
-/* Texts of a reply, kept. */
+/* Texts of a reply, kept; the first three are of the journal, whose other parts a lease changes. */
 enum { SAGA, ATTEMPT, STATE, USER, TOTAL, LINES, ONCE, SCORE, TEXTS };
 struct texts {
     struct buf bytes;
@@ -36,10 +36,11 @@ struct look {
 
 static void texts_keep(struct texts *t, const struct redis_reply *reply)
 {
+    struct slice head[3];
     buf_reset(&t->bytes);
+    record_journal_cut(redis_reply_at(reply, 0), head);
     for (unsigned i = 0; i < TEXTS; i++) {
-        struct slice text =
-            i < redis_reply_count(reply) ? redis_reply_at(reply, i) : (struct slice){NULL, 0};
+        struct slice text = i < USER ? head[i] : redis_reply_at(reply, i - USER + 1);
         t->begin[i] = t->bytes.bytes;
         t->is_there[i] = text.data != NULL;
         if (i != SCORE) { /* it changes with each lease */
@@ -83,8 +84,8 @@ static void look_journal(struct look *l)
     bucket_key(STORE_ORDER, l->bucket, bucket);
     snprintf(key, sizeof(key), "order:order:%s", l->order);
     reading_call(l->audit, STORE_ORDER, NULL, NULL, "MULTI");
-    reading_call(l->audit, STORE_ORDER, NULL, NULL, "HMGET", key, "saga", "attempt", "state",
-                 "user", "total", "lines");
+    reading_call(l->audit, STORE_ORDER, NULL, NULL, "HMGET", key, "journal", "user", "total",
+                 "lines");
     reading_call(l->audit, STORE_ORDER, NULL, NULL, "HGET", bucket, l->id);
     reading_call(l->audit, STORE_ORDER, NULL, NULL, "ZSCORE", "order:open", l->order);
     reading_call(l->audit, STORE_ORDER, on_journal, l, "EXEC");

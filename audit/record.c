@@ -235,8 +235,13 @@ bool record_order_parse(struct slice record, struct record_order *ret_order)
         }
     } else if (slice_is(outcome, "ended")) {
         o.kind = ORDER_ENDED;
-        if (!slice_cut(&rest, '|', &o.order) || !slice_cut(&rest, '|', &o.attempt) ||
-            !slice_cut(&rest, '|', &o.state)) {
+        struct slice head[3];
+        slice_cut(&rest, '|', &o.order);
+        record_journal_cut(rest, head);
+        o.saga = head[0];
+        o.attempt = head[1];
+        o.state = head[2];
+        if (o.state.data == NULL) {
             return false;
         }
     } else if (!is_without_effect(outcome) && !slice_is(outcome, "refused")) {
@@ -244,6 +249,16 @@ bool record_order_parse(struct slice record, struct record_order *ret_order)
     }
     *ret_order = o;
     return true;
+}
+
+void record_journal_cut(struct slice journal, struct slice ret_head[3])
+{
+    for (unsigned i = 0; i < 3; i++) {
+        ret_head[i] = (struct slice){NULL, 0};
+        if (journal.data != NULL) {
+            slice_cut(&journal, '|', &ret_head[i]);
+        }
+    }
 }
 
 static const struct {

@@ -109,15 +109,8 @@ static void body_order(struct json *body, const struct message *command,
     json_set_int(body, "total_cost", answer->total);
 }
 
-/* A journal that tells of times beyond all time is shown, not trusted. */
-static int64_t time_add(int64_t began_ms, int64_t at_ms)
-{
-    int64_t sum;
-    return __builtin_add_overflow(began_ms, at_ms, &sum) ? began_ms : sum;
-}
-
-/* "state:ms:retries,.." ; the last one's retries are the journal's, beside the story. */
-static struct json *body_steps(struct slice story, int64_t began_ms, int64_t last_retries)
+/* "state:wall_ms:retries,.." ; the last one's retries are the journal's, beside the story. */
+static struct json *body_steps(struct slice story, int64_t last_retries)
 {
     struct json *steps = json_array();
     struct slice entry;
@@ -131,7 +124,7 @@ static struct json *body_steps(struct slice story, int64_t began_ms, int64_t las
         slice_int64(retries, &count);
         struct json *step = json_object();
         json_set_text(step, "state", state);
-        json_set_int(step, "at_ms", time_add(began_ms, at_ms));
+        json_set_int(step, "at_ms", at_ms);
         json_set_int(step, "retries", story.data == NULL ? last_retries : count);
         json_push(steps, step);
     }
@@ -160,7 +153,7 @@ static struct json *body_saga(struct slice line)
         json_set(saga, "reason", NULL);
     }
     json_set_int(saga, "began_ms", began_ms);
-    json_set(saga, "steps", body_steps(field[STORY], began_ms, retries));
+    json_set(saga, "steps", body_steps(field[STORY], retries));
     return saga;
 }
 

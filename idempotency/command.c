@@ -17,12 +17,14 @@ void redis_command_reset(struct redis_command *c)
 {
     buf_reset(&c->bytes);
     c->count = 0;
+    c->row = 0;
 }
 
 void redis_command_free(struct redis_command *c)
 {
     buf_free(&c->bytes);
     c->count = 0;
+    c->row = 0;
 }
 
 void redis_arg(struct redis_command *c, struct slice s)
@@ -33,6 +35,12 @@ void redis_arg(struct redis_command *c, struct slice s)
     }
     assert(c->bytes.bytes <= UINT32_MAX);
     c->end[c->count++] = (uint32_t)c->bytes.bytes;
+}
+
+void redis_row_begins(struct redis_command *c)
+{
+    assert(c->row == 0 && c->count > 0);
+    c->row = c->count;
 }
 
 void redis_arg_text(struct redis_command *c, const char *text)

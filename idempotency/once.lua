@@ -17,14 +17,51 @@ local function once(bucket, id, act)
     return answer
 end
 
--- The same for the hot path, in one call instead of two, for who has decided by reading alone:
--- records `answer` as that of command `id`, unless it has one already; then returns that one, and
--- nothing may be done. So the duplicate check still comes before every effect.
-local function recorded(bucket, id, answer)
-    if redis.call('HSETNX', bucket, id, answer) == 0 then
-        return redis.call('HGET', bucket, id)
+-- Many commands in one call, for the hot path: ARGV is `head` arguments for all of them, then a row
+-- of `width` for each. act(at) answers the row that begins at argv[at]. One that fails does not
+-- touch the others: its answer is nil, and it is sent alone to learn why.
+local function each_row(argv, head, width, act)
+    local answers, is_alone = {}, #argv == head + width
+    for at = head + 1, #argv, width do
+        local is_done, answer = pcall(act, at)
+        if not is_done and is_alone then
+            error(answer, 0)
+        end
+        answers[#answers + 1] = is_done and answer
     end
-    return nil
+    return answers
+end
+
+-- once() for rows that begin with the command's id: one reading and one writing of records for all.
+-- act(at) returns the answer and its record, nil being the same, false being none; again(seen, at),
+-- if given, makes the answer to a repeat of its record.
+local function once_each(bucket, argv, head, width, act, again)
+    local ids, records, recorded = {}, {}, {}
+    for at = head + 1, #argv, width do
+        ids[#ids + 1] = argv[at]
+    end
+    for i, seen in ipairs(redis.call('HMGET', bucket, unpack(ids))) do
+        recorded[ids[i]] = seen
+    end
+    local answers = each_row(argv, head, width, function(at)
+        local seen = recorded[argv[at]]
+        if seen then
+            return again and again(seen, at) or seen
+        end
+        local answer, record = act(at)
+        if record == nil then
+            record = answer
+        end
+        if record then
+            recorded[argv[at]] = record -- the same command may be in two rows
+            records[#records + 1], records[#records + 2] = argv[at], record
+        end
+        return answer
+    end)
+    if #records > 0 then
+        redis.call('HSET', bucket, unpack(records))
+    end
+    return answers
 end
 
 -- The record of command `id`, or a tombstone in its place: after this it acts no more.
@@ -37,6 +74,9 @@ end
 -- Amounts are int64, Lua's numbers are doubles: so amounts stay decimal texts (without sign and
 -- leading zeros) and are compared as such; adding is the server's HINCRBY, which is exact.
 local function covers(have, want)
+    if not string.find(have, '^%d+$') then
+        error('not an amount: ' .. have) -- before anything is done
+    end
     if #have ~= #want then
         return #have > #want
     end
@@ -58,6 +98,15 @@ local function part(record, n)
         end
     end
     return nil
+end
+
+-- All fields of 'a|b|c'.
+local function parts(record)
+    local all = {}
+    for field in string.gmatch(record .. '|', '([^|]*)|') do
+        all[#all + 1] = field
+    end
+    return all
 end
 
 -- Drops about `limit` records of the oldest bucket before number `before`, going on at `cursor`

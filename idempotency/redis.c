@@ -21,6 +21,7 @@
 #include "idempotency/lookup.h"
 #include "idempotency/pace.h"
 #include "idempotency/push.h"
+#include "idempotency/rows.h"
 #include "idempotency/waiters.h"
 #include "idempotency/wire.h"
 #include "runtime/crash.h"
@@ -67,7 +68,8 @@ struct redis {
     struct loop_timer *timer; /* WAITING: the next attempt; GREETING, UP: silence */
     struct loop_timer *nudge; /* makes a turn happen soon, whatever else does */
 
-    unsigned depth; /* callbacks of the owner that are running now */
+    struct rows *rows; /* calls that are gathered in this turn */
+    unsigned depth;    /* callbacks of the owner that are running now */
     struct waiters out;
     struct waiters failed;
     struct redis_watcher watchers[REDIS_UP_MAX];
@@ -132,13 +134,11 @@ static void redis_owed(struct redis *r)
     }
 }
 
-void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *on_reply, void *ctx)
+static void redis_call_now(void *ctx, const struct redis_command *c, redis_on_reply *on_reply,
+                           void *reply_ctx)
 {
-    struct waiter waiter = {on_reply, ctx};
-    assert(c->count > 0);
-    if (r->state == REDIS_GONE) {
-        return; /* from an on_reply that redis_free calls: there is no later to tell it */
-    }
+    struct redis *r = ctx;
+    struct waiter waiter = {on_reply, reply_ctx};
     stat_add(r->stat_calls, 1);
     if (r->state != REDIS_UP || r->out.count >= REDIS_CALLS_MAX) {
         redis_fail(r, waiter);
@@ -147,6 +147,19 @@ void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *
     redis_owed(r);
     waiters_push(&r->out, waiter);
     redis_wire_send(r->wire, c);
+}
+
+void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *on_reply, void *ctx)
+{
+    assert(c->count > 0);
+    if (r->state == REDIS_GONE) {
+        return; /* from an on_reply that redis_free calls: there is no later to tell it */
+    }
+    if (c->row > 0) {
+        rows_add(r->rows, c, on_reply, ctx);
+    } else {
+        redis_call_now(r, c, on_reply, ctx);
+    }
 }
 
 /* ---- the end of a connection ---- */
@@ -312,6 +325,7 @@ static void redis_on_lost(void *ctx, const char *reason)
 static void redis_on_turn_end(void *ctx)
 {
     struct redis *r = ctx;
+    rows_flush(r->rows);
     if (r->failed.count > 0) {
         redis_tell_failed(r);
         /* This hook is the last: what was caused in other rooms needs the end of another turn. */
@@ -398,6 +412,7 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     r->library = library;
     r->timeout_ms = conf->redis_timeout_ms;
     r->is_up_news = true;
+    r->rows = rows_new(redis_call_now, r);
     snprintf(labels, sizeof(labels), "group=\"%s\"", r->group);
     r->stat_calls = stat_counter("kassa_store_calls_total", labels, "calls to a store");
     r->stat_errors = stat_counter("kassa_store_errors_total", labels, "calls that failed");
@@ -438,6 +453,7 @@ void redis_free(struct redis *r)
         waiters_push(&r->failed, waiters_pop(&r->out));
     }
     redis_tell_failed(r);
+    rows_free(r->rows);
     loop_timer_free(r->timer);
     loop_timer_free(r->nudge);
     waiters_free(&r->out);
@@ -452,7 +468,7 @@ bool redis_is_up(const struct redis *r)
 
 unsigned redis_outstanding(const struct redis *r)
 {
-    return r->out.count + r->failed.count;
+    return r->out.count + r->failed.count + rows_gathered(r->rows);
 }
 
 void redis_watch_up(struct redis *r, redis_on_up *on_up, void *ctx)

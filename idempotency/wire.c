@@ -22,6 +22,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "idempotency/rows.h"
 #include "idempotency/wire.h"
 
 #define REDIS_DIGITS    24    /* of an int64, with room */
@@ -50,7 +51,8 @@ static struct {
     const redisReply *reply; /* NULL: none yet */
     struct slice *texts;
     unsigned count, size;
-    char *digits; /* of integers, REDIS_DIGITS each */
+    unsigned first, shown; /* of the texts, those that redis_reply_show lets be seen */
+    char *digits;          /* of integers, REDIS_DIGITS each */
 } redis_flat;
 
 static size_t redis_leaves(const redisReply *reply)
@@ -99,6 +101,8 @@ static void redis_flatten(const redisReply *reply)
     redis_flat.reply = reply;
     redis_flat.count = 0;
     redis_flatten_add(reply);
+    redis_flat.first = 0;
+    redis_flat.shown = redis_flat.count;
 }
 
 void redis_reply_renew(void)
@@ -116,13 +120,21 @@ unsigned redis_reply_count(const struct redis_reply *reply)
     if (redis_flat.reply != (const redisReply *)reply) {
         redis_flatten((const redisReply *)reply);
     }
-    return redis_flat.count;
+    return redis_flat.shown;
+}
+
+void redis_reply_show(const struct redis_reply *reply, unsigned first, unsigned count)
+{
+    redis_reply_count(reply);
+    assert(first + count <= redis_flat.count);
+    redis_flat.first = first;
+    redis_flat.shown = count;
 }
 
 struct slice redis_reply_at(const struct redis_reply *reply, unsigned i)
 {
     unsigned count = redis_reply_count(reply);
-    return i < count ? redis_flat.texts[i] : (struct slice){NULL, 0};
+    return i < count ? redis_flat.texts[redis_flat.first + i] : (struct slice){NULL, 0};
 }
 
 /* ---- hiredis on our loop ---- */

@@ -234,19 +234,19 @@ int checkout_record(struct consumer_work *work, struct redis_command *call)
 {
     const struct message *in = work->in;
     int64_t now_ms = consumer_now_ms(work->consumer);
-    consumer_call(work, call, "order_checkout", 4);
-    redis_argf(call, "order:order:%.*s", SLICE_ARG(in->order));
+    consumer_call(work, call, "order_checkout", 3);
     redis_arg_text(call, "order:open");
     redis_arg_text(call, "order:recent");
-    redis_arg(call, in->id);
-    redis_arg(call, in->order);
-    redis_argf(call, "%.*s/%.*s", SLICE_ARG(in->gateway), SLICE_ARG(in->id));
     redis_arg_int(call, now_ms);
     redis_arg_int(call, now_ms + consumer_conf(work->consumer)->saga_resend_ms);
     redis_arg_text(call,
                    saga_state_text(&checkout_definition, saga_begin(&checkout_definition).next));
     redis_arg_text(call, checkout_definition.completed);
     redis_arg_text(call, checkout_definition.aborted);
+    redis_row_begins(call);
+    redis_arg(call, in->id);
+    redis_arg(call, in->order);
+    redis_arg(call, in->gateway);
     return 0;
 }
 

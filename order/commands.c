@@ -134,8 +134,7 @@ static enum consumer_next sagas_answer(struct consumer_work *work, const struct 
 {
     static struct buf story;
     struct journal_record record;
-    unsigned width = journal_record_width(&checkout_journal);
-    if (work->in->type == MESSAGE_ORDER_SAGA && redis_reply_count(reply) < width) {
+    if (work->in->type == MESSAGE_ORDER_SAGA && !slice_is(record_of(reply).outcome, "saga")) {
         return answer_outcome(work, record_of(reply), "unknown saga");
     }
     if (!is_state(work->in->state)) {
@@ -145,8 +144,7 @@ static enum consumer_next sagas_answer(struct consumer_work *work, const struct 
     }
     buf_reset(&story);
     buf_add_text(&story, "");
-    for (unsigned n = 0; (n + 1) * width <= redis_reply_count(reply); n++) {
-        journal_record_at(&checkout_journal, reply, n, &record);
+    for (unsigned n = 0; journal_record_at(&checkout_journal, reply, n, &record); n++) {
         const struct slice fields[] = {record.saga,   record.entity,   record.attempt,
                                        record.state,  record.began_ms, record.retries,
                                        record.reason, record.story};

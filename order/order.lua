@@ -1,6 +1,6 @@
 -- order.lua: orders and the journal of their checkout sagas.
 --
--- order:order:<id>  user, total, lines ('item*pieces,..'), and the fields of saga/journal.lua
+-- order:order:<id>  user, total, lines ('item*pieces,..'), and the journal (saga/journal.lua)
 -- order:recent      saga|order of the newest sagas, newest first
 -- order:open        open sagas by due time; members are order ids
 -- order:buckets     the buckets of records that exist, by age
@@ -10,8 +10,9 @@
 --   'ended|order|..'    that saga failed; its story (journal_advance)
 --   'unknown'           there was no such order: and a late repeat must not find one
 
-local FIELDS = journal_fields({'user', 'total', 'lines'})
-local USER, LINES = 9, 11 -- of FIELDS
+local function key_of(order)
+    return 'order:order:' .. order
+end
 
 -- The bucket that a saga's own record is in (idempotency/once.h).
 local function bucket_of(saga)
@@ -32,11 +33,12 @@ end
 
 -- ARGV: -, order, paid
 local function order_find(keys, argv)
-    local order = redis.call('HMGET', keys[2], 'user', 'total', 'lines', 'state')
+    local order = redis.call('HMGET', keys[2], 'user', 'total', 'lines', 'journal')
     if not order[1] then
         return {'unknown'}
     end
-    return {'order', order[1], order[2], order[3], order[4] == argv[3] and '1' or '0'}
+    local is_paid = journal_parse(order[4])[STATE] == argv[3]
+    return {'order', order[1], order[2], order[3], is_paid and '1' or '0'}
 end
 
 -- 2^53 - 1: two quantities within it never add up to a number within it by rounding.
@@ -71,17 +73,18 @@ end
 -- ARGV: id, item, pieces, cost of them, most lines, paid, failed
 local function order_add(keys, argv)
     return once(keys[1], argv[1], function()
-        local order = redis.call('HMGET', keys[2], 'user', 'lines', 'state')
+        local order = redis.call('HMGET', keys[2], 'lines', 'journal')
         if not order[1] then
             return 'unknown'
         end
-        if order[3] == argv[6] then
+        local state = journal_parse(order[2])[STATE]
+        if state == argv[6] then
             return 'conflict|the order is paid'
         end
-        if is_open(order[3], argv[6], argv[7]) then
+        if is_open(state, argv[6], argv[7]) then
             return 'conflict|a checkout of the order is running'
         end
-        local lines, reason = lines_add(order[2], argv[2], argv[3], argv[5])
+        local lines, reason = lines_add(order[1], argv[2], argv[3], argv[5])
         if not lines then
             return 'refused|' .. reason
         end
@@ -101,8 +104,8 @@ local function order_init(keys, argv)
         math.randomseed(tonumber(argv[7]))
         local left_alone = 0
         for order = tonumber(argv[2]), tonumber(argv[3]) - 1 do
-            local key = 'order:order:' .. order
-            local state = redis.call('HGET', key, 'state')
+            local key = key_of(order)
+            local state = journal_read(key)[STATE]
             if is_open(state, argv[8], argv[9]) then
                 left_alone = left_alone + 1
             else
@@ -124,115 +127,107 @@ local function order_init(keys, argv)
 end
 
 -- A repeat of a request: tells what became of the saga it began or attached to.
-local function checkout_again(seen, key, order, request, waiter, paid, failed)
+local function checkout_again(seen, order, request, waiter, paid, failed)
     if part(seen, 1) == 'ended' then
-        return journal_archived('failed', request, seen, FIELDS)
+        return journal_record('failed', order, select(2, journal_archived(seen)))
     end
     local saga = part(seen, 3)
     if not saga then
-        return {'unknown'}
+        return 'unknown'
     end
-    local now = redis.call('HMGET', key, 'saga', 'state')
-    if now[1] ~= saga then
+    local now, text = journal_read(key_of(order))
+    if now[SAGA] ~= saga then
         local record = redis.call('HGET', bucket_of(saga), saga)
         if record and part(record, 1) == 'ended' then
-            return journal_archived('failed', saga, record, FIELDS)
+            return journal_record('failed', order, select(2, journal_archived(record)))
         end
-        return {'unknown'}
+        return 'unknown'
+    elseif now[STATE] == paid then
+        return journal_record('paid', order, text)
+    elseif now[STATE] == failed then
+        return journal_record('failed', order, text)
     end
-    if now[2] == paid then
-        return journal_tell('paid', key, order, FIELDS)
-    elseif now[2] == failed then
-        return journal_tell('failed', key, order, FIELDS)
-    end
-    journal_attach(key, waiter)
-    return journal_tell('running', key, order, FIELDS)
+    return journal_record('running', order, journal_attach(key_of(order), now, waiter))
 end
 
 -- The list of recent sagas is cut now and then, so that the ordinary checkout pays for one push.
 local RECENT_MIN, RECENT_MAX = 1000, 2000
 
-local function recent_push(recent, saga, order)
-    if redis.call('LPUSH', recent, saga .. '|' .. order) > RECENT_MAX then
+local function recent_push(recent, entries)
+    if #entries > 0 and redis.call('LPUSH', recent, unpack(entries)) > RECENT_MAX then
         redis.call('LTRIM', recent, 0, RECENT_MIN - 1)
     end
 end
 
--- KEYS: bucket, order, open, recent. ARGV: request, order, waiter, now_ms, due_ms, first state, paid,
--- failed. Freezes the order and begins its saga, or attaches, in one step (window 12).
+-- KEYS: bucket, open, recent. ARGV: now_ms, due_ms, first state, paid, failed; then request, order,
+-- gateway for each checkout. Freezes the order and begins its saga, or attaches, in one step
+-- (window 12).
 local function order_checkout(keys, argv)
-    local bucket, key, open = keys[1], keys[2], keys[3]
-    local request, order, waiter, paid, failed = argv[1], argv[2], argv[3], argv[7], argv[8]
-    local now = redis.call('HMGET', key, unpack(FIELDS))
-    local is_known, is_paid = now[USER], now[STATE] == paid
-    local is_running = is_open(now[STATE], paid, failed)
-    local seen
-    if is_paid then -- for ever: needs no record
-        seen = redis.call('HGET', bucket, request)
-    else
-        seen = recorded(bucket, request, is_known and
-            'begun|' .. order .. '|' .. (is_running and now[SAGA] or request) or 'unknown')
-    end
-    if seen then
-        return checkout_again(seen, key, order, request, waiter, paid, failed)
-    elseif is_paid then
-        return journal_record('paid', order, now, FIELDS)
-    elseif not is_known then
-        return {'unknown'}
-    elseif is_running then
-        journal_attach(key, waiter)
-        return journal_record('running', order, now, FIELDS)
-    end
-    recent_push(keys[4], request, order)
-    if now[LINES] == '' then
-        journal_begin(key, open, order, request, paid, waiter, argv[4], nil, now)
-        return journal_record('paid', order, now, FIELDS)
-    end
-    journal_begin(key, open, order, request, argv[6], waiter, argv[4], argv[5], now)
-    return journal_record('begun', order, now, FIELDS)
+    local now_ms, due_ms, first, paid, failed = argv[1], argv[2], argv[3], argv[4], argv[5]
+    local opened, begun = {}, {}
+    local answers = once_each(keys[1], argv, 5, 3, function(at)
+        local request, order = argv[at], argv[at + 1]
+        local waiter, key = argv[at + 2] .. '/' .. request, key_of(order)
+        local read = redis.call('HMGET', key, 'user', 'total', 'lines', 'journal')
+        local now = journal_parse(read[4])
+        if not read[1] then
+            return 'unknown'
+        elseif now[STATE] == paid then -- for ever: needs no record
+            return journal_record('paid', order, read[4]), false
+        elseif is_open(now[STATE], paid, failed) then
+            return journal_record('running', order, journal_attach(key, now, waiter)),
+                'begun|' .. order .. '|' .. now[SAGA]
+        end
+        local frozen, is_empty = read[1] .. '|' .. read[2] .. '|' .. read[3], read[3] == ''
+        local text = journal_begin(key, order, request, is_empty and paid or first, waiter, now_ms,
+            is_empty and '0' or due_ms, now, frozen, opened)
+        begun[#begun + 1] = request .. '|' .. order
+        return journal_record(is_empty and 'paid' or 'begun', order, text),
+            'begun|' .. order .. '|' .. request
+    end, function(seen, at)
+        return checkout_again(seen, argv[at + 1], argv[at], argv[at + 2] .. '/' .. argv[at], paid,
+            failed)
+    end)
+    journal_index(keys[2], opened, {})
+    recent_push(keys[3], begun)
+    return answers
 end
 
--- KEYS: bucket, order, open. ARGV: order, saga, attempt, from, to, now_ms, due_ms or '', reason,
--- '1' when it ends in failure
 local function order_advance(keys, argv)
-    return journal_advance(keys[2], keys[3], keys[1], argv[1], FIELDS, {
-        saga = argv[2], attempt = argv[3], from = argv[4], to = argv[5], now_ms = argv[6],
-        due_ms = argv[7] ~= '' and argv[7] or nil, reason = argv[8], archive = argv[9] == '1'})
+    return journal_advance(keys, argv, 'order:order:', bucket_of)
 end
 
 -- KEYS: open. ARGV: now_ms, limit, resend_ms, resend_max_ms
 local function order_lease(keys, argv)
-    return journal_lease(keys[1], 'order:order:', FIELDS, tonumber(argv[1]), tonumber(argv[2]),
+    return journal_lease(keys[1], 'order:order:', tonumber(argv[1]), tonumber(argv[2]),
         tonumber(argv[3]), tonumber(argv[4]))
 end
 
--- The record of one saga, `seen` being its once-record or what that was at first: from the order's
--- journal while it is the newest there, else as it was archived.
-local function saga_record(saga, seen)
+-- One saga, `seen` being its once-record or what that was at first: its journal, the journal's text
+-- and its order; from the order while it is the newest there, else as it was archived. Or nil.
+local function saga_read(saga, seen)
     local kind, order = part(seen, 1), part(seen, 2)
     if kind ~= 'ended' and (kind ~= 'begun' or part(seen, 3) ~= saga) then
         return nil
     end
-    local record = journal_tell('saga', 'order:order:' .. order, order, FIELDS)
-    if record[3] == saga then
-        return record
+    local now, text = journal_read(key_of(order))
+    if now[SAGA] ~= saga then
+        if kind == 'begun' then
+            seen = redis.call('HGET', bucket_of(saga), saga) or ''
+        end
+        if part(seen, 1) ~= 'ended' then
+            return nil
+        end
+        now, text = journal_archived(seen)
     end
-    if kind == 'begun' then
-        seen = redis.call('HGET', bucket_of(saga), saga) or ''
-    end
-    return part(seen, 1) == 'ended' and journal_archived('saga', saga, seen, FIELDS) or nil
+    return now, text, order
 end
 
 -- KEYS: bucket. ARGV: saga
 local function order_saga(keys, argv)
     local seen = redis.call('HGET', keys[1], argv[1])
-    return seen and saga_record(argv[1], seen) or {'unknown'}
-end
-
-local function append(list, record)
-    for i = 1, #record do
-        list[#list + 1] = record[i]
-    end
+    local now, text, order = saga_read(argv[1], seen or '')
+    return now and journal_record('saga', order, text) or 'unknown'
 end
 
 local function newest_first(a, b)
@@ -241,14 +236,13 @@ end
 
 -- Newest sagas of all, from the list that order_checkout keeps.
 local function sagas_recent(recent, limit, state)
-    local list, found = {}, 0
+    local list = {}
     for _, entry in ipairs(redis.call('LRANGE', recent, 0, RECENT_MIN - 1)) do
         local saga, order = part(entry, 1), part(entry, 2)
-        local record = saga_record(saga, 'begun|' .. order .. '|' .. saga)
-        if record and (state == '' or record[5] == state) then
-            append(list, record)
-            found = found + 1
-            if found == limit then
+        local now, text = saga_read(saga, 'begun|' .. order .. '|' .. saga)
+        if now and (state == '' or now[STATE] == state) then
+            list[#list + 1] = journal_record('saga', order, text)
+            if #list == limit then
                 break
             end
         end
@@ -260,26 +254,22 @@ end
 local SCAN_OPEN_MAX = 1000
 local function sagas_open(open, limit)
     local sagas, list = {}, {}
-    for i, order in ipairs(redis.call('ZRANGE', open, 0, SCAN_OPEN_MAX - 1)) do
-        sagas[i] = {redis.call('HGET', 'order:order:' .. order, 'saga') or '', order}
+    for _, order in ipairs(redis.call('ZRANGE', open, 0, SCAN_OPEN_MAX - 1)) do
+        local now, text = journal_read(key_of(order))
+        if text then
+            sagas[#sagas + 1] = {now[SAGA], journal_record('saga', order, text)}
+        end
     end
     table.sort(sagas, newest_first)
     for i = 1, math.min(limit, #sagas) do
-        append(list, journal_tell('saga', 'order:order:' .. sagas[i][2], sagas[i][2], FIELDS))
+        list[i] = sagas[i][2]
     end
     return list
 end
 
--- When the saga of a record has entered the state that it is in.
-local function entered_ms(record)
-    return tonumber(record[6]) + tonumber(string.match(record[10], ':(%d+):%d+$') or 0)
-end
-
--- An archived record has no user. The order has, unless a batch has made it anew since: then its
--- attempts are counted anew, and the user may be another.
-local function user_of(record)
-    local now = redis.call('HMGET', 'order:order:' .. record[2], 'user', 'attempt')
-    return tonumber(now[2] or 0) > tonumber(record[4]) and now[1] or nil
+-- When a saga has entered the state that it is in.
+local function entered_ms(now)
+    return tonumber(string.match(now[#now], ':(%d+):%d+$') or 0)
 end
 
 -- KEYS: buckets. ARGV: number of the bucket to look into, of the last one, cursor, records at once,
@@ -295,17 +285,15 @@ local function order_replay(keys, argv)
     local scan = redis.call('HSCAN', 'order:once:' .. name, cursor, 'COUNT', argv[4])
     local list, seen = {}, scan[2]
     for i = 1, #seen, 2 do
-        local record = saga_record(seen[i], seen[i + 1])
-        if record and record[11] == '' then
-            record[11] = user_of(record)
-        end
-        if record and record[11] and (is_open(record[5], argv[6], argv[7]) or
-            entered_ms(record) >= tonumber(argv[5])) then
-            append(list, record)
+        local now, text, order = saga_read(seen[i], seen[i + 1])
+        if now and (is_open(now[STATE], argv[6], argv[7]) or
+            entered_ms(now) >= tonumber(argv[5])) then
+            list[#list + 1] = journal_record('saga', order, text)
         end
     end
     local is_through = scan[1] == '0'
-    append(list, {string.format('%.0f', is_through and number + 1 or number), scan[1]})
+    list[#list + 1] = string.format('%.0f', is_through and number + 1 or number)
+    list[#list + 1] = scan[1]
     return list
 end
 
@@ -314,10 +302,10 @@ end
 local function order_sagas(keys, argv)
     local limit, state, order = tonumber(argv[1]), argv[2], argv[3]
     if order ~= '' then
-        local record = journal_tell('saga', 'order:order:' .. order, order, FIELDS)
-        local is_wanted = state == '' or record[5] == state or
-            (state == 'open' and redis.call('ZSCORE', keys[2], order))
-        return record[3] ~= '' and is_wanted and record or {}
+        local now, text = journal_read(key_of(order))
+        local is_wanted = text and (state == '' or now[STATE] == state or
+            (state == 'open' and redis.call('ZSCORE', keys[2], order)))
+        return {is_wanted and journal_record('saga', order, text) or nil}
     end
     if state == 'open' then
         return sagas_open(keys[2], limit)

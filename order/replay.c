@@ -140,7 +140,7 @@ enum consumer_next checkout_replay_answer(struct consumer_work *work,
     static struct stat_value *replayed;
     struct place p = place_read(work);
     unsigned row = 0, count = redis_reply_count(reply);
-    unsigned records = count > 2 ? (count - 2) / journal_record_width(&checkout_journal) : 0;
+    unsigned records = count > 2 ? count - 2 : 0;
     if (replayed == NULL) {
         replayed = stat_counter("kassa_saga_replays_total", "",
                                 "saga commands sent again because a store may have lost them");

@@ -40,7 +40,9 @@ static int pay_record(struct consumer_work *work, struct redis_command *call)
 
 static int charge_record(struct consumer_work *work, struct redis_command *call)
 {
-    user_call(work, call, "payment_charge");
+    consumer_call(work, call, "payment_charge", 1);
+    redis_row_begins(call);
+    redis_arg(call, work->in->id);
     redis_arg(call, work->in->user);
     redis_arg_int(call, work->in->amount);
     return 0;

@@ -4,7 +4,7 @@
 --                    funded   credits ever given: credit + what records of this gen took = funded
 --                    gen      which batch made the user; absent for single ones. A refund of an
 --                             earlier gen is recorded but gives nothing to the new user.
--- Each function gets KEYS[1] = bucket of records, KEYS[2] = user; ARGV[1] = command id.
+-- Most functions get KEYS[1] = bucket of records, KEYS[2] = user; ARGV[1] = command id.
 
 local function payment_create(keys, argv)
     return once(keys[1], argv[1], function()
@@ -69,16 +69,18 @@ local function payment_pay(keys, argv)
     end)
 end
 
--- ARGV: id, user, amount. A user that is not there has no credit.
+-- KEYS: bucket. ARGV: id, user, amount for each charge. A user that is not there has no credit.
 local function payment_charge(keys, argv)
-    local account = account_of(keys[2], argv[3])
-    local answer = account and taken('charged', argv[2], argv[3], account) or
-        'refused|insufficient credit'
-    local seen = recorded(keys[1], argv[1], answer)
-    if not seen and account then
-        take(keys[2], argv[3])
-    end
-    return seen or answer
+    return once_each(keys[1], argv, 0, 3, function(at)
+        local user, amount = argv[at + 1], argv[at + 2]
+        local key = 'payment:user:' .. user
+        local account = account_of(key, amount)
+        if not account then
+            return 'refused|insufficient credit'
+        end
+        take(key, amount)
+        return taken('charged', user, amount, account)
+    end)
 end
 
 -- ARGV: id, id of the charge. Gives back what the charge took; before the charge it leaves a

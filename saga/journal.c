@@ -6,47 +6,34 @@
 #include "idempotency/once.h"
 #include "runtime/err.h"
 
-/* In the order of journal_fields() in journal.lua, behind the outcome. */
-#define RECORD_FIXED 10
-
-unsigned journal_record_width(const struct journal *journal)
+struct journal_record journal_record_read(const struct journal *journal, struct slice text)
 {
-    assert(journal->frozen_count <= JOURNAL_FROZEN_MAX);
-    return RECORD_FIXED + journal->frozen_count;
+    struct journal_record r = {0};
+    struct slice *const head[] = {&r.outcome, &r.entity,  &r.saga,   &r.attempt, &r.state,
+                                  &r.due_ms,  &r.retries, &r.reason, &r.waiters};
+    for (unsigned i = 0; i < sizeof(head) / sizeof(head[0]); i++) {
+        if (!slice_cut(&text, '|', head[i])) {
+            return r;
+        }
+    }
+    for (unsigned i = 0; i < journal->frozen_count; i++) {
+        slice_cut(&text, '|', &r.frozen[i]);
+    }
+    slice_cut(&text, '|', &r.story);
+    struct slice began = r.story, state;
+    slice_cut(&began, ':', &state);
+    slice_cut(&began, ':', &r.began_ms);
+    return r;
 }
 
 bool journal_record_at(const struct journal *journal, const struct redis_reply *reply, unsigned n,
                        struct journal_record *ret_record)
 {
-    unsigned width = journal_record_width(journal);
-    unsigned count = redis_reply_count(reply);
-    if (count == 1 && n == 0) {
-        *ret_record = (struct journal_record){.outcome = redis_reply_at(reply, 0)};
-        return true;
-    }
-    if (count < (n + 1) * width) {
+    assert(journal->frozen_count <= JOURNAL_FROZEN_MAX);
+    if (n >= redis_reply_count(reply)) {
         return false;
     }
-    struct slice at[RECORD_FIXED + JOURNAL_FROZEN_MAX];
-    for (unsigned i = 0; i < width; i++) {
-        at[i] = redis_reply_at(reply, n * width + i);
-    }
-    struct journal_record record = {
-        .outcome = at[0],
-        .entity = at[1],
-        .saga = at[2],
-        .attempt = at[3],
-        .state = at[4],
-        .began_ms = at[5],
-        .retries = at[6],
-        .reason = at[7],
-        .waiters = at[8],
-        .story = at[9],
-    };
-    for (unsigned i = 0; i < journal->frozen_count; i++) {
-        record.frozen[i] = at[RECORD_FIXED + i];
-    }
-    *ret_record = record;
+    *ret_record = journal_record_read(journal, redis_reply_at(reply, n));
     return true;
 }
 
@@ -79,23 +66,18 @@ int journal_advance(const struct journal *journal, const struct saga_definition 
     redis_command_reset(c);
     redis_arg_text(c, "FCALL");
     redis_argf(c, "%s_advance", journal->library);
-    redis_arg_text(c, "3");
-    redis_argf(c, "%s:once:%s", journal->library, bucket);
-    redis_argf(c, "%s%.*s", journal->entity_prefix, SLICE_ARG(move->entity));
+    redis_arg_text(c, "1");
     redis_argf(c, "%s:open", journal->library);
-    redis_arg(c, move->entity);
-    redis_arg(c, move->saga);
-    redis_arg(c, move->attempt);
     redis_arg_text(c, saga_state_text(def, move->from));
     redis_arg_text(c, saga_state_text(def, move->to));
     redis_arg_int(c, move->now_ms);
-    if (has_ended(move->to)) {
-        redis_arg_text(c, "");
-    } else {
-        redis_arg_int(c, move->due_ms);
-    }
-    redis_arg(c, move->reason);
+    redis_arg_int(c, has_ended(move->to) ? 0 : move->due_ms);
     redis_arg_text(c, move->to.phase == SAGA_ABORTED ? "1" : "");
+    redis_row_begins(c);
+    redis_arg(c, move->entity);
+    redis_arg(c, move->saga);
+    redis_arg(c, move->attempt);
+    redis_arg(c, move->reason);
     return 0;
 }
 

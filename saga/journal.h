@@ -2,8 +2,7 @@
  *
  * The journal is the truth; nothing about a saga is kept in the process. saga/journal.lua does
  * the work inside the store; a library built on it (order/order.lua) has the functions
- * <library>_advance and <library>_lease, with keys <library>:once:<bucket>, <entity key>,
- * <library>:open.
+ * <library>_advance and <library>_lease, with key <library>:open.
  * Source: protocol.md sections 1.1, 1.3 and 2. */
 #ifndef KASSA_SAGA_JOURNAL_H
 #define KASSA_SAGA_JOURNAL_H
@@ -13,19 +12,20 @@
 
 #define JOURNAL_FROZEN_MAX 4
 
-/* A saga as the store tells it. All slices are borrowed from the reply. */
+/* A saga as the store tells it: one text. All slices are borrowed from it. */
 struct journal_record {
     struct slice outcome; /* moved, stale, due, begun, running, paid, .. */
     struct slice entity;  /* "" or absent: the outcome is all there is */
     struct slice saga;
     struct slice attempt;
     struct slice state;
-    struct slice began_ms;
+    struct slice due_ms; /* 0: ended */
     struct slice retries;
     struct slice reason;
     struct slice waiters; /* gateway/request,.. */
-    struct slice story;   /* state:ms:retries,.. */
     struct slice frozen[JOURNAL_FROZEN_MAX];
+    struct slice story;    /* state:wall_ms:retries,.. */
+    struct slice began_ms; /* of its first entry */
 };
 
 /* One saga's fixed names in the store. */
@@ -35,10 +35,9 @@ struct journal {
     unsigned frozen_count;
 };
 
-/* How many slices a record takes in a reply. */
-unsigned journal_record_width(const struct journal *journal);
-/* The n-th record of a reply. Errors: false when there is none. A reply that is only an outcome
- * is a record with nothing else. */
+/* The record of a text: outcome|entity|journal, or an outcome alone. What is missing is absent. */
+struct journal_record journal_record_read(const struct journal *journal, struct slice text);
+/* The n-th record of a reply, which has one in each of its texts. Errors: false: there is none. */
 bool journal_record_at(const struct journal *journal, const struct redis_reply *reply, unsigned n,
                        struct journal_record *ret_record);
 

@@ -2,11 +2,7 @@
  * What is decided, is decided in stock.lua, in the same step as it is done. */
 #include "stock/commands.h"
 
-#include <assert.h>
-
 #include "saga/answer.h"
-
-static_assert(8 + 3 * LINES_MAX <= REDIS_ARGS_MAX, "a take has three arguments for each line");
 
 static void item_call(struct consumer_work *work, struct redis_command *call, const char *name)
 {
@@ -45,21 +41,10 @@ static int subtract_record(struct consumer_work *work, struct redis_command *cal
 
 static int take_record(struct consumer_work *work, struct redis_command *call)
 {
-    struct slice item;
-    int64_t quantity;
-    int count = 0;
-    for (struct slice rest = work->in->lines; lines_next(&rest, &item, &quantity);) {
-        count++;
-    }
-    consumer_call(work, call, "stock_take", 1 + count);
-    for (struct slice rest = work->in->lines; lines_next(&rest, &item, &quantity);) {
-        redis_argf(call, "stock:item:%.*s", SLICE_ARG(item));
-    }
+    consumer_call(work, call, "stock_take", 1);
+    redis_row_begins(call);
     redis_arg(call, work->in->id);
-    for (struct slice rest = work->in->lines; lines_next(&rest, &item, &quantity);) {
-        redis_arg(call, item);
-        redis_arg_int(call, quantity);
-    }
+    redis_arg(call, work->in->lines);
     return 0;
 }
 

@@ -4,7 +4,7 @@
 --                  price     credits for a piece
 --                  added     pieces ever added: quantity + what records of this gen took = added
 --                  gen       which batch made the item; absent for single ones
--- Each function gets KEYS[1] = bucket of records, KEYS[2..] = items; ARGV[1] = command id.
+-- Most functions get KEYS[1] = bucket of records, KEYS[2] = item; ARGV[1] = command id.
 
 -- ARGV: id, price
 local function stock_create(keys, argv)
@@ -50,26 +50,24 @@ local function stock_subtract(keys, argv)
     end)
 end
 
--- KEYS: bucket, item.. ARGV: id, then item and pieces for each. The pivot: all lines or none.
+-- KEYS: bucket. ARGV: id, 'item*pieces,..' for each take. The pivot: all lines or none.
 local function stock_take(keys, argv)
-    local taken, answer = {}, nil
-    for line = 1, #keys - 1 do
-        local item = redis.call('HMGET', keys[line + 1], 'quantity', 'gen')
-        if not item[1] or not covers(item[1], argv[line * 2 + 1]) then
-            answer = 'refused|out of stock'
-            break
+    return once_each(keys[1], argv, 0, 2, function(at)
+        local wanted, taken = {}, {}
+        for name, pieces in string.gmatch(argv[at + 1], '([^*,]+)%*(%d+)') do
+            local key = 'stock:item:' .. name
+            local item = redis.call('HMGET', key, 'quantity', 'gen')
+            if not item[1] or not covers(item[1], pieces) then
+                return 'refused|out of stock'
+            end
+            wanted[#wanted + 1], wanted[#wanted + 2] = key, '-' .. pieces
+            taken[#taken + 1] = name .. '*' .. pieces .. '*' .. (item[2] or '')
         end
-        taken[line] = argv[line * 2] .. '*' .. argv[line * 2 + 1] .. '*' .. (item[2] or '')
-    end
-    local is_refused = answer
-    answer = answer or 'taken|' .. table.concat(taken, ',')
-    local seen = recorded(keys[1], argv[1], answer)
-    if not seen and not is_refused then
-        for line = 1, #keys - 1 do
-            redis.call('HINCRBY', keys[line + 1], 'quantity', '-' .. argv[line * 2 + 1])
+        for i = 1, #wanted, 2 do
+            redis.call('HINCRBY', wanted[i], 'quantity', wanted[i + 1])
         end
-    end
-    return seen or answer
+        return 'taken|' .. table.concat(taken, ',')
+    end)
 end
 
 -- ARGV: id of the take. Tells what became of the take, or sees to it that it never happens.

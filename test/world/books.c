@@ -91,10 +91,13 @@ static void order_field(struct books *books, const char *id, const char *field, 
     }
     if (strcmp(field, "user") == 0) {
         snprintf(o->user, sizeof(o->user), "%s", value);
-    } else if (strcmp(field, "state") == 0) {
-        snprintf(o->state, sizeof(o->state), "%s", value);
-    } else if (strcmp(field, "saga") == 0) {
-        snprintf(o->saga, sizeof(o->saga), "%s", value);
+    } else if (strcmp(field, "journal") == 0) {
+        struct slice rest = slice_from(value), saga, attempt, state;
+        slice_cut(&rest, '|', &saga);
+        slice_cut(&rest, '|', &attempt);
+        slice_cut(&rest, '|', &state);
+        snprintf(o->saga, sizeof(o->saga), "%.*s", SLICE_ARG(saga));
+        snprintf(o->state, sizeof(o->state), "%.*s", SLICE_ARG(state));
     } else if (strcmp(field, "lines") == 0) {
         snprintf(o->lines, sizeof(o->lines), "%s", value);
     } else if (strcmp(field, "total") == 0) {

@@ -48,11 +48,6 @@ function commands.HSET(key, ...)
     return added
 end
 
-function commands.HSETNX(key, field, value)
-    local h = hash(key, true)
-    return h.at[text(field)] == nil and commands.HSET(key, field, value) or 0
-end
-
 function commands.HDEL(key, field)
     local h = hash(key)
     if not h or h.at[field] == nil then
@@ -115,23 +110,29 @@ local function zset(key, create)
     return data[key]
 end
 
-function commands.ZADD(key, score, member)
-    local z = zset(key, true)
-    local is_new = z.score[member] == nil
-    z.score[member] = tonumber(score)
-    return is_new and 1 or 0
+function commands.ZADD(key, ...)
+    local z, added, pairs_ = zset(key, true), 0, {...}
+    for i = 1, #pairs_, 2 do
+        if z.score[pairs_[i + 1]] == nil then
+            added = added + 1
+        end
+        z.score[pairs_[i + 1]] = tonumber(pairs_[i])
+    end
+    return added
 end
 
-function commands.ZREM(key, member)
-    local z = zset(key)
-    if not z or z.score[member] == nil then
-        return 0
+function commands.ZREM(key, ...)
+    local z, removed = zset(key), 0
+    for _, member in ipairs({...}) do
+        if z and z.score[member] ~= nil then
+            z.score[member] = nil
+            removed = removed + 1
+        end
     end
-    z.score[member] = nil
-    if next(z.score) == nil then
+    if z and next(z.score) == nil then
         data[key] = nil
     end
-    return 1
+    return removed
 end
 
 function commands.ZSCORE(key, member)
@@ -182,9 +183,11 @@ function commands.ZRANGEBYSCORE(key, min, max, _, _, count)
     return list
 end
 
-function commands.LPUSH(key, value)
+function commands.LPUSH(key, ...)
     data[key] = data[key] or {kind = 'list'}
-    table.insert(data[key], 1, value)
+    for _, value in ipairs({...}) do
+        table.insert(data[key], 1, value)
+    end
     return #data[key]
 end
 

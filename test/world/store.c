@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "idempotency/rows.h"
 #include "runtime/err.h"
 #include "test/world/world.h"
 
@@ -23,6 +24,7 @@
 
 struct redis_reply {
     unsigned count;
+    unsigned first, shown; /* of its texts (redis_reply_show) */
     bool is_error;
     struct slice *texts;
     struct buf bytes;
@@ -40,6 +42,7 @@ TAILQ_HEAD(calls, call);
 struct redis {
     struct node *node;
     struct loop *loop;
+    struct rows *rows;
     struct calls gathering, out, failed;
     unsigned count;
     bool is_up;
@@ -103,6 +106,8 @@ static void reply_settle(struct redis_reply *reply)
             at += reply->texts[i].bytes;
         }
     }
+    reply->first = 0;
+    reply->shown = reply->count;
 }
 
 static void reply_free(struct redis_reply *reply)
@@ -116,13 +121,22 @@ static void reply_free(struct redis_reply *reply)
 
 unsigned redis_reply_count(const struct redis_reply *reply)
 {
-    return reply->count;
+    return reply->shown;
 }
 
 struct slice redis_reply_at(const struct redis_reply *reply, unsigned i)
 {
-    assert(i < reply->count);
-    return reply->texts[i];
+    assert(i < reply->shown);
+    return reply->texts[reply->first + i];
+}
+
+/* Every reply is made here, and is writable. */
+void redis_reply_show(const struct redis_reply *reply, unsigned first, unsigned count)
+{
+    struct redis_reply *view = (struct redis_reply *)reply;
+    assert(first + count <= reply->count);
+    view->first = first;
+    view->shown = count;
 }
 
 /* ---- execution ---- */
@@ -323,6 +337,7 @@ static void on_failed(void *ctx)
 static void on_turn_end(void *ctx)
 {
     struct redis *r = ctx;
+    rows_flush(r->rows);
     if (!TAILQ_EMPTY(&r->failed)) {
         world_after(r->node, 1000, on_failed, r);
     }
@@ -331,11 +346,13 @@ static void on_turn_end(void *ctx)
     }
 }
 
-void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *on_reply, void *ctx)
+static void call_now(void *ctx, const struct redis_command *c, redis_on_reply *on_reply,
+                     void *reply_ctx)
 {
+    struct redis *r = ctx;
     struct call *call = mem_new(sizeof(*call));
     call->on_reply = on_reply;
-    call->ctx = ctx;
+    call->ctx = reply_ctx;
     call->command.count = c->count;
     memcpy(call->command.end, c->end, c->count * sizeof(c->end[0]));
     buf_add_slice(&call->command.bytes, buf_slice(&c->bytes));
@@ -344,6 +361,15 @@ void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *
         TAILQ_INSERT_TAIL(&r->gathering, call, in_list);
     } else {
         TAILQ_INSERT_TAIL(&r->failed, call, in_list);
+    }
+}
+
+void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *on_reply, void *ctx)
+{
+    if (c->row > 0) {
+        rows_add(r->rows, c, on_reply, ctx);
+    } else {
+        call_now(r, c, on_reply, ctx);
     }
 }
 
@@ -357,6 +383,7 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
         stores[r->node - world.nodes] = r;
     }
     r->loop = loop;
+    r->rows = rows_new(call_now, r);
     TAILQ_INIT(&r->gathering);
     TAILQ_INIT(&r->out);
     TAILQ_INIT(&r->failed);
@@ -379,6 +406,7 @@ void redis_free(struct redis *r)
     calls_fail(r, &r->out);
     calls_fail(r, &r->failed);
     calls_fail(r, &r->failed); /* who called again while it was told */
+    rows_free(r->rows);
     free(r);
 }
 
@@ -389,7 +417,7 @@ bool redis_is_up(const struct redis *r)
 
 unsigned redis_outstanding(const struct redis *r)
 {
-    return r->count;
+    return r->count + rows_gathered(r->rows);
 }
 
 void redis_watch_up(struct redis *r, redis_on_up *on_up, void *ctx)

@@ -103,7 +103,8 @@ static void orders(void **state)
     (void)state;
     assert_true(record_order_parse(SLICE_TEXT("begun|o|" SAGA), &o));
     assert_true(o.kind == ORDER_BEGUN && slice_is(o.order, "o") && slice_is(o.saga, SAGA));
-    assert_true(record_order_parse(SLICE_TEXT("ended|o|3|FAILED|1|0|out of stock|x:0:0"), &o));
+    assert_true(record_order_parse(
+        SLICE_TEXT("ended|o|s|3|FAILED|0|0|out of stock|g/r|u|2|i*1|x:0:0"), &o));
     assert_true(o.kind == ORDER_ENDED && slice_is(o.attempt, "3") && slice_is(o.state, "FAILED"));
     assert_true(record_order_parse(SLICE_TEXT("unknown"), &o));
     assert_int_equal(o.kind, ORDER_OTHER);

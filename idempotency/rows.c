@@ -1,0 +1,220 @@
+/* Gathering rows, and giving their answers out. */
+#include "idempotency/rows.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/err.h"
+
+#define ROWS_OPEN_MAX  4 /* heads of one turn: functions, and buckets of two periods */
+#define ROWS_SPARE_MAX 8
+
+struct row {
+    redis_on_reply *on_reply;
+    void *ctx;
+};
+
+/* A call with its rows, while it is gathered and until it is answered. */
+struct rows_call {
+    struct rows *rows;
+    struct rows_call *next; /* spare ones */
+    struct redis_command command;
+    unsigned width;
+    unsigned count;
+    struct row row[ROWS_MAX];
+};
+
+struct rows {
+    rows_send *send;
+    void *ctx;
+    struct rows_call *open[ROWS_OPEN_MAX];
+    unsigned open_count;
+    struct rows_call *spare; /* a call is some ten kilobytes: used again */
+    unsigned spare_count;
+};
+
+struct rows *rows_new(rows_send *send, void *ctx)
+{
+    struct rows *r = mem_new(sizeof(*r));
+    r->send = send;
+    r->ctx = ctx;
+    return r;
+}
+
+static void call_free(struct rows_call *call)
+{
+    redis_command_free(&call->command);
+    free(call);
+}
+
+static struct rows_call *call_take(struct rows *r)
+{
+    struct rows_call *call = r->spare;
+    if (call == NULL) {
+        call = mem_new(sizeof(*call));
+        call->rows = r;
+        return call;
+    }
+    r->spare = call->next;
+    r->spare_count--;
+    return call;
+}
+
+static void call_give_back(struct rows_call *call)
+{
+    struct rows *r = call->rows;
+    if (r->spare_count >= ROWS_SPARE_MAX) {
+        call_free(call);
+        return;
+    }
+    redis_command_reset(&call->command);
+    call->count = 0;
+    call->next = r->spare;
+    r->spare = call;
+    r->spare_count++;
+}
+
+/* Where an argument begins. */
+static uint32_t begin_of(const struct redis_command *c, unsigned i)
+{
+    return i > 0 ? c->end[i - 1] : 0;
+}
+
+static void args_add(struct redis_command *to, const struct redis_command *from, unsigned first,
+                     unsigned count)
+{
+    for (unsigned i = first; i < first + count; i++) {
+        uint32_t begin = begin_of(from, i);
+        redis_arg(to, (struct slice){from->bytes.data + begin, from->end[i] - begin});
+    }
+}
+
+static void on_rows(void *ctx, int err, const struct redis_reply *reply);
+
+static void call_send(struct rows_call *call)
+{
+    struct rows *r = call->rows;
+    r->send(r->ctx, &call->command, on_rows, call);
+}
+
+/* The same head with only row `i`. */
+static void row_send_alone(const struct rows_call *call, unsigned i)
+{
+    struct rows_call *alone = call_take(call->rows);
+    const struct redis_command *c = &call->command;
+    args_add(&alone->command, c, 0, c->row);
+    alone->command.row = c->row;
+    args_add(&alone->command, c, c->row + i * call->width, call->width);
+    alone->width = call->width;
+    alone->row[alone->count++] = call->row[i];
+    call_send(alone);
+}
+
+static void row_tell(const struct row *row, int err, const struct redis_reply *reply)
+{
+    if (row->on_reply != NULL) {
+        row->on_reply(row->ctx, err, reply);
+    }
+}
+
+static void on_rows(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct rows_call *call = ctx;
+    bool is_whole = err == 0 && redis_reply_count(reply) == call->count;
+    for (unsigned i = 0; i < call->count; i++) {
+        if (is_whole) {
+            redis_reply_show(reply, i, 1);
+        }
+        if (is_whole && call->count > 1 && redis_reply_at(reply, 0).data == NULL) {
+            row_send_alone(call, i);
+        } else {
+            row_tell(&call->row[i], err, reply);
+        }
+    }
+    call_give_back(call);
+}
+
+static bool is_same_head(const struct redis_command *a, const struct redis_command *b)
+{
+    uint32_t bytes = begin_of(a, a->row);
+    return a->row == b->row && bytes == begin_of(b, b->row) &&
+           memcmp(a->end, b->end, a->row * sizeof(a->end[0])) == 0 &&
+           memcmp(a->bytes.data, b->bytes.data, bytes) == 0;
+}
+
+/* Takes the gathered call at `place` out of those that are open. */
+static struct rows_call *rows_close(struct rows *r, unsigned place)
+{
+    struct rows_call *call = r->open[place];
+    r->open_count--;
+    memmove(&r->open[place], &r->open[place + 1], (r->open_count - place) * sizeof(r->open[0]));
+    return call;
+}
+
+/* The open call that the command's row fits into; or a new one with its head. */
+static struct rows_call *rows_call_for(struct rows *r, const struct redis_command *c)
+{
+    for (unsigned i = 0; i < r->open_count; i++) {
+        if (is_same_head(&r->open[i]->command, c)) {
+            return r->open[i];
+        }
+    }
+    if (r->open_count == ROWS_OPEN_MAX) {
+        call_send(rows_close(r, 0));
+    }
+    struct rows_call *call = call_take(r);
+    args_add(&call->command, c, 0, c->row);
+    call->command.row = c->row;
+    call->width = c->count - c->row;
+    r->open[r->open_count++] = call;
+    return call;
+}
+
+void rows_add(struct rows *r, const struct redis_command *c, redis_on_reply *on_reply, void *ctx)
+{
+    assert(c->row > 0 && c->row < c->count);
+    struct rows_call *call = rows_call_for(r, c);
+    assert(c->count - c->row == call->width);
+    args_add(&call->command, c, c->row, call->width);
+    call->row[call->count++] = (struct row){on_reply, ctx};
+    if (call->count == ROWS_MAX || call->command.count + call->width > REDIS_ARGS_MAX) {
+        unsigned place = 0;
+        while (r->open[place] != call) {
+            place++;
+        }
+        call_send(rows_close(r, place));
+    }
+}
+
+void rows_flush(struct rows *r)
+{
+    while (r->open_count > 0) {
+        call_send(rows_close(r, 0));
+    }
+}
+
+unsigned rows_gathered(const struct rows *r)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < r->open_count; i++) {
+        count += r->open[i]->count;
+    }
+    return count;
+}
+
+void rows_free(struct rows *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    while (r->open_count > 0) {
+        on_rows(rows_close(r, 0), -ERR_STORE_DOWN, NULL);
+    }
+    while (r->spare != NULL) {
+        struct rows_call *call = r->spare;
+        r->spare = call->next;
+        call_free(call);
+    }
+    free(r);
+}
