@@ -18,6 +18,12 @@
  * cause (no leader, a queue that was deleted) lasts longer than a turn. */
 #define BROKER_KEEP_BACK_MS 200
 
+/* Each acknowledgement is an entry of a quorum queue's log, with its own way through the broker.
+ * Nobody waits for one, so they are gathered: for so long, or until so many deliveries are done. A
+ * crash brings that many more repeats. */
+#define BROKER_ACK_MS  25
+#define BROKER_ACK_MAX 64
+
 #define BROKER_STATS(X)                                                                            \
     X(counter, published_envelopes, "kassa_broker_published_envelopes_total",                      \
       "envelopes published, repeats included")                                                     \
@@ -66,7 +72,9 @@ struct broker {
     struct broker_consumer consumers[QUEUE_COUNT];
     uint64_t epoch;
     uint64_t acked_tag;   /* of this epoch: told to the broker */
-    uint64_t settled_tag; /* done; told at the end of the turn */
+    uint64_t settled_tag; /* done; told when the timer ends, or when they are many */
+    struct loop_timer *ack;
+    bool is_ack_timed;
 };
 
 static void broker_update_gauges(struct broker *b)
@@ -276,10 +284,28 @@ static void broker_flush_acks(struct broker *b)
     }
 }
 
+static void broker_on_ack(void *ctx)
+{
+    struct broker *b = ctx;
+    b->is_ack_timed = false;
+    broker_flush_acks(b);
+}
+
+static void broker_acks_gather(struct broker *b)
+{
+    uint64_t count = b->settled_tag > b->acked_tag ? b->settled_tag - b->acked_tag : 0;
+    if (count >= BROKER_ACK_MAX) {
+        broker_flush_acks(b);
+    } else if (count > 0 && !b->is_ack_timed) {
+        b->is_ack_timed = true;
+        loop_timer_start(b->ack, BROKER_ACK_MS, 0);
+    }
+}
+
 static void broker_on_turn_end(void *ctx)
 {
     struct broker *b = ctx;
-    broker_flush_acks(b);
+    broker_acks_gather(b);
     struct amqp_peer *peer = link_peer(b->publisher);
     if (peer != NULL && !b->is_blocked) {
         outbox_flush(b->outbox, amqp_peer_room_bytes(peer));
@@ -307,6 +333,7 @@ struct broker *broker_new(struct loop *loop, const struct conf *conf, const char
     };
     b->outbox = outbox_new(&limits, broker_publish, b);
     b->release = loop_timer_new(loop, broker_on_release, b);
+    b->ack = loop_timer_new(loop, broker_on_ack, b);
     b->publisher = link_new(loop, conf, service, true, &broker_publisher, b);
     loop_hook_add(loop, LOOP_HOOK_BROKER, broker_on_turn_end, b);
     return b;
@@ -322,6 +349,7 @@ void broker_free(struct broker *b)
     link_free(b->publisher);
     link_free(b->consumer);
     loop_timer_free(b->release);
+    loop_timer_free(b->ack);
     outbox_free(b->outbox);
     free(b);
 }
