@@ -1,15 +1,15 @@
 /* Commands and envelopes to and from JSON, driven by the two tables of message.h.
  *
- *   struct message --message_write--> {"type":..,"id":..} --envelope_write_*--> envelope
+ *   struct message --envelope_add--> a row, under a head when type or fields are others than before
  *                    (as text: what is valid needs no escaping but newlines)
- *   envelope --envelope_read--> json tree --rows of fields--> struct message (borrows the tree)
+ *   envelope --envelope_read--> json tree --head: fields--> rows --> struct message (borrows the
+ * tree)
  *
  * Every field has a kind, and each kind three functions: is_valid, write, read. Both ways go
  * through is_valid, so that nothing leaves that the receiver would refuse. */
 #include "broker/message.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/err.h"
@@ -30,21 +30,17 @@ static bool message_id_is_valid(const void *value)
     return slice_is_id(*(const struct slice *)value);
 }
 
+/* The bytes of a command id. */
+static const bool message_command_bytes[256] = {
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['_'] = true,
+    [':'] = true,         ['/'] = true,         ['-'] = true,
+};
+
 static bool message_command_is_valid(const void *value)
 {
     const struct slice *s = value;
-    if (s->bytes == 0 || s->bytes > MESSAGE_COMMAND_BYTES_MAX) {
-        return false;
-    }
-    for (size_t i = 0; i < s->bytes; i++) {
-        char c = s->data[i];
-        bool is_alphanumeric =
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!is_alphanumeric && c != '_' && c != ':' && c != '/' && c != '-') {
-            return false;
-        }
-    }
-    return true;
+    return s->bytes > 0 && s->bytes <= MESSAGE_COMMAND_BYTES_MAX &&
+           slice_consists_of(*s, message_command_bytes);
 }
 
 static bool message_lines_is_valid(const void *value)
@@ -52,20 +48,18 @@ static bool message_lines_is_valid(const void *value)
     return lines_are_valid(*(const struct slice *)value);
 }
 
+/* Those of a text: printable, and none that JSON escapes but the newline. */
+static const bool message_text_bytes[256] = {
+    ['\n'] = true,
+    [' ' ... '!'] = true,
+    ['#' ... '['] = true,
+    [']' ... '~'] = true,
+};
+
 static bool message_text_is_valid(const void *value)
 {
     const struct slice *s = value;
-    if (s->bytes > MESSAGE_TEXT_MAX) {
-        return false;
-    }
-    for (size_t i = 0; i < s->bytes; i++) {
-        char c = s->data[i];
-        bool is_printable = (c >= ' ' && c <= '~') || c == '\n';
-        if (!is_printable || c == '"' || c == '\\') {
-            return false;
-        }
-    }
-    return true;
+    return s->bytes <= MESSAGE_TEXT_MAX && slice_consists_of(*s, message_text_bytes);
 }
 
 static bool message_int_is_valid(const void *value)
@@ -75,9 +69,11 @@ static bool message_int_is_valid(const void *value)
 
 static void message_slice_write(struct buf *out, const void *value)
 {
-    buf_add(out, "\"", 1);
-    buf_add_slice(out, *(const struct slice *)value);
-    buf_add(out, "\"", 1);
+    struct slice s = *(const struct slice *)value;
+    char *at = buf_room(out, s.bytes + 2);
+    at[0] = '"';
+    memcpy(at + 1, s.data, s.bytes);
+    at[s.bytes + 1] = '"';
 }
 
 static void message_text_write(struct buf *out, const void *value)
@@ -99,7 +95,7 @@ static bool message_slice_read(const struct json *value, void *ret_value)
 
 static void message_int_write(struct buf *out, const void *value)
 {
-    buf_addf(out, "%" PRId64, *(const int64_t *)value);
+    buf_add_int(out, *(const int64_t *)value);
 }
 
 static bool message_int_read(const struct json *value, void *ret_value)
@@ -120,12 +116,12 @@ static const struct message_kind message_kind_INT = {message_int_is_valid, messa
 
 static const struct message_field_row {
     const char *name;
-    const char *member; /* as it stands before the value: ,"name": */
-    size_t offset;      /* in struct message */
+    size_t name_bytes;
+    size_t offset; /* in struct message */
     const struct message_kind *kind;
 } message_fields[] = {
 #define X(kind, field, what)                                                                       \
-    {#field, ",\"" #field "\":", offsetof(struct message, field), &message_kind_##kind},
+    {#field, sizeof(#field) - 1, offsetof(struct message, field), &message_kind_##kind},
     MESSAGE_FIELDS(X)
 #undef X
 };
@@ -159,10 +155,12 @@ static enum message_type message_type_find(struct slice text)
 }
 
 /* Errors: MESSAGE_FIELD_COUNT when it is not in the catalogue. */
-static unsigned message_field_find(const char *name)
+static unsigned message_field_find(struct slice name)
 {
     unsigned i = 0;
-    while (i < MESSAGE_FIELD_COUNT && strcmp(message_fields[i].name, name) != 0) {
+    while (i < MESSAGE_FIELD_COUNT &&
+           (message_fields[i].name_bytes != name.bytes ||
+            memcmp(message_fields[i].name, name.data, name.bytes) != 0)) {
         i++;
     }
     return i;
@@ -183,36 +181,65 @@ bool message_is_valid(const struct message *m)
     return true;
 }
 
-void message_write(const struct message *m, struct buf *out)
+/* ---- writing ---- */
+
+/* What stands between two tables, and ends the last one. */
+#define TABLE_END_TEXT          "]}"
+#define ENVELOPE_TEXT_NUMBER(n) #n
+#define ENVELOPE_TEXT(version)  "{\"v\":" ENVELOPE_TEXT_NUMBER(version) ",\"tables\":["
+#define ENVELOPE_END_TEXT       "]}"
+
+static void table_begin(struct buf *out, const struct message *m)
 {
-    assert(m->type > MESSAGE_NONE && m->type < MESSAGE_TYPE_COUNT);
     const struct message_type_row *type = &message_types[m->type];
     assert((m->has & type->required) == type->required);
     buf_add_text(out, "{\"type\":\"");
     buf_add(out, type->text, type->text_bytes);
-    buf_add(out, "\"", 1);
+    const char *before = "\",\"fields\":[\"";
+    for (uint32_t left = m->has; left != 0; left &= left - 1) {
+        const struct message_field_row *field = &message_fields[__builtin_ctz(left)];
+        buf_add_text(out, before);
+        buf_add(out, field->name, field->name_bytes);
+        before = "\",\"";
+    }
+    buf_add_text(out, "\"],\"rows\":[");
+}
+
+static void row_add(struct buf *out, const struct message *m)
+{
+    char before = '[';
     for (uint32_t left = m->has; left != 0; left &= left - 1) {
         const struct message_field_row *field = &message_fields[__builtin_ctz(left)];
         const void *value = (const char *)m + field->offset;
         assert(field->kind->is_valid(value));
-        buf_add_text(out, field->member);
+        *buf_room(out, 1) = before;
         field->kind->write(out, value);
+        before = ',';
     }
-    buf_add(out, "}", 1);
+    *buf_room(out, 1) = ']';
 }
 
-#define ENVELOPE_TEXT_NUMBER(n)      #n
-#define ENVELOPE_TEXT_BEGIN(version) "{\"v\":" ENVELOPE_TEXT_NUMBER(version) ",\"commands\":["
-
-void envelope_write_begin(struct buf *out)
+void envelope_add(struct buf *out, uint64_t *table, const struct message *m)
 {
-    buf_add_text(out, ENVELOPE_TEXT_BEGIN(MESSAGE_VERSION));
+    assert(m->type > MESSAGE_NONE && m->type < MESSAGE_TYPE_COUNT);
+    assert((*table == 0) == (out->bytes == 0));
+    uint64_t same = (uint64_t)m->type << 32 | m->has;
+    if (*table == same) {
+        buf_add_text(out, ",");
+    } else {
+        buf_add_text(out, *table == 0 ? ENVELOPE_TEXT(MESSAGE_VERSION) : TABLE_END_TEXT ",");
+        table_begin(out, m);
+        *table = same;
+    }
+    row_add(out, m);
 }
 
-void envelope_write_end(struct buf *out)
+void envelope_end(struct buf *out)
 {
-    buf_add_text(out, "]}");
+    buf_add_text(out, TABLE_END_TEXT ENVELOPE_END_TEXT);
 }
+
+/* ---- reading ---- */
 
 struct envelope {
     struct json *tree; /* what the messages borrow from */
@@ -220,52 +247,51 @@ struct envelope {
     struct message messages[];
 };
 
-struct envelope_reading {
-    struct message *message;
-    const char *detail; /* what is wrong, static text */
+/* A table's head, looked up. */
+struct table {
+    enum message_type type;
+    uint32_t has;
+    unsigned field_count;
+    const struct message_field_row *fields[MESSAGE_FIELD_COUNT];
+    const struct json *rows;
 };
 
-static int envelope_read_member(void *ctx, const char *key, const struct json *value)
+static int table_check_member(void *ctx, const char *key, const struct json *value)
 {
-    struct envelope_reading *reading = ctx;
-    if (strcmp(key, "type") == 0) {
-        return 0; /* was looked at before all others */
-    }
-    unsigned i = message_field_find(key);
+    (void)ctx;
+    (void)value;
+    bool is_known =
+        strcmp(key, "type") == 0 || strcmp(key, "fields") == 0 || strcmp(key, "rows") == 0;
+    return is_known ? 0 : -ERR_DECODE;
+}
+
+static int table_read_field(struct table *t, const struct json *name, const char **ret_detail)
+{
+    struct slice text;
+    unsigned i = json_text(name, &text) ? message_field_find(text) : MESSAGE_FIELD_COUNT;
     if (i == MESSAGE_FIELD_COUNT) {
-        reading->detail = "a field that is not in the catalogue";
+        *ret_detail = "a field that is not in the catalogue";
         return -ERR_FIELD;
     }
-    const struct message_field_row *field = &message_fields[i];
-    void *at = (char *)reading->message + field->offset;
-    if (!field->kind->read(value, at) || !field->kind->is_valid(at)) {
-        reading->detail = field->name;
+    if ((t->has & (1u << i)) != 0) {
+        *ret_detail = "a field that is named twice";
         return -ERR_FIELD;
     }
-    reading->message->has |= 1u << i;
+    t->has |= 1u << i;
+    t->fields[t->field_count++] = &message_fields[i];
     return 0;
 }
 
-static int envelope_read_command(const struct json *object, struct message *ret_message,
-                                 const char **ret_detail)
+static int table_read_fields(struct table *t, const struct json *fields, const char **ret_detail)
 {
-    struct slice type_text;
-    if (!json_get_text(object, "type", &type_text)) {
-        *ret_detail = "type";
-        return -ERR_TYPE;
+    size_t count = json_array_count(fields);
+    for (size_t i = 0; i < count; i++) {
+        int err = table_read_field(t, json_array_at(fields, i), ret_detail);
+        if (err != 0) {
+            return err;
+        }
     }
-    ret_message->type = message_type_find(type_text);
-    if (ret_message->type == MESSAGE_NONE) {
-        *ret_detail = "type";
-        return -ERR_TYPE;
-    }
-    struct envelope_reading reading = {.message = ret_message};
-    int err = json_each(object, envelope_read_member, &reading);
-    if (err != 0) {
-        *ret_detail = reading.detail;
-        return err;
-    }
-    uint32_t missing = message_types[ret_message->type].required & ~ret_message->has;
+    uint32_t missing = message_types[t->type].required & ~t->has;
     if (missing != 0) {
         *ret_detail = message_fields[__builtin_ctz(missing)].name;
         return -ERR_FIELD;
@@ -273,15 +299,86 @@ static int envelope_read_command(const struct json *object, struct message *ret_
     return 0;
 }
 
+static int table_read_head(const struct json *object, struct table *ret_table,
+                           const char **ret_detail)
+{
+    struct slice type_text;
+    *ret_table = (struct table){0};
+    if (!json_is_object(object)) {
+        *ret_detail = "tables";
+        return -ERR_DECODE;
+    }
+    if (json_get_text(object, "type", &type_text)) {
+        ret_table->type = message_type_find(type_text);
+    }
+    if (ret_table->type == MESSAGE_NONE) {
+        *ret_detail = "type";
+        return -ERR_TYPE;
+    }
+    if (json_each(object, table_check_member, NULL) != 0) {
+        *ret_detail = "a member besides type, fields and rows";
+        return -ERR_DECODE;
+    }
+    ret_table->rows = json_get_array(object, "rows");
+    if (json_array_count(ret_table->rows) == 0) {
+        *ret_detail = "rows";
+        return -ERR_DECODE;
+    }
+    return table_read_fields(ret_table, json_get_array(object, "fields"), ret_detail);
+}
+
+static int table_read_row(const struct table *t, const struct json *row,
+                          struct message *ret_message, const char **ret_detail)
+{
+    if (json_array_count(row) != t->field_count) {
+        *ret_detail = "a row that is not as long as its head";
+        return -ERR_FIELD;
+    }
+    ret_message->type = t->type;
+    ret_message->has = t->has;
+    for (unsigned i = 0; i < t->field_count; i++) {
+        const struct message_field_row *field = t->fields[i];
+        void *at = (char *)ret_message + field->offset;
+        if (!field->kind->read(json_array_at(row, i), at) || !field->kind->is_valid(at)) {
+            *ret_detail = field->name;
+            return -ERR_FIELD;
+        }
+    }
+    return 0;
+}
+
+static int envelope_read_table(struct envelope *e, const struct json *object,
+                               const char **ret_detail)
+{
+    struct table t;
+    int err = table_read_head(object, &t, ret_detail);
+    size_t count = err == 0 ? json_array_count(t.rows) : 0;
+    for (size_t i = 0; i < count && err == 0; i++) {
+        err = table_read_row(&t, json_array_at(t.rows, i), &e->messages[e->count], ret_detail);
+        e->count++;
+    }
+    return err;
+}
+
+/* How many commands there are, before any of them is looked at. */
+static size_t envelope_count_rows(const struct json *tables)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < json_array_count(tables); i++) {
+        count += json_array_count(json_get_array(json_array_at(tables, i), "rows"));
+    }
+    return count;
+}
+
 static int envelope_check_member(void *ctx, const char *key, const struct json *value)
 {
     (void)ctx;
     (void)value;
-    return strcmp(key, "v") == 0 || strcmp(key, "commands") == 0 ? 0 : -ERR_DECODE;
+    return strcmp(key, "v") == 0 || strcmp(key, "tables") == 0 ? 0 : -ERR_DECODE;
 }
 
-/* The envelope without what is in the commands. */
-static int envelope_read_head(const struct json *tree, const struct json **ret_commands,
+/* The envelope without what is in the tables. */
+static int envelope_read_head(const struct json *tree, const struct json **ret_tables,
                               const char **ret_detail)
 {
     int64_t version;
@@ -293,17 +390,16 @@ static int envelope_read_head(const struct json *tree, const struct json **ret_c
         *ret_detail = "v";
         return -ERR_VERSION;
     }
-    const struct json *commands = json_get_array(tree, "commands");
-    size_t count = commands != NULL ? json_array_count(commands) : 0;
-    if (count == 0 || count > ENVELOPE_READ_COMMANDS_MAX) {
-        *ret_detail = "commands";
+    const struct json *tables = json_get_array(tree, "tables");
+    if (json_array_count(tables) == 0) {
+        *ret_detail = "tables";
         return -ERR_DECODE;
     }
     if (json_each(tree, envelope_check_member, NULL) != 0) {
-        *ret_detail = "a member besides v and commands";
+        *ret_detail = "a member besides v and tables";
         return -ERR_DECODE;
     }
-    *ret_commands = commands;
+    *ret_tables = tables;
     return 0;
 }
 
@@ -314,28 +410,25 @@ int envelope_read(struct slice body, struct envelope **ret_envelope, const char 
         *ret_detail = "json";
         return -ERR_DECODE;
     }
-    const struct json *commands;
-    int err = envelope_read_head(tree, &commands, ret_detail);
+    const struct json *tables = NULL;
+    int err = envelope_read_head(tree, &tables, ret_detail);
+    size_t count = envelope_count_rows(tables);
+    if (err == 0 && count > ENVELOPE_READ_COMMANDS_MAX) {
+        *ret_detail = "too many commands";
+        err = -ERR_DECODE;
+    }
     if (err != 0) {
         json_free(tree);
         return err;
     }
-    size_t count = json_array_count(commands);
     struct envelope *e = mem_new(sizeof(*e) + count * sizeof(e->messages[0]));
     e->tree = tree;
-    e->count = (unsigned)count;
-    for (size_t i = 0; i < count; i++) {
-        const struct json *object = json_array_at(commands, i);
-        if (object == NULL) {
-            *ret_detail = "commands";
-            err = -ERR_DECODE;
-        } else {
-            err = envelope_read_command(object, &e->messages[i], ret_detail);
-        }
-        if (err != 0) {
-            envelope_free(e);
-            return err;
-        }
+    for (size_t i = 0; i < json_array_count(tables) && err == 0; i++) {
+        err = envelope_read_table(e, json_array_at(tables, i), ret_detail);
+    }
+    if (err != 0) {
+        envelope_free(e);
+        return err;
     }
     *ret_envelope = e;
     return 0;

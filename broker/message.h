@@ -1,8 +1,11 @@
 /* The wire catalogue: every message, every field, in two tables.
  *
- * An AMQP message, and a completion notice, is an envelope of 1..n commands:
- *   {"v":1,"commands":[{"type":"payment.charge","id":"<saga>:1:charge","order":"7",..},..]}
- * Receivers deduplicate by command id, never by envelope. docs/protocol.md lists the same tables.
+ * An AMQP message, and a completion notice, is an envelope of 1..n commands, in order. Those that
+ * follow one another with the same type and fields are a table, each of them a row:
+ *   {"v":2,"tables":[{"type":"payment.charge","fields":["id","order",..],
+ *                     "rows":[["<saga>:1:charge","7",..],..]},..]}
+ * So names are sent, and looked up, once for many commands. Receivers deduplicate by command id,
+ * never by envelope. docs/protocol.md lists the same tables.
  * Source: protocol.md sections 1 and 3. */
 #ifndef KASSA_BROKER_MESSAGE_H
 #define KASSA_BROKER_MESSAGE_H
@@ -10,7 +13,7 @@
 #include <stdint.h>
 #include "runtime/buf.h"
 
-#define MESSAGE_VERSION  1
+#define MESSAGE_VERSION  2
 #define MESSAGE_TEXT_MAX 65536
 
 /* X(kind, field, what it is). The field's name is its name on the wire.
@@ -151,14 +154,11 @@ const char *message_type_text(enum message_type type); /* "payment.charge" */
  * record: who makes one from checked parts need not ask. */
 bool message_is_valid(const struct message *m);
 
-/* Appends one command as a JSON object. A missing required field or a malformed text is a
- * programmer's error and asserted. */
-void message_write(const struct message *m, struct buf *out);
-
-/* An envelope under construction: write_begin, then message_write with a ',' in between,
- * then write_end. */
-void envelope_write_begin(struct buf *out);
-void envelope_write_end(struct buf *out);
+/* Appends one command to an envelope under construction: an empty buf and a *table of 0 begin one,
+ * envelope_end completes it. *table says which table is open at the end of `out`. A missing
+ * required field or a malformed text is a programmer's error and asserted. */
+void envelope_add(struct buf *out, uint64_t *table, const struct message *m);
+void envelope_end(struct buf *out);
 
 struct envelope; /* a decoded one; its messages borrow from it */
 

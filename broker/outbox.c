@@ -22,6 +22,7 @@ struct outbox_envelope {
     const char *queue;
     char *reason; /* parked: why; else NULL */
     struct buf body;
+    uint64_t table; /* while it is open: of envelope_add */
     unsigned commands;
     bool is_returned;
     struct outbox_waiter *waiters;
@@ -182,7 +183,7 @@ static struct outbox_envelope *outbox_close(struct outbox *o, enum topology_queu
 {
     struct outbox_envelope *e = o->open[queue];
     o->open[queue] = NULL;
-    envelope_write_end(&e->body);
+    envelope_end(&e->body);
     return e;
 }
 
@@ -193,12 +194,9 @@ void outbox_add(struct outbox *o, enum topology_queue queue, const struct messag
     struct outbox_envelope *e = o->open[queue];
     if (e == NULL) {
         e = outbox_envelope_new(o, topology_queue_text(queue));
-        envelope_write_begin(&e->body);
         o->open[queue] = e;
-    } else {
-        buf_add_text(&e->body, ",");
     }
-    message_write(m, &e->body);
+    envelope_add(&e->body, &e->table, m);
     e->commands++;
     o->unconfirmed++;
     outbox_envelope_wait(e, on_confirm, ctx);

@@ -1,7 +1,7 @@
 /* Completion notices, collected for each gateway and published once a turn.
  *
  *   notice_add(g1, a)  notice_add(g2, b)  notice_add(g1, c)   --turn's end-->
- *        PUBLISH kassa.notice.g1 <head>a,c<tail>    PUBLISH kassa.notice.g2 <head>b<tail>
+ *        PUBLISH kassa.notice.g1 (a, c)    PUBLISH kassa.notice.g2 (b)
  *
  * There are a handful of gateways, and they stay; so a table that is searched from the front is
  * enough, and its buffers are kept from turn to turn. */
@@ -17,21 +17,21 @@
 #define NOTICE_IDLE_MS      60000 /* a gateway without notices for this long gives its place back */
 #define NOTICE_BYTES_MAX                                                                           \
     65536 /* a payload that has grown past this leaves at once: what reads                         \
-           * it bounds the objects of one payload */
+           * it bounds the answers of one payload */
 #define NOTICE_GATEWAY_BYTES ID_BYTES_MAX
 
 struct notice {
     char gateway[NOTICE_GATEWAY_BYTES];
     size_t gateway_bytes;
     struct buf payload; /* empty: nothing this turn */
+    uint64_t state;     /* of the form */
     int64_t used_ms;
 };
 
 struct notices {
     struct loop *loop;
     struct redis *redis;
-    const char *head;
-    const char *tail;
+    const struct notice_form *form;
     struct notice *table[NOTICE_GATEWAYS_MAX];
     unsigned count;
     int64_t swept_ms;
@@ -49,7 +49,7 @@ static void notice_publish(struct notices *n, struct notice *notice)
 {
     struct redis_command *c = &n->command;
     crash_point("notice.publish.before");
-    buf_add_text(&notice->payload, n->tail);
+    n->form->end(&notice->payload);
     redis_command_reset(c);
     redis_arg_text(c, "PUBLISH");
     redis_argf(c, "kassa.notice.%.*s", (int)notice->gateway_bytes, notice->gateway);
@@ -57,6 +57,7 @@ static void notice_publish(struct notices *n, struct notice *notice)
     redis_call(n->redis, c, NULL, NULL); /* a hint: nobody waits for it, nobody repeats it */
     crash_sent("notice.publish.after");
     buf_reset(&notice->payload);
+    notice->state = 0;
     stat_add(n->published, 1);
 }
 
@@ -128,29 +129,26 @@ static struct notice *notice_find(struct notices *n, struct slice gateway)
     return notice;
 }
 
-void notice_add(struct notices *n, struct slice gateway, struct slice object)
+void notice_add(struct notices *n, struct slice gateway, const void *answer)
 {
     struct notice *notice = notice_find(n, gateway);
     if (!notice) {
         stat_add(n->dropped, 1);
         return;
     }
-    buf_add_text(&notice->payload, notice->payload.bytes > 0 ? "," : n->head);
-    buf_add_slice(&notice->payload, object);
+    n->form->add(&notice->payload, &notice->state, answer);
     stat_add(n->sent, 1);
     if (notice->payload.bytes > NOTICE_BYTES_MAX) {
         notice_publish(n, notice);
     }
 }
 
-struct notices *notices_new(struct loop *loop, struct redis *redis, const char *head,
-                            const char *tail)
+struct notices *notices_new(struct loop *loop, struct redis *redis, const struct notice_form *form)
 {
     struct notices *n = mem_new(sizeof(*n));
     n->loop = loop;
     n->redis = redis;
-    n->head = head;
-    n->tail = tail;
+    n->form = form;
     n->swept_ms = loop_now_ms(loop);
     n->sent = stat_counter("kassa_notices_total", "", "answers sent to gateways");
     n->published = stat_counter("kassa_notices_published_total", "", "messages they were sent in");

@@ -80,19 +80,23 @@ bool slice_int64(struct slice s, int64_t *ret_value)
     return true;
 }
 
+bool slice_consists_of(struct slice s, const bool bytes[256])
+{
+    const unsigned char *at = (const unsigned char *)s.data;
+    size_t i = 0;
+    while (i < s.bytes && bytes[at[i]]) {
+        i++;
+    }
+    return i == s.bytes;
+}
+
 bool slice_is_id(struct slice s)
 {
-    if (s.bytes == 0 || s.bytes > ID_BYTES_MAX) {
-        return false;
-    }
-    for (size_t i = 0; i < s.bytes; i++) {
-        char c = s.data[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-              c == '_' || c == '-')) {
-            return false;
-        }
-    }
-    return true;
+    static const bool bytes[256] = {
+        ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+        ['_'] = true,         ['-'] = true,
+    };
+    return s.bytes > 0 && s.bytes <= ID_BYTES_MAX && slice_consists_of(s, bytes);
 }
 
 static _Noreturn void mem_out(size_t bytes)
@@ -142,6 +146,30 @@ void buf_add_text(struct buf *b, const char *text)
 void buf_add_slice(struct buf *b, struct slice s)
 {
     buf_add(b, s.data, s.bytes);
+}
+
+void buf_add_int(struct buf *b, int64_t value)
+{
+    char digits[20]; /* "-9223372036854775808" */
+    size_t at = sizeof(digits);
+    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    do {
+        digits[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (value < 0) {
+        digits[--at] = '-';
+    }
+    buf_add(b, digits + at, sizeof(digits) - at);
+}
+
+char *buf_room(struct buf *b, size_t bytes)
+{
+    buf_reserve(b, bytes);
+    char *room = b->data + b->bytes;
+    b->bytes += bytes;
+    b->data[b->bytes] = '\0';
+    return room;
 }
 
 void buf_addf(struct buf *b, const char *format, ...)

@@ -31,6 +31,9 @@ uint32_t slice_hash(struct slice s);
  * Errors: false for anything else; *ret_value untouched. */
 bool slice_int64(struct slice s, int64_t *ret_value);
 
+/* Whether each of its bytes is one of those that are true; an empty one is too. */
+bool slice_consists_of(struct slice s, const bool bytes[256]);
+
 /* ^[A-Za-z0-9_-]{1,64}$, the form of every id. */
 #define ID_BYTES_MAX 64
 bool slice_is_id(struct slice s);
@@ -46,6 +49,9 @@ struct buf {
 void buf_add(struct buf *b, const void *data, size_t bytes);
 void buf_add_text(struct buf *b, const char *text);
 void buf_add_slice(struct buf *b, struct slice s);
+void buf_add_int(struct buf *b, int64_t value); /* in decimal */
+/* Appends `bytes` that the caller is to fill in at once. Owns: b, until something is added. */
+char *buf_room(struct buf *b, size_t bytes);
 void buf_addf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_drop_front(struct buf *b, size_t bytes);
 void buf_reset(struct buf *b); /* empty, keeps the memory */

@@ -21,7 +21,6 @@
 #define JSON_DEPTH_MAX   16
 #define JSON_NUMBER_MAX  64 /* bytes; more digits than this carry no value */
 #define JSON_PRINT_FLAGS (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-#define JSON_PARSE_FLAGS (JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8)
 
 /* `struct json` is never defined: it is json-c's object, seen from outside. json-c has no const
  * in its getters although they only read. */
@@ -42,24 +41,41 @@ struct json_scan {
     const char *end;
     unsigned depth;
     size_t members; /* colons outside of strings */
+    bool has_more_than_ascii;
+};
+
+/* In a string: those that mean nothing but themselves. */
+static const bool json_plain_bytes[256] = {
+    [' ' ... '!'] = true,
+    ['#' ... '['] = true,
+    [']' ... '\x7f'] = true,
 };
 
 static bool json_scan_string(struct json_scan *s)
 {
     for (s->at++; s->at < s->end; s->at++) {
-        if (*s->at == '"') {
+        while (s->at < s->end && json_plain_bytes[(unsigned char)*s->at]) {
+            s->at++;
+        }
+        if (s->at == s->end) {
+            return false;
+        }
+        unsigned char c = (unsigned char)*s->at;
+        if (c == '"') {
             s->at++;
             return true;
         }
-        if ((unsigned char)*s->at < ' ') {
+        if (c < ' ') {
             return false;
         }
-        if (*s->at == '\\') {
-            if (s->end - s->at > 5 && memcmp(s->at, "\\u0000", 6) == 0) {
-                return false;
-            }
-            s->at++;
+        if (c != '\\') {
+            s->has_more_than_ascii = true;
+            continue;
         }
+        if (s->end - s->at > 5 && memcmp(s->at, "\\u0000", 6) == 0) {
+            return false;
+        }
+        s->at++;
     }
     return false;
 }
@@ -145,30 +161,31 @@ static bool json_scan_token(struct json_scan *s)
     }
 }
 
-static bool json_scan(struct slice text, size_t *ret_members)
+static bool json_scan(struct json_scan *s)
 {
-    struct json_scan s = {text.data, text.data + text.bytes, 0, 0};
-    while (s.at < s.end) {
-        if (!json_scan_token(&s)) {
+    while (s->at < s->end) {
+        if (!json_scan_token(s)) {
             return false;
         }
     }
-    *ret_members = s.members;
-    return s.depth == 0;
+    return s->depth == 0;
 }
 
-static size_t json_count_members(struct json_c_object *o)
+/* Of `o` and below. It stops at `most`: a large array behind the last object is not walked through.
+ */
+static size_t json_count_members(struct json_c_object *o, size_t most)
 {
     size_t count = 0;
     if (json_object_is_type(o, json_type_object)) {
+        count = (size_t)json_object_object_length(o);
         struct json_object_iterator end = json_object_iter_end(o);
         for (struct json_object_iterator it = json_object_iter_begin(o);
-             !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
-            count += 1 + json_count_members(json_object_iter_peek_value(&it));
+             count < most && !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
+            count += json_count_members(json_object_iter_peek_value(&it), most - count);
         }
     } else if (json_object_is_type(o, json_type_array)) {
-        for (size_t i = 0; i < json_object_array_length(o); i++) {
-            count += json_count_members(json_object_array_get_idx(o, i));
+        for (size_t i = 0; count < most && i < json_object_array_length(o); i++) {
+            count += json_count_members(json_object_array_get_idx(o, i), most - count);
         }
     }
     return count;
@@ -193,14 +210,16 @@ struct json *json_parse(struct slice text)
     if (!tokener) {
         tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
         assert(tokener);
-        json_tokener_set_flags(tokener, JSON_PARSE_FLAGS);
     }
-    size_t members;
     text = json_trim(text);
-    if (text.bytes == 0 || text.bytes > INT_MAX || !json_scan(text, &members)) {
+    struct json_scan scan = {.at = text.data, .end = text.data + text.bytes};
+    if (text.bytes == 0 || text.bytes > INT_MAX || !json_scan(&scan)) {
         return NULL;
     }
     json_tokener_reset(tokener);
+    json_tokener_set_flags(tokener, scan.has_more_than_ascii
+                                        ? JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8
+                                        : JSON_TOKENER_STRICT); /* it looks at each byte anew */
     struct json_c_object *o = json_tokener_parse_ex(tokener, text.data, (int)text.bytes);
     if (json_tokener_get_error(tokener) == json_tokener_continue) {
         o = json_tokener_parse_ex(tokener, "", 1); /* the end: a bare number does not show it */
@@ -213,7 +232,7 @@ struct json *json_parse(struct slice text)
         return NULL;
     }
     /* Of two members with one name the tree has one, the text had two colons. */
-    if (json_count_members(o) != members) {
+    if (json_count_members(o, scan.members) != scan.members) {
         json_object_put(o);
         return NULL;
     }
@@ -277,12 +296,14 @@ size_t json_array_count(const struct json *array)
 
 const struct json *json_array_at(const struct json *array, size_t i)
 {
-    if (i >= json_array_count(array)) {
-        return NULL;
-    }
-    const struct json *element =
-        (const struct json *)json_object_array_get_idx(json_inner(array), i);
-    return json_is(element, json_type_object) ? element : NULL;
+    return json_is(array, json_type_array)
+               ? (const struct json *)json_object_array_get_idx(json_inner(array), i)
+               : NULL;
+}
+
+bool json_is_object(const struct json *value)
+{
+    return json_is(value, json_type_object);
 }
 
 int json_each(const struct json *object, json_on_member *on_member, void *ctx)

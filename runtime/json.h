@@ -16,13 +16,15 @@ void json_free(struct json *j); /* NULL is fine */
 bool json_get_text(const struct json *object, const char *key, struct slice *ret_text);
 bool json_get_int(const struct json *object, const char *key, int64_t *ret_value);
 const struct json *json_get_array(const struct json *object, const char *key);
-size_t json_array_count(const struct json *array);
-const struct json *json_array_at(const struct json *array, size_t i); /* NULL unless an object */
+size_t json_array_count(const struct json *array); /* 0 for what is none */
+/* Errors: NULL behind its end, for what is no array, and for a JSON null. */
+const struct json *json_array_at(const struct json *array, size_t i);
 
+bool json_is_object(const struct json *value);
 /* Calls `on_member` for each member of an object. Errors: the first non-zero it returned. */
 typedef int json_on_member(void *ctx, const char *key, const struct json *value);
 int json_each(const struct json *object, json_on_member *on_member, void *ctx);
-/* The value itself, inside json_each. */
+/* The value itself. */
 bool json_text(const struct json *value, struct slice *ret_text);
 bool json_int(const struct json *value, int64_t *ret_value);
 

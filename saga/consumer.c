@@ -52,8 +52,6 @@ struct consumer {
     struct redis *store;
     struct redis *notice_store; /* the same as store where both are one server */
     struct notices *notices;
-    struct buf notice_head; /* an envelope's, around what notice_add gets */
-    struct buf notice_tail;
     const struct consumer_handler *handlers[MESSAGE_TYPE_COUNT];
     TAILQ_HEAD(, delivery) deliveries; /* in the order of arrival: acks are multiple */
     TAILQ_HEAD(, work) waiting;        /* for the store, or for the next tick */
@@ -122,10 +120,10 @@ static void work_park(struct work *work, int err)
     log_error("command_parked", "type=%s id=%.*s reason=%s", message_type_text(work->is.in->type),
               SLICE_ARG(work->is.in->id), err_name(err));
     stat_add(c->parked, 1);
+    uint64_t table = 0;
     buf_reset(&c->text);
-    envelope_write_begin(&c->text);
-    message_write(work->is.in, &c->text);
-    envelope_write_end(&c->text);
+    envelope_add(&c->text, &table, work->is.in);
+    envelope_end(&c->text);
     broker_park(c->broker, work->delivery->from.queue, buf_slice(&c->text), err_text(err),
                 on_confirm, work->delivery);
 }
@@ -328,11 +326,17 @@ bool consumer_is_congested(const struct consumer *c)
     return !broker_is_up(c->broker) || broker_unconfirmed(c->broker) > UNCONFIRMED_MAX;
 }
 
+/* A notice is an envelope. */
+static void consumer_add_answer(struct buf *payload, uint64_t *table, const void *answer)
+{
+    envelope_add(payload, table, answer);
+}
+
+static const struct notice_form consumer_notice_form = {consumer_add_answer, envelope_end};
+
 void consumer_tell(struct consumer *c, struct slice gateway, const struct message *m)
 {
-    buf_reset(&c->text);
-    message_write(m, &c->text);
-    notice_add(c->notices, gateway, buf_slice(&c->text));
+    notice_add(c->notices, gateway, m);
 }
 
 int64_t consumer_now_ms(const struct consumer *c)
@@ -404,10 +408,7 @@ static int consumer_start(struct service_context *context)
     c->notice_store = strcmp(node, conf->saga_redis) == 0
                           ? c->store
                           : redis_new(context->loop, conf, "saga", conf->saga_redis, NULL);
-    envelope_write_begin(&c->notice_head);
-    envelope_write_end(&c->notice_tail);
-    c->notices =
-        notices_new(context->loop, c->notice_store, c->notice_head.data, c->notice_tail.data);
+    c->notices = notices_new(context->loop, c->notice_store, &consumer_notice_form);
     redis_watch_up(c->store, on_store_up, c);
     c->tick = loop_timer_new(context->loop, on_tick, c);
     loop_timer_start(c->tick, TICK_MS, TICK_MS);
@@ -459,8 +460,6 @@ static void consumer_stop(struct service_context *context)
     }
     redis_command_free(&c->call);
     buf_free(&c->text);
-    buf_free(&c->notice_head);
-    buf_free(&c->notice_tail);
     free(c);
     context->state = NULL;
 }

@@ -122,8 +122,9 @@ class Cancelled(Trade):
         try:
             job = pool.submit(self.run_one, checkout)
             saga = self.customer.saga_of(checkout.order, "CHARGING")["saga_id"]
-            command = {"type": "stock.cancel", "id": f"{saga}:1:take", "order": checkout.order}
-            self.stack.publish("kassa.stock", json.dumps({"v": 1, "commands": [command]}))
+            row = [f"{saga}:1:take", checkout.order]
+            table = {"type": "stock.cancel", "fields": ["id", "order"], "rows": [row]}
+            self.stack.publish("kassa.stock", json.dumps({"v": 2, "tables": [table]}))
         finally:
             self.stack.resume(pid)
         self.cancel(saga)

@@ -25,12 +25,11 @@ static void envelope_check(const struct envelope *read)
     struct buf body = {0};
     struct envelope *again;
     const char *detail = "";
-    envelope_write_begin(&body);
+    uint64_t table = 0;
     for (unsigned i = 0; i < envelope_count(read); i++) {
-        buf_add_text(&body, i > 0 ? "," : "");
-        message_write(envelope_at(read, i), &body);
+        envelope_add(&body, &table, envelope_at(read, i));
     }
-    envelope_write_end(&body);
+    envelope_end(&body);
     int err = envelope_read(buf_slice(&body), &again, &detail);
     assert(err == 0);
     assert(envelope_count(again) == envelope_count(read));

@@ -59,7 +59,8 @@ static void journal_check(const struct redis_reply *reply)
         buf_reset(&undoes);
         if (checkout_command(&record, &id, &undoes, &command, &queue) == 0) {
             struct buf out = {0};
-            message_write(&command, &out);
+            uint64_t table = 0;
+            envelope_add(&out, &table, &command);
             buf_free(&out);
         }
         assert(n < 100000);

@@ -52,9 +52,9 @@ static void command_check(struct route_match *match)
     struct envelope *envelope;
     const char *detail = "";
     command_complete(&match->command, match->route->creates);
-    envelope_write_begin(&body);
-    message_write(&match->command, &body);
-    envelope_write_end(&body);
+    uint64_t table = 0;
+    envelope_add(&body, &table, &match->command);
+    envelope_end(&body);
     int err = envelope_read(buf_slice(&body), &envelope, &detail);
     assert(err == 0);
     assert(envelope_count(envelope) == 1);

@@ -87,6 +87,21 @@ static void notice_turns(struct notice_test *t, int64_t ms)
     }
 }
 
+/* <a,b,c> */
+static void notice_form_add(struct buf *payload, uint64_t *state, const void *answer)
+{
+    buf_add_text(payload, *state == 0 ? "<" : ",");
+    buf_add_text(payload, answer);
+    ++*state;
+}
+
+static void notice_form_end(struct buf *payload)
+{
+    buf_add_text(payload, ">");
+}
+
+static const struct notice_form notice_form = {notice_form_add, notice_form_end};
+
 static int notice_setup(void **state, const char *node)
 {
     struct notice_test *t = mem_new(sizeof(*t));
@@ -105,7 +120,7 @@ static int notice_setup(void **state, const char *node)
     t->tick = loop_timer_new(t->loop, notice_on_tick, t);
     loop_timer_start(t->tick, 5, 5);
     t->redis = redis_new(t->loop, &t->conf, "notice", node, NULL);
-    t->notices = notices_new(t->loop, t->redis, "<", ">");
+    t->notices = notices_new(t->loop, t->redis, &notice_form);
     for (unsigned i = 0; i < NOTICE_GATEWAYS; i++) {
         char gateway[32];
         snprintf(gateway, sizeof(gateway), "live-%d-%u", getpid(), i);
@@ -148,7 +163,7 @@ static void notice_send(struct notice_test *t, unsigned gateway, const char *obj
 {
     char name[32];
     snprintf(name, sizeof(name), "live-%d-%u", getpid(), gateway);
-    notice_add(t->notices, slice_from(name), slice_from(object));
+    notice_add(t->notices, slice_from(name), object);
 }
 
 static const char *notice_text(const struct inbox *inbox)
@@ -195,12 +210,12 @@ static void notice_many_gateways(void **state)
     for (int i = 0; i < 300; i++) {
         char name[16];
         snprintf(name, sizeof(name), "g%d", i);
-        notice_add(t->notices, slice_from(name), SLICE_TEXT("x"));
+        notice_add(t->notices, slice_from(name), "x");
     }
     assert_int_equal(stat_get(dropped) - dropped_before, 300 - 256);
     notice_turns(t, 20);
     notice_send(t, 0, "after");
-    notice_add(t->notices, SLICE_TEXT("not an id"), SLICE_TEXT("x"));
+    notice_add(t->notices, SLICE_TEXT("not an id"), "x");
     notice_expect(t, 0, "<after>\n");
     assert_int_equal(stat_get(dropped) - dropped_before, 300 - 256 + 1);
 }

@@ -46,9 +46,10 @@ def take_parked(queue, is_wanted, seconds):
     return False
 
 
-def command(**fields):
-    """An envelope of one command."""
-    return json.dumps({"v": 1, "commands": [fields]})
+def envelope(type, count=1, **fields):
+    """An envelope of `count` times the same command."""
+    table = {"type": type, "fields": list(fields), "rows": [list(fields.values())] * count}
+    return json.dumps({"v": 2, "tables": [table]})
 
 
 def redis(*arguments):

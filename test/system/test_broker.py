@@ -8,7 +8,7 @@ import unittest
 import uuid
 
 from client import TIME_FACTOR, Case
-from servers import QUEUES, VAR, command, take_parked, tool
+from servers import QUEUES, VAR, envelope, take_parked, tool
 
 WAIT_S = 10 * TIME_FACTOR
 
@@ -30,23 +30,23 @@ class Poison(Case):
         self.check_parked(f"rubbish {uuid.uuid4()}")
 
     def test_unknown_version(self):
-        self.check_parked(json.dumps({"v": 2, "commands": [], "n": str(uuid.uuid4())}))
+        self.check_parked(json.dumps({"v": 3, "tables": [], "n": str(uuid.uuid4())}))
 
     def test_unknown_type(self):
-        self.check_parked(command(type="payment.steal", id=str(uuid.uuid4())))
+        self.check_parked(envelope("payment.steal", id=str(uuid.uuid4())))
 
     def test_missing_field(self):
-        self.check_parked(command(type="payment.charge", id=str(uuid.uuid4())))
+        self.check_parked(envelope("payment.charge", id=str(uuid.uuid4())))
 
     def test_wrong_kind_of_field(self):
         self.check_parked(
-            command(type="payment.fund", id=str(uuid.uuid4()), gateway="g", user="u", amount="5")
+            envelope("payment.fund", id=str(uuid.uuid4()), gateway="g", user="u", amount="5")
         )
 
     def test_id_without_a_time(self):
         """Its record could never be found again: it is parked, not run."""
         name = f"made-up-{uuid.uuid4()}"
-        body = command(type="payment.find", id=name, gateway="g", user="u")
+        body = envelope("payment.find", id=name, gateway="g", user="u")
         status, _ = tool("amqp-publish", "--routing-key", "kassa.payment", "--body", body)
         self.assertEqual(status, 0)
         is_parked = take_parked("kassa.payment", lambda found: name in found.decode(), WAIT_S)

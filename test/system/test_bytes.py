@@ -12,7 +12,7 @@ import uuid
 
 import client
 from client import Case
-from servers import QUEUES, VAR, broker_url, redis, take_parked
+from servers import QUEUES, VAR, broker_url, envelope, redis, take_parked
 from test_hostile import talk
 
 MARK = "kassa-bytes-mark"
@@ -127,43 +127,41 @@ class Oversized(Case):
         user = self.user(credit=5)
         self.assert_credit(user, 5)
 
-    def envelope(self, **more):
-        command = {"type": "payment.find", "id": self.mark, "gateway": "g", "user": "u"}
-        return json.dumps({"v": 1, "commands": [command | more]}).encode()
+    def find(self, **more):
+        return envelope("payment.find", id=self.mark, gateway="g", user="u", **more).encode()
 
     def test_deep(self):
         self.check_parked(self.mark.encode() + b"[" * 100_000)
         self.check_parked(b"[" * 50_000 + self.mark[:8].encode() + b"]" * 50_000)
 
     def test_deep_in_a_field(self):
-        self.check_parked(self.envelope(reason=json.loads("[" * 200 + "]" * 200)))
+        self.check_parked(self.find(reason=json.loads("[" * 200 + "]" * 200)))
 
     def test_large_text(self):
-        self.check_parked(self.envelope(reason="a" * (1 << 20)))
+        self.check_parked(self.find(reason="a" * (1 << 20)))
 
     def test_large_rubbish(self):
         self.check_parked((self.mark + "x" * (4 << 20)).encode(), QUEUES[:1])
 
     def test_too_many_commands(self):
-        one = {"type": "created", "id": self.mark}
-        self.check_parked(json.dumps({"v": 1, "commands": [one] * 5000}).encode())
+        self.check_parked(envelope("created", count=5000, id=self.mark).encode())
 
     def test_no_commands(self):
-        self.check_parked(json.dumps({"v": 1, "commands": [], "n": self.mark}).encode())
+        self.check_parked(json.dumps({"v": 2, "tables": [], "n": self.mark}).encode())
 
     def test_versions(self):
-        for version in (0, -1, 2, 2**63, 1.5, "1", None, True, [1]):
+        for version in (0, -1, 1, 3, 2**63, 1.5, "1", None, True, [1]):
             with self.subTest(version=version):
-                body = json.loads(self.envelope()) | {"v": version}
+                body = json.loads(self.find()) | {"v": version}
                 self.check_parked(json.dumps(body).encode(), QUEUES[:1])
 
     def test_bytes_that_are_no_text(self):
         self.check_parked(self.mark.encode() + bytes(range(256)))
-        self.check_parked(self.envelope().replace(b'"u"', b'"\xff\xfe\xc0\xaf"'))
-        self.check_parked(self.envelope().replace(b'"u"', b'"\\u0000\\ud800\\u001b[31m"'))
+        self.check_parked(self.find().replace(b'"u"', b'"\xff\xfe\xc0\xaf"'))
+        self.check_parked(self.find().replace(b'"u"', b'"\\u0000\\ud800\\u001b[31m"'))
 
     def test_torn(self):
-        self.check_parked(self.envelope()[:-3])
+        self.check_parked(self.find()[:-3])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import unittest
 import uuid
 
 from client import TIME_FACTOR, Case
-from servers import VAR, command, redis, take_parked, tool
+from servers import VAR, envelope, redis, take_parked, tool
 
 UNREADABLE = {"error": "the store's record cannot be read"}
 WAIT_S = 30 * TIME_FACTOR  # a store's error is tried again twenty times
@@ -99,7 +99,7 @@ class Records(Case):
         name, bucket = command_id()
         name += ":1:take"
         redis("HSET", f"stock:once:{bucket}", name, "")
-        body = command(type="stock.take", id=name, order="o", lines="i*1")
+        body = envelope("stock.take", id=name, order="o", lines="i*1")
         self.assertEqual(tool("amqp-publish", "--routing-key", "kassa.stock", "--body", body)[0], 0)
         self.assert_parked("kassa.stock", name)
         redis("HDEL", f"stock:once:{bucket}", name)
@@ -110,7 +110,7 @@ class Records(Case):
         name, bucket = command_id()
         charge, refund = f"{name}:1:charge", f"{name}:1:charge-undo"
         redis("HSET", f"payment:once:{bucket}", charge, "chargd|u|5|")
-        body = command(type="payment.refund", id=refund, undoes=charge, order="o", user=user)
+        body = envelope("payment.refund", id=refund, undoes=charge, order="o", user=user)
         self.assertEqual(
             tool("amqp-publish", "--routing-key", "kassa.payment", "--body", body)[0], 0
         )

@@ -21,6 +21,7 @@ struct waiter {
 struct parcel {
     enum topology_queue queue;
     struct buf body;
+    uint64_t table;         /* while it is open: of envelope_add */
     struct waiter *waiters; /* until it is in the queue */
     unsigned waiter_count;
     uint64_t tag; /* while it is out */
@@ -308,7 +309,7 @@ static void on_turn_end(void *ctx)
             continue;
         }
         b->open[q] = NULL;
-        envelope_write_end(&p->body);
+        envelope_end(&p->body);
         TAILQ_INSERT_TAIL(&b->sending, p, in_list);
         if (world_effect("publish")) {
             world_say("sends %.*s", SLICE_ARG(buf_slice(&p->body)));
@@ -325,12 +326,9 @@ void broker_send(struct broker *b, enum topology_queue queue, const struct messa
         p = b->open[queue] = mem_new(sizeof(*p));
         p->queue = queue;
         p->from = b;
-        envelope_write_begin(&p->body);
         b->unconfirmed++;
-    } else {
-        buf_add_text(&p->body, ",");
     }
-    message_write(m, &p->body);
+    envelope_add(&p->body, &p->table, m);
     if (on_confirm != NULL) {
         p->waiters = realloc(p->waiters, (p->waiter_count + 1) * sizeof(*p->waiters));
         assert(p->waiters != NULL);

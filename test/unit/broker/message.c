@@ -70,16 +70,14 @@ static void message_round_trip_of_whole_catalogue(void **state)
     const uint32_t all = (1u << MESSAGE_FIELD_COUNT) - 1;
     const size_t count = sizeof(types) / sizeof(types[0]);
     struct buf out = {0};
-    envelope_write_begin(&out);
+    uint64_t table = 0;
     for (size_t i = 0; i < count; i++) {
         struct message few = message_sample(types[i].type, types[i].required);
         struct message many = message_sample(types[i].type, all);
-        buf_add_text(&out, i > 0 ? "," : "");
-        message_write(&few, &out);
-        buf_add_text(&out, ",");
-        message_write(&many, &out);
+        envelope_add(&out, &table, &few);
+        envelope_add(&out, &table, &many);
     }
-    envelope_write_end(&out);
+    envelope_end(&out);
     struct envelope *e;
     const char *detail = "";
     assert_int_equal(envelope_read(buf_slice(&out), &e, &detail), 0);
@@ -106,15 +104,52 @@ static void message_wire_form(void **state)
     message_set(&m, amount, 12);
     message_set(&m, next, SLICE_TEXT("s:1:take"));
     message_set(&m, lines, SLICE_TEXT("i*2"));
+    struct message other = {.type = MESSAGE_STOCK_CANCEL};
+    message_set(&other, id, SLICE_TEXT("s:1:take"));
+    message_set(&other, order, SLICE_TEXT("8"));
     struct buf out = {0};
-    envelope_write_begin(&out);
-    message_write(&m, &out);
-    envelope_write_end(&out);
-    assert_string_equal(out.data,
-                        "{\"v\":1,\"commands\":[{\"type\":\"payment.charge\",\"id\":\"s:1:charge\","
-                        "\"next\":\"s:1:take\",\"order\":\"7\",\"user\":\"u\",\"lines\":\"i*2\","
-                        "\"amount\":12}]}");
+    uint64_t table = 0;
+    envelope_add(&out, &table, &m);
+    envelope_add(&out, &table, &m);
+    envelope_add(&out, &table, &other);
+    message_set(&other, user, SLICE_TEXT("u"));
+    envelope_add(&out, &table, &other);
+    envelope_end(&out);
+    assert_string_equal(
+        out.data,
+        "{\"v\":2,\"tables\":[{\"type\":\"payment.charge\","
+        "\"fields\":[\"id\",\"next\",\"order\",\"user\",\"lines\",\"amount\"],\"rows\":["
+        "[\"s:1:charge\",\"s:1:take\",\"7\",\"u\",\"i*2\",12],"
+        "[\"s:1:charge\",\"s:1:take\",\"7\",\"u\",\"i*2\",12]]},"
+        "{\"type\":\"stock.cancel\",\"fields\":[\"id\",\"order\"],\"rows\":[[\"s:1:take\",\"8\"]]},"
+        "{\"type\":\"stock.cancel\",\"fields\":[\"id\",\"order\",\"user\"],"
+        "\"rows\":[[\"s:1:take\",\"8\",\"u\"]]}]}");
     buf_free(&out);
+}
+
+/* The fields of a head stand in any order, and a type may have several tables; the order of the
+ * commands is theirs in the text. */
+static void envelope_keeps_order(void **state)
+{
+    (void)state;
+    struct envelope *e;
+    const char *detail;
+    struct slice body = SLICE_TEXT(
+        "{\"tables\":[{\"rows\":[[0,\"a\"],[1,\"b\"]],\"fields\":[\"credit\",\"id\"],\"type\":"
+        "\"user\"},"
+        "{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":[[\"c\"]]},"
+        "{\"type\":\"user\",\"fields\":[\"id\",\"credit\"],\"rows\":[[\"d\",3]]}],\"v\":2}");
+    assert_int_equal(envelope_read(body, &e, &detail), 0);
+    assert_int_equal(envelope_count(e), 4);
+    static const char *const ids[] = {"a", "b", "c", "d"};
+    for (unsigned i = 0; i < 4; i++) {
+        const struct message *m = envelope_at(e, i);
+        assert_true(slice_is(m->id, ids[i]));
+        assert_int_equal(m->type, i == 2 ? MESSAGE_PONG : MESSAGE_USER);
+        assert_int_equal(m->has, i == 2 ? M(id) : M(id) | M(credit));
+        assert_int_equal(m->credit, i == 2 ? 0 : i);
+    }
+    envelope_free(e);
 }
 
 /* Anything that is not an envelope is -ERR_DECODE. */
@@ -126,18 +161,31 @@ static void envelope_refuses_what_is_none(void **state)
         "nonsense",
         "[]",
         "7",
-        "{\"v\":1}",
-        "{\"commands\":[{\"type\":\"pong\",\"id\":\"a\"}]}",
-        "{\"v\":\"1\",\"commands\":[{\"type\":\"pong\",\"id\":\"a\"}]}",
-        "{\"v\":1,\"commands\":[]}",
-        "{\"v\":1,\"commands\":{}}",
-        "{\"v\":1,\"commands\":[7]}",
-        "{\"v\":1,\"commands\":[{\"type\":\"pong\",\"id\":\"a\"}",
-        "{\"v\":1,\"commands\":[{\"type\":\"pong\",\"id\":\"a\"}]} x",
-        "{\"v\":1,\"commands\":[{\"type\":\"pong\",\"id\":\"a\\u0000b\"}]}",
-        "{\"v\":1,\"commands\":[{\"type\":\"pong\",\"id\":\"a\",\"id\":\"b\"}]}",
-        "{\"v\":1,\"commands\":[{\"type\":\"user\",\"id\":\"a\",\"credit\":9223372036854775808}]}",
-        "{\"v\":1,\"more\":1,\"commands\":[{\"type\":\"pong\",\"id\":\"a\"}]}",
+        "{\"v\":2}",
+        "{\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":[[\"a\"]]}]}",
+        "{\"v\":\"2\",\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":[[\"a\"]]}]}",
+        "{\"v\":2,\"tables\":[]}",
+        "{\"v\":2,\"tables\":{}}",
+        "{\"v\":2,\"tables\":{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":[[\"a\"]]}}",
+        "{\"v\":2,\"tables\":[7]}",
+        "{\"v\":2,\"tables\":[null]}",
+        "{\"v\":2,\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":[[\"a\"]]}",
+        "{\"v\":2,\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":[[\"a\"]]}]} x",
+        "{\"v\":2,\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":[[\"a\\u0000b\"]]}]}",
+        "{\"v\":2,\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":[["
+        "9223372036854775808]]}]}",
+        "{\"v\":2,\"more\":1,\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":[[\"a\"]]}"
+        "]}",
+        "{\"v\":2,\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":[[\"a\"]]}],"
+        "\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":[[\"a\"]]}]}",
+        "{\"v\":2,\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":[]}]}",
+        "{\"v\":2,\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"]}]}",
+        "{\"v\":2,\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":\"a\"}]}",
+        "{\"v\":2,\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":{\"a\":[\"b\"]}}]}",
+        "{\"v\":2,\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":[[\"a\"]],\"more\":1}"
+        "]}",
+        "{\"v\":2,\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":[[\"a\"]]},{\"type\":"
+        "\"pong\",\"fields\":[\"id\"],\"rows\":[[\"a\"]],\"rows\":[[\"b\"]]}]}",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         const char *detail;
@@ -150,9 +198,11 @@ static void envelope_refuses_other_version(void **state)
 {
     (void)state;
     const char *detail;
-    assert_int_equal(envelope_refusal("{\"v\":2,\"commands\":[{\"kind\":1}]}", &detail),
-                     -ERR_VERSION);
+    assert_int_equal(
+        envelope_refusal("{\"v\":1,\"commands\":[{\"type\":\"pong\",\"id\":\"a\"}]}", &detail),
+        -ERR_VERSION);
     assert_string_equal(detail, "v");
+    assert_int_equal(envelope_refusal("{\"v\":3,\"kind\":1}", &detail), -ERR_VERSION);
 }
 
 /* An unknown or absent type makes the whole envelope bad. */
@@ -160,14 +210,17 @@ static void envelope_refuses_unknown_type(void **state)
 {
     (void)state;
     const char *detail;
-    assert_int_equal(envelope_refusal("{\"v\":1,\"commands\":[{\"type\":\"pong\",\"id\":\"a\"},"
-                                      "{\"type\":\"payment.steal\",\"id\":\"a\"}]}",
-                                      &detail),
-                     -ERR_TYPE);
-    assert_int_equal(envelope_refusal("{\"v\":1,\"commands\":[{\"id\":\"a\"}]}", &detail),
-                     -ERR_TYPE);
-    assert_int_equal(envelope_refusal("{\"v\":1,\"commands\":[{\"type\":\"\"}]}", &detail),
-                     -ERR_TYPE);
+    static const char *const texts[] = {
+        "{\"v\":2,\"tables\":[{\"type\":\"pong\",\"fields\":[\"id\"],\"rows\":[[\"a\"]]},"
+        "{\"type\":\"payment.steal\",\"fields\":[\"id\"],\"rows\":[[\"a\"]]}]}",
+        "{\"v\":2,\"tables\":[{\"fields\":[\"id\"],\"rows\":[[\"a\"]]}]}",
+        "{\"v\":2,\"tables\":[{\"type\":\"\"}]}",
+        "{\"v\":2,\"tables\":[{\"type\":7,\"fields\":[\"id\"],\"rows\":[[\"a\"]]}]}",
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        assert_int_equal(envelope_refusal(texts[i], &detail), -ERR_TYPE);
+        assert_string_equal(detail, "type");
+    }
 }
 
 /* A field that is missing, malformed or not in the catalogue is named. */
@@ -175,33 +228,77 @@ static void envelope_refuses_bad_fields(void **state)
 {
     (void)state;
     static const struct {
-        const char *members;
-        const char *detail; /* NULL: any */
+        const char *type;
+        const char *fields;
+        const char *row;
+        const char *detail;
     } rows[] = {
-        {"\"type\":\"pong\"", "id"},
-        {"\"type\":\"user\",\"id\":\"a\"", "credit"},
-        {"\"type\":\"user\",\"id\":\"a\",\"credit\":-1", "credit"},
-        {"\"type\":\"user\",\"id\":\"a\",\"credit\":1.5", "credit"},
-        {"\"type\":\"user\",\"id\":\"a\",\"credit\":\"1\"", "credit"},
-        {"\"type\":\"user\",\"id\":\"a\",\"credit\":null", "credit"},
-        {"\"type\":\"pong\",\"id\":\"\"", "id"},
-        {"\"type\":\"pong\",\"id\":\"a b\"", "id"},
-        {"\"type\":\"pong\",\"id\":7", "id"},
-        {"\"type\":\"pong\",\"id\":\"a\",\"order\":\"a:b\"", "order"},
-        {"\"type\":\"pong\",\"id\":\"a\",\"lines\":\"a*0\"", "lines"},
-        {"\"type\":\"pong\",\"id\":\"a\",\"reason\":\"say \\\"no\\\"\"", "reason"},
-        {"\"type\":\"pong\",\"id\":\"a\",\"reason\":\"caf\xc3\xa9\"", "reason"},
-        {"\"type\":\"pong\",\"id\":\"a\",\"colour\":\"red\"", NULL},
-        {"\"type\":\"pong\",\"id\":\"a\",\"v\":1", NULL},
+        {"pong", "", "", "id"},
+        {"pong", "\"order\"", "\"a\"", "id"},
+        {"user", "\"id\"", "\"a\"", "credit"},
+        {"user", "\"id\",\"credit\"", "\"a\",-1", "credit"},
+        {"user", "\"id\",\"credit\"", "\"a\",1.5", "credit"},
+        {"user", "\"id\",\"credit\"", "\"a\",\"1\"", "credit"},
+        {"user", "\"id\",\"credit\"", "\"a\",null", "credit"},
+        {"user", "\"id\",\"credit\"", "\"a\",[1]", "credit"},
+        {"pong", "\"id\"", "\"\"", "id"},
+        {"pong", "\"id\"", "\"a b\"", "id"},
+        {"pong", "\"id\"", "7", "id"},
+        {"pong", "\"id\"", "[\"a\"]", "id"},
+        {"pong", "\"id\"", "{\"id\":\"a\"}", "id"},
+        {"pong", "\"id\",\"order\"", "\"a\",\"a:b\"", "order"},
+        {"pong", "\"id\",\"lines\"", "\"a\",\"a*0\"", "lines"},
+        {"pong", "\"id\",\"reason\"", "\"a\",\"say \\\"no\\\"\"", "reason"},
+        {"pong", "\"id\",\"reason\"", "\"a\",\"caf\xc3\xa9\"", "reason"},
+        {"pong", "\"id\",\"colour\"", "\"a\",\"red\"", "a field that is not in the catalogue"},
+        {"pong", "\"id\",\"v\"", "\"a\",1", "a field that is not in the catalogue"},
+        {"pong", "\"id\",\"type\"", "\"a\",\"pong\"", "a field that is not in the catalogue"},
+        {"pong", "\"id\",7", "\"a\",7", "a field that is not in the catalogue"},
+        {"pong", "\"id\",null", "\"a\",null", "a field that is not in the catalogue"},
+        {"pong", "\"id\",\"i\"", "\"a\",\"b\"", "a field that is not in the catalogue"},
+        {"pong", "\"id\",\"id\"", "\"a\",\"a\"", "a field that is named twice"},
+        {"user", "\"id\",\"credit\",\"id\"", "\"a\",1,\"b\"", "a field that is named twice"},
+        {"pong", "\"id\"", "", "a row that is not as long as its head"},
+        {"pong", "\"id\"", "\"a\",\"b\"", "a row that is not as long as its head"},
+        {"user", "\"id\",\"credit\"", "\"a\"", "a row that is not as long as its head"},
+        {"user", "\"id\",\"credit\"", "\"a\",1,null", "a row that is not as long as its head"},
+        {"user", "\"id\",\"credit\"", "\"a\",1],[\"b\"", "a row that is not as long as its head"},
+        {"user", "\"id\",\"credit\"", "\"a\",1],[\"b\",2,3",
+         "a row that is not as long as its head"},
+        {"user", "\"id\",\"credit\"", "\"a\",1],[\"b\",\"\"", "credit"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct buf text = {0};
         const char *detail;
-        buf_addf(&text, "{\"v\":1,\"commands\":[{%s}]}", rows[i].members);
+        buf_addf(&text, "{\"v\":2,\"tables\":[{\"type\":\"%s\",\"fields\":[%s],\"rows\":[[%s]]}]}",
+                 rows[i].type, rows[i].fields, rows[i].row);
         assert_int_equal(envelope_refusal(text.data, &detail), -ERR_FIELD);
-        if (rows[i].detail != NULL) {
-            assert_string_equal(detail, rows[i].detail);
-        }
+        assert_string_equal(detail, rows[i].detail);
+        buf_free(&text);
+    }
+}
+
+/* A head without fields, and a row that is no array, are refused by name too. */
+static void envelope_refuses_other_shapes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rest;
+        const char *detail;
+    } rows[] = {
+        {"\"rows\":[[\"a\"]]", "id"},
+        {"\"fields\":\"id\",\"rows\":[[\"a\"]]", "id"},
+        {"\"fields\":{\"id\":1},\"rows\":[[\"a\"]]", "id"},
+        {"\"fields\":[\"id\"],\"rows\":[\"a\"]", "a row that is not as long as its head"},
+        {"\"fields\":[\"id\"],\"rows\":[null]", "a row that is not as long as its head"},
+        {"\"fields\":[\"id\"],\"rows\":[{\"id\":\"a\"}]", "a row that is not as long as its head"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buf text = {0};
+        const char *detail;
+        buf_addf(&text, "{\"v\":2,\"tables\":[{\"type\":\"pong\",%s}]}", rows[i].rest);
+        assert_int_equal(envelope_refusal(text.data, &detail), -ERR_FIELD);
+        assert_string_equal(detail, rows[i].detail);
         buf_free(&text);
     }
 }
@@ -214,20 +311,21 @@ static void envelope_limits_are_exact(void **state)
         const char *before;
         size_t bytes_max;
     } rows[] = {
-        {"{\"v\":1,\"commands\":[{\"type\":\"pong\",\"id\":\"", 128},
-        {"{\"v\":1,\"commands\":[{\"type\":\"pong\",\"id\":\"a\",\"order\":\"", ID_BYTES_MAX},
-        {"{\"v\":1,\"commands\":[{\"type\":\"pong\",\"id\":\"a\",\"story\":\"", MESSAGE_TEXT_MAX},
+        {"\"id\"],\"rows\":[[\"", 128},
+        {"\"id\",\"order\"],\"rows\":[[\"a\",\"", ID_BYTES_MAX},
+        {"\"id\",\"story\"],\"rows\":[[\"a\",\"", MESSAGE_TEXT_MAX},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         for (size_t over = 0; over <= 1; over++) {
             struct buf text = {0};
             struct envelope *e = NULL;
             const char *detail;
+            buf_add_text(&text, "{\"v\":2,\"tables\":[{\"type\":\"pong\",\"fields\":[");
             buf_add_text(&text, rows[i].before);
             for (size_t n = 0; n < rows[i].bytes_max + over; n++) {
                 buf_add_text(&text, "x");
             }
-            buf_add_text(&text, "\"}]}");
+            buf_add_text(&text, "\"]]}]}");
             assert_int_equal(envelope_read(buf_slice(&text), &e, &detail),
                              over == 0 ? 0 : -ERR_FIELD);
             envelope_free(e);
@@ -242,16 +340,19 @@ static void envelope_limits_commands(void **state)
     (void)state;
     struct message m = {.type = MESSAGE_PONG};
     message_set(&m, id, SLICE_TEXT("a"));
-    for (unsigned count = 4096; count <= 4097; count++) {
+    struct message other = m;
+    message_set(&other, order, SLICE_TEXT("7"));
+    for (unsigned n = 0; n < 4; n++) {
+        unsigned count = 4096 + n % 2;
+        bool is_mixed = n >= 2; /* a table for each command */
         struct buf text = {0};
         struct envelope *e = NULL;
         const char *detail;
-        envelope_write_begin(&text);
+        uint64_t table = 0;
         for (unsigned i = 0; i < count; i++) {
-            buf_add_text(&text, i > 0 ? "," : "");
-            message_write(&m, &text);
+            envelope_add(&text, &table, is_mixed && i % 2 == 1 ? &other : &m);
         }
-        envelope_write_end(&text);
+        envelope_end(&text);
         assert_int_equal(envelope_read(buf_slice(&text), &e, &detail),
                          count == 4096 ? 0 : -ERR_DECODE);
         envelope_free(e);
@@ -315,10 +416,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(message_round_trip_of_whole_catalogue),
         cmocka_unit_test(message_wire_form),
+        cmocka_unit_test(envelope_keeps_order),
         cmocka_unit_test(envelope_refuses_what_is_none),
         cmocka_unit_test(envelope_refuses_other_version),
         cmocka_unit_test(envelope_refuses_unknown_type),
         cmocka_unit_test(envelope_refuses_bad_fields),
+        cmocka_unit_test(envelope_refuses_other_shapes),
         cmocka_unit_test(envelope_limits_are_exact),
         cmocka_unit_test(envelope_limits_commands),
         cmocka_unit_test(lines_are_cut),

@@ -39,9 +39,14 @@ static void json_get_test(void **state)
     assert_int_equal(json_array_count(array), 3);
     assert_true(json_get_int(json_array_at(array, 0), "x", &number));
     assert_int_equal(number, 1);
-    assert_null(json_array_at(array, 1));
-    assert_non_null(json_array_at(array, 2));
+    assert_true(json_int(json_array_at(array, 1), &number));
+    assert_int_equal(number, 2);
+    assert_false(json_is_object(json_array_at(array, 1)));
+    assert_true(json_is_object(json_array_at(array, 2)));
     assert_null(json_array_at(array, 3));
+    assert_null(json_array_at(j, 0));
+    assert_false(json_is_object(array));
+    assert_false(json_is_object(NULL));
     assert_int_equal(json_array_count(json_get_array(j, "absent")), 0);
     json_free(j);
     json_free(NULL);
@@ -84,6 +89,8 @@ static void json_refused_test(void **state)
         "{\"a\":1,\"\\u0061\":2}",
         "{\"o\":{\"a\":1,\"a\":1}}",
         "{\"o\":{\"a\":1},\"o\":2}",
+        "[{\"a\":1,\"a\":2},{\"b\":1}]",
+        "{\"a\":[[1],{\"b\":1},[{\"b\":1,\"b\":1}]],\"c\":1}",
         "{\"a\":NaN}",
         "{\"a\":Infinity}",
         "{\"a\":-Infinity}",
@@ -105,6 +112,10 @@ static void json_refused_test(void **state)
         "{\"a\":\"new\nline\"}",
         "{\"a\":\"open}",
         "{\"a\":\"\xff\"}",
+        "{\"\xff\":1}",
+        "[\"plain\",\"\xc3\xa9\",\"\xc3\"]",
+        "[\"\\\xff\"]",
+        "[\"\\\"\xff\"]",
         "{\"a\":\"\\q\"}",
         "{\"a\\u0000b\":1}",
         "{\"a\":1}/* no */",
