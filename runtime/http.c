@@ -17,7 +17,10 @@
  *
  * The library's own timeout is one of silence: a byte now and then keeps a connection for good. So
  * each connection is looked at once a second: one that has sent something since its last request
- * and has not completed the next one within HTTP_RECEIVE_SECONDS is shut down. */
+ * and has not completed the next one within HTTP_RECEIVE_SECONDS is shut down. Asking the kernel
+ * how much it has sent is left to that look, and not done with each request; so what came between
+ * a request's end and the look is missed if it is less than a line. Who stops there rests, as any
+ * connection may; who goes on is found by the next byte. */
 #include "runtime/http.h"
 
 #include <assert.h>
@@ -65,8 +68,10 @@ struct http_client {
     struct http_client *previous;
     int fd;
     bool is_served;        /* a request of it is complete, and not yet answered: we are slow then */
+    bool is_begun;         /* the line of a request is here */
+    bool is_done;          /* a request was done with since the last look */
     int64_t since_ms;      /* of the first look that has found bytes of a request; 0: none yet */
-    uint64_t bytes_served; /* received when the last request was done with */
+    uint64_t bytes_served; /* received by the first look after the last request was done with */
 };
 
 struct http_request {
@@ -152,8 +157,12 @@ static void http_client_watch(const struct http *http, struct http_client *c, in
     if (c->is_served) {
         return;
     }
+    if (c->is_done) {
+        c->is_done = false;
+        c->bytes_served = http_client_bytes(c);
+    }
     if (c->since_ms == 0) {
-        c->since_ms = http_client_bytes(c) > c->bytes_served ? now_ms : 0;
+        c->since_ms = c->is_begun || http_client_bytes(c) > c->bytes_served ? now_ms : 0;
     } else if (now_ms - c->since_ms >= http->receive_ms) {
         shutdown(c->fd, SHUT_RDWR);
     }
@@ -186,6 +195,7 @@ static void *http_on_uri(void *ctx, const char *uri, struct MHD_Connection *conn
         r->next->previous = r;
     }
     http->first = r;
+    http_client_of(connection)->is_begun = true;
     return r;
 }
 
@@ -199,8 +209,9 @@ static void http_on_completed(void *ctx, struct MHD_Connection *connection, void
     struct http_client *client = http_client_of(connection);
     if (client) {
         client->is_served = false;
+        client->is_begun = false;
+        client->is_done = true;
         client->since_ms = 0;
-        client->bytes_served = http_client_bytes(client);
     }
     if (!r) {
         return;

@@ -93,7 +93,8 @@ static bool is_over(int fd)
     return n == 0 || errno != EAGAIN;
 }
 
-/* A head or a body that comes in drops is hung up on; who has said nothing yet, who rests between
+/* A head or a body that comes in drops is hung up on, and one that stops, also behind another
+ * request; who has said nothing yet, who rests between
  * two requests, and who waits for an answer are not. */
 static void slow_test(void **state)
 {
@@ -103,6 +104,8 @@ static void slow_test(void **state)
         BODY_DROPS,
         HALF_HEAD,
         SECOND_HEAD,
+        SECOND_LINE,
+        SECOND_BYTES,
         SLOW,
         SILENT = SLOW,
         RESTING,
@@ -114,6 +117,8 @@ static void slow_test(void **state)
         [BODY_DROPS] = client(s, HEAD "Content-Length: 60000\r\n\r\n"),
         [HALF_HEAD] = client(s, "GET /h"),
         [SECOND_HEAD] = client(s, HEAD "\r\n"),
+        [SECOND_LINE] = client(s, HEAD "\r\nGET /l HTTP/1.1\r\n"),
+        [SECOND_BYTES] = client(s, HEAD "\r\nGET /h"),
         [SILENT] = client(s, ""),
         [RESTING] = client(s, HEAD "\r\n"),
         [PARKED] = client(s, "POST /park HTTP/1.1\r\nHost: x\r\n\r\n"),
@@ -122,6 +127,7 @@ static void slow_test(void **state)
     unsigned count = 0;
     int64_t begin = clock_ms();
     int64_t drop_ms = begin + 100;
+    int64_t one_more_ms = begin + 1500; /* after the first look */
     while (clock_ms() < begin + 6000 && count < SLOW) {
         loop_turn(s->loop, false);
         if (clock_ms() >= drop_ms) {
@@ -129,6 +135,10 @@ static void slow_test(void **state)
             send(fds[HEAD_DROPS], "a", 1, MSG_NOSIGNAL);
             send(fds[BODY_DROPS], "a", 1, MSG_NOSIGNAL);
             send(fds[SECOND_HEAD], "G", 1, MSG_NOSIGNAL);
+        }
+        if (clock_ms() >= one_more_ms) {
+            one_more_ms = INT64_MAX;
+            send(fds[SECOND_BYTES], "a", 1, MSG_NOSIGNAL);
         }
         for (unsigned i = 0; i < COUNT; i++) {
             if (!over[i] && is_over(fds[i])) {
@@ -142,7 +152,7 @@ static void slow_test(void **state)
     for (unsigned i = 0; i < COUNT; i++) {
         assert_int_equal(over[i], i < SLOW);
     }
-    assert_int_equal(s->requests, 3);
+    assert_int_equal(s->requests, 5);
     assert_non_null(s->parked);
     http_reply(s->parked, 200, NULL, 0, SLICE_TEXT("{}"));
     for (unsigned i = 0; i < COUNT; i++) {
