@@ -24,14 +24,14 @@ void results_right(struct results *r, unsigned kind, double at_s, bool is_in_win
 void results_wrong(struct results *r, const char *path, const struct answer *answer)
 {
     if (r->wrong < RESULTS_SAMPLES_MAX) {
-        struct json *sample = json_object();
+        struct buf *sample = &r->samples[r->wrong];
         struct slice body = answer->body;
         body.bytes = body.bytes < SAMPLE_BODY_MAX ? body.bytes : SAMPLE_BODY_MAX;
-        json_set_text(sample, "path", slice_from(path));
-        json_set_int(sample, "status", answer->status);
-        json_set_text(sample, "body", body);
-        json_print(sample, &r->samples[r->wrong]);
-        json_free(sample);
+        json_open(sample, NULL, '{');
+        json_add_text(sample, "path", slice_from(path));
+        json_add_int(sample, "status", answer->status);
+        json_add_text(sample, "body", body);
+        json_close(sample, '}');
     }
     r->wrong++;
 }
@@ -61,23 +61,17 @@ static void print_latency(const struct histogram *h, struct buf *out)
 
 static void print_kinds(const struct results *r, const struct script *script, struct buf *out)
 {
-    const char *separator = "";
     buf_add_text(out, "\"kinds\":[");
     for (unsigned s = 0; s < script->step_count; s++) {
         for (unsigned e = 0; e < script->steps[s].expect_count; e++) {
             const struct script_expect *expect = &script->steps[s].expects[e];
             const struct results_kind *kind = &r->kinds[expect->kind];
-            struct json *name = json_object();
-            buf_add_text(out, separator);
-            json_set_text(name, "name", slice_from(expect->name));
-            json_set_int(name, "answers", (int64_t)kind->answers);
-            json_print(name, out);
-            json_free(name);
-            out->data[--out->bytes] = '\0'; /* the object goes on */
+            json_open(out, NULL, '{');
+            json_add_text(out, "name", slice_from(expect->name));
+            json_add_int(out, "answers", (int64_t)kind->answers);
             buf_add_text(out, ",\"latency_ms\":");
             print_latency(&kind->latency, out);
-            buf_add_text(out, "}");
-            separator = ",";
+            json_close(out, '}');
         }
     }
     buf_add_text(out, "],");

@@ -4,29 +4,21 @@
 #include "runtime/json.h"
 #include "runtime/log.h"
 
-static struct reply reply_json(unsigned status, struct json *body)
-{
-    struct reply reply = {.status = status};
-    json_print(body, &reply.body);
-    json_free(body);
-    return reply;
-}
-
 struct reply reply_error(unsigned status, struct slice sentence)
 {
-    struct json *body = json_object();
-    json_set_text(body, "error", sentence);
-    struct reply reply = reply_json(status, body);
-    reply.has_retry_after = status == 429;
+    struct reply reply = {.status = status, .has_retry_after = status == 429};
+    json_open(&reply.body, NULL, '{');
+    json_add_text(&reply.body, "error", sentence);
+    json_close(&reply.body, '}');
     return reply;
 }
 
 struct reply reply_pending(void)
 {
-    struct json *body = json_object();
-    json_set_text(body, "status", SLICE_TEXT("pending"));
-    struct reply reply = reply_json(503, body);
-    reply.has_retry_after = true;
+    struct reply reply = {.status = 503, .has_retry_after = true};
+    json_open(&reply.body, NULL, '{');
+    json_add_text(&reply.body, "status", SLICE_TEXT("pending"));
+    json_close(&reply.body, '}');
     return reply;
 }
 
@@ -36,84 +28,82 @@ void reply_free(struct reply *reply)
 }
 
 /* What `created` means depends on what was asked for. */
-static void body_created(struct json *body, const struct message *command)
+static void body_created(struct buf *body, const struct message *command)
 {
     switch (command->type) {
     case MESSAGE_PAYMENT_CREATE:
-        json_set_text(body, "user_id", command->user);
+        json_add_text(body, "user_id", command->user);
         break;
     case MESSAGE_STOCK_CREATE:
-        json_set_text(body, "item_id", command->item);
+        json_add_text(body, "item_id", command->item);
         break;
     case MESSAGE_ORDER_CREATE:
-        json_set_text(body, "order_id", command->order);
+        json_add_text(body, "order_id", command->order);
         break;
     case MESSAGE_PAYMENT_INIT:
-        json_set_text(body, "msg", SLICE_TEXT("Batch init for users successful"));
+        json_add_text(body, "msg", SLICE_TEXT("Batch init for users successful"));
         break;
     case MESSAGE_STOCK_INIT:
-        json_set_text(body, "msg", SLICE_TEXT("Batch init for stock successful"));
+        json_add_text(body, "msg", SLICE_TEXT("Batch init for stock successful"));
         break;
     default:
-        json_set_text(body, "msg", SLICE_TEXT("Batch init for orders successful"));
+        json_add_text(body, "msg", SLICE_TEXT("Batch init for orders successful"));
     }
 }
 
-static void body_user(struct json *body, const struct message *command,
-                      const struct message *answer)
+static void body_user(struct buf *body, const struct message *command, const struct message *answer)
 {
     if (command->type == MESSAGE_PAYMENT_FIND) {
-        json_set_text(body, "user_id", command->user);
+        json_add_text(body, "user_id", command->user);
     } else {
-        json_set_bool(body, command->type == MESSAGE_PAYMENT_PAY ? "paid" : "done", true);
+        json_add_bool(body, command->type == MESSAGE_PAYMENT_PAY ? "paid" : "done", true);
     }
-    json_set_int(body, "credit", answer->credit);
+    json_add_int(body, "credit", answer->credit);
 }
 
-static void body_item(struct json *body, const struct message *command,
-                      const struct message *answer)
+static void body_item(struct buf *body, const struct message *command, const struct message *answer)
 {
     if (command->type == MESSAGE_STOCK_ADD) {
-        json_set_bool(body, "added", true);
+        json_add_bool(body, "added", true);
     } else if (command->type == MESSAGE_STOCK_SUBTRACT) {
-        json_set_bool(body, "subtracted", true);
+        json_add_bool(body, "subtracted", true);
     }
-    json_set_int(body, "stock", answer->stock);
+    json_add_int(body, "stock", answer->stock);
     if (message_has(answer, price)) {
-        json_set_int(body, "price", answer->price);
+        json_add_int(body, "price", answer->price);
     }
 }
 
-static void body_order(struct json *body, const struct message *command,
+static void body_order(struct buf *body, const struct message *command,
                        const struct message *answer)
 {
     if (command->type == MESSAGE_STOCK_QUOTE) { /* addItem: answered by the order service */
-        json_set_bool(body, "added", true);
-        json_set_text(body, "order_id", command->order);
-        json_set_int(body, "total_cost", answer->total);
+        json_add_bool(body, "added", true);
+        json_add_text(body, "order_id", command->order);
+        json_add_int(body, "total_cost", answer->total);
         return;
     }
-    struct json *items = json_array();
+    json_add_text(body, "order_id", command->order);
+    json_add_bool(body, "paid", answer->paid == 1);
     struct slice rest = answer->lines, item;
     int64_t quantity;
+    json_open(body, "items", '[');
     while (lines_next(&rest, &item, &quantity)) {
-        struct json *line = json_array();
-        json_push_text(line, item);
-        json_push_int(line, quantity);
-        json_push(items, line);
+        json_open(body, NULL, '[');
+        json_add_text(body, NULL, item);
+        json_add_int(body, NULL, quantity);
+        json_close(body, ']');
     }
-    json_set_text(body, "order_id", command->order);
-    json_set_bool(body, "paid", answer->paid == 1);
-    json_set(body, "items", items);
-    json_set_text(body, "user_id", answer->user);
-    json_set_int(body, "total_cost", answer->total);
+    json_close(body, ']');
+    json_add_text(body, "user_id", answer->user);
+    json_add_int(body, "total_cost", answer->total);
 }
 
 /* "state:wall_ms:retries,.." ; the last one's retries are the journal's, beside the story. */
-static struct json *body_steps(struct slice story, int64_t last_retries)
+static void body_steps(struct buf *body, struct slice story, int64_t last_retries)
 {
-    struct json *steps = json_array();
     struct slice entry;
+    json_open(body, "steps", '[');
     while (slice_cut(&story, ',', &entry)) {
         struct slice state = {0}, ms = {0}, retries = {0};
         int64_t at_ms = 0, count = 0;
@@ -122,17 +112,17 @@ static struct json *body_steps(struct slice story, int64_t last_retries)
         slice_cut(&entry, ':', &retries);
         slice_int64(ms, &at_ms);
         slice_int64(retries, &count);
-        struct json *step = json_object();
-        json_set_text(step, "state", state);
-        json_set_int(step, "at_ms", at_ms);
-        json_set_int(step, "retries", story.data == NULL ? last_retries : count);
-        json_push(steps, step);
+        json_open(body, NULL, '{');
+        json_add_text(body, "state", state);
+        json_add_int(body, "at_ms", at_ms);
+        json_add_int(body, "retries", story.data == NULL ? last_retries : count);
+        json_close(body, '}');
     }
-    return steps;
+    json_close(body, ']');
 }
 
 /* "saga|order|attempt|state|began_ms|retries|reason|story" */
-static struct json *body_saga(struct slice line)
+static void body_saga(struct buf *body, struct slice line)
 {
     enum { SAGA, ORDER, ATTEMPT, STATE, BEGAN_MS, RETRIES, REASON, STORY, FIELDS };
     struct slice field[FIELDS] = {0};
@@ -142,100 +132,115 @@ static struct json *body_saga(struct slice line)
     slice_int64(field[ATTEMPT], &attempt);
     slice_int64(field[BEGAN_MS], &began_ms);
     slice_int64(field[RETRIES], &retries);
-    struct json *saga = json_object();
-    json_set_text(saga, "saga_id", field[SAGA]);
-    json_set_text(saga, "order_id", field[ORDER]);
-    json_set_text(saga, "state", field[STATE]);
-    json_set_int(saga, "attempt", attempt);
+    json_open(body, NULL, '{');
+    json_add_text(body, "saga_id", field[SAGA]);
+    json_add_text(body, "order_id", field[ORDER]);
+    json_add_text(body, "state", field[STATE]);
+    json_add_int(body, "attempt", attempt);
     if (field[REASON].bytes > 0) {
-        json_set_text(saga, "reason", field[REASON]);
+        json_add_text(body, "reason", field[REASON]);
     } else {
-        json_set(saga, "reason", NULL);
+        json_add_null(body, "reason");
     }
-    json_set_int(saga, "began_ms", began_ms);
-    json_set(saga, "steps", body_steps(field[STORY], retries));
-    return saga;
+    json_add_int(body, "began_ms", began_ms);
+    body_steps(body, field[STORY], retries);
+    json_close(body, '}');
 }
 
-static struct json *body_sagas(const struct message *command, const struct message *answer)
+static void body_sagas(struct buf *body, struct slice story)
 {
-    struct slice story = answer->story, line;
-    if (command->type == MESSAGE_ORDER_SAGA) {
-        return body_saga(story);
-    }
-    struct json *sagas = json_array();
+    struct slice line;
+    json_open(body, "sagas", '[');
     while (story.bytes > 0 && slice_cut(&story, '\n', &line)) {
-        json_push(sagas, body_saga(line));
+        body_saga(body, line);
     }
-    struct json *body = json_object();
-    json_set(body, "sagas", sagas);
-    return body;
+    json_close(body, ']');
 }
 
-static void body_paid(struct json *body, const struct message *command,
-                      const struct message *answer)
+static void body_paid(struct buf *body, const struct message *command, const struct message *answer)
 {
-    json_set_text(body, "status", SLICE_TEXT("paid"));
-    json_set_text(body, "order_id", command->order);
-    json_set_int(body, "total_cost", answer->total);
+    json_add_text(body, "status", SLICE_TEXT("paid"));
+    json_add_text(body, "order_id", command->order);
+    json_add_int(body, "total_cost", answer->total);
+}
+
+/* The members of a 200 or 202. Errors: false for a type that is no such answer. */
+static bool body_members(struct buf *body, const struct message *command,
+                         const struct message *answer)
+{
+    switch (answer->type) {
+    case MESSAGE_SAGA_RUNNING:
+        json_add_text(body, "saga_id", answer->saga);
+        json_add_text(body, "state", answer->state);
+        return true;
+    case MESSAGE_CREATED:
+        body_created(body, command);
+        return true;
+    case MESSAGE_USER:
+        body_user(body, command, answer);
+        return true;
+    case MESSAGE_ITEM:
+        body_item(body, command, answer);
+        return true;
+    case MESSAGE_ORDER:
+        body_order(body, command, answer);
+        return true;
+    case MESSAGE_SAGA_PAID:
+        body_paid(body, command, answer);
+        return true;
+    case MESSAGE_SAGAS:
+        body_sagas(body, answer->story);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* 0: it is no refusal. */
+static unsigned refusal_status(enum message_type type)
+{
+    switch (type) {
+    case MESSAGE_UNKNOWN:
+        return 404;
+    case MESSAGE_REFUSED:
+        return 400;
+    case MESSAGE_CONFLICT:
+        return 409;
+    case MESSAGE_BROKEN:
+        return 500;
+    default:
+        return 0;
+    }
 }
 
 bool reply_make(const struct message *command, const struct message *answer,
                 struct reply *ret_reply)
 {
-    struct json *body = NULL;
-    unsigned status = 200;
-    switch (answer->type) {
-    case MESSAGE_UNKNOWN:
-        *ret_reply = reply_error(404, answer->reason);
-        return true;
-    case MESSAGE_REFUSED:
-        *ret_reply = reply_error(400, answer->reason);
-        ret_reply->saga = answer->saga;
-        return true;
-    case MESSAGE_CONFLICT:
-        *ret_reply = reply_error(409, answer->reason);
-        return true;
-    case MESSAGE_BROKEN:
-        *ret_reply = reply_error(500, answer->reason);
-        return true;
-    case MESSAGE_SAGA_RUNNING:
-        if (!message_has(command, async)) {
-            return false;
+    unsigned status = refusal_status(answer->type);
+    if (status != 0) {
+        *ret_reply = reply_error(status, answer->reason);
+        if (answer->type == MESSAGE_REFUSED) {
+            ret_reply->saga = answer->saga;
         }
-        status = 202;
-        body = json_object();
-        json_set_text(body, "saga_id", answer->saga);
-        json_set_text(body, "state", answer->state);
-        break;
-    case MESSAGE_CREATED:
-        body = json_object();
-        body_created(body, command);
-        break;
-    case MESSAGE_USER:
-        body = json_object();
-        body_user(body, command, answer);
-        break;
-    case MESSAGE_ITEM:
-        body = json_object();
-        body_item(body, command, answer);
-        break;
-    case MESSAGE_ORDER:
-        body = json_object();
-        body_order(body, command, answer);
-        break;
-    case MESSAGE_SAGA_PAID:
-        body = json_object();
-        body_paid(body, command, answer);
-        break;
-    case MESSAGE_SAGAS:
-        body = body_sagas(command, answer);
-        break;
-    default:
-        log_error("answer_unexpected", "type=%s", message_type_text(answer->type));
+        return true;
+    }
+    bool is_running = answer->type == MESSAGE_SAGA_RUNNING;
+    if (is_running && !message_has(command, async)) {
         return false;
     }
-    *ret_reply = reply_json(status, body);
-    ret_reply->saga = answer->saga;
+    struct reply reply = {.status = is_running ? 202 : 200, .saga = answer->saga};
+    if (command->type == MESSAGE_ORDER_SAGA && answer->type == MESSAGE_SAGAS) {
+        body_saga(&reply.body, answer->story);
+        *ret_reply = reply;
+        return true;
+    }
+    json_open(&reply.body, NULL, '{');
+    if (!body_members(&reply.body, command, answer)) {
+        log_error("answer_unexpected", "type=%s", message_type_text(answer->type));
+        reply_free(&reply);
+        return false;
+    }
+    json_close(&reply.body, '}');
+    *ret_reply = reply;
     return true;
 }

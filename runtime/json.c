@@ -1,4 +1,4 @@
-/* JSON, over json-c: the only includer of its headers.
+/* JSON: reading over json-c, as the only includer of its headers; writing as text.
  *
  *   text --> json_scan: what json-c lets pass --> json-c, strict --> json_count_members --> value
  *
@@ -9,24 +9,20 @@
 #include "runtime/json.h"
 
 #include <assert.h>
-/* json-c has a type of the name that is a function here. */
-#define json_object json_c_object
 #include <json-c/json.h>
-#undef json_object
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define JSON_DEPTH_MAX   16
-#define JSON_NUMBER_MAX  64 /* bytes; more digits than this carry no value */
-#define JSON_PRINT_FLAGS (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+#define JSON_DEPTH_MAX  16
+#define JSON_NUMBER_MAX 64 /* bytes; more digits than this carry no value */
 
 /* `struct json` is never defined: it is json-c's object, seen from outside. json-c has no const
  * in its getters although they only read. */
-static struct json_c_object *json_inner(const struct json *j)
+static struct json_object *json_inner(const struct json *j)
 {
-    return (struct json_c_object *)j;
+    return (struct json_object *)j;
 }
 
 static bool json_is(const struct json *j, enum json_type type)
@@ -173,7 +169,7 @@ static bool json_scan(struct json_scan *s)
 
 /* Of `o` and below. It stops at `most`: a large array behind the last object is not walked through.
  */
-static size_t json_count_members(struct json_c_object *o, size_t most)
+static size_t json_count_members(struct json_object *o, size_t most)
 {
     size_t count = 0;
     if (json_object_is_type(o, json_type_object)) {
@@ -220,7 +216,7 @@ struct json *json_parse(struct slice text)
     json_tokener_set_flags(tokener, scan.has_more_than_ascii
                                         ? JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8
                                         : JSON_TOKENER_STRICT); /* it looks at each byte anew */
-    struct json_c_object *o = json_tokener_parse_ex(tokener, text.data, (int)text.bytes);
+    struct json_object *o = json_tokener_parse_ex(tokener, text.data, (int)text.bytes);
     if (json_tokener_get_error(tokener) == json_tokener_continue) {
         o = json_tokener_parse_ex(tokener, "", 1); /* the end: a bare number does not show it */
     } else if (json_tokener_get_parse_end(tokener) != text.bytes) {
@@ -246,7 +242,7 @@ void json_free(struct json *j)
 
 static const struct json *json_get(const struct json *object, const char *key)
 {
-    struct json_c_object *value;
+    struct json_object *value;
     if (!json_is(object, json_type_object) ||
         !json_object_object_get_ex(json_inner(object), key, &value)) {
         return NULL;
@@ -311,7 +307,7 @@ int json_each(const struct json *object, json_on_member *on_member, void *ctx)
     if (!json_is(object, json_type_object)) {
         return 0;
     }
-    struct json_c_object *o = json_inner(object);
+    struct json_object *o = json_inner(object);
     struct json_object_iterator end = json_object_iter_end(o);
     for (struct json_object_iterator it = json_object_iter_begin(o);
          !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
@@ -326,71 +322,82 @@ int json_each(const struct json *object, json_on_member *on_member, void *ctx)
 
 /* ---- writing ---- */
 
-static struct json *json_made(struct json_c_object *o)
+static void json_escape(struct buf *out, unsigned char c)
 {
-    assert(o); /* out of memory */
-    return (struct json *)o;
+    static const char digits[] = "0123456789abcdef";
+    static const char letters[256] = {
+        ['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
+        ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't',
+    };
+    if (letters[c] != '\0') {
+        buf_add(out, (char[]){'\\', letters[c]}, 2);
+    } else {
+        buf_add(out, (char[]){'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]}, 6);
+    }
 }
 
-static struct json *json_made_text(struct slice value)
+static void json_quote(struct buf *out, struct slice text)
 {
-    assert(value.bytes <= INT_MAX);
-    return json_made(json_object_new_string_len(value.data ? value.data : "", (int)value.bytes));
+    const char *at = text.data ? text.data : ""; /* what is not written yet */
+    const char *end = at + text.bytes;
+    buf_add_text(out, "\"");
+    for (const char *c = at; c < end; c++) {
+        if ((unsigned char)*c < ' ' || *c == '"' || *c == '\\') {
+            buf_add(out, at, (size_t)(c - at));
+            json_escape(out, (unsigned char)*c);
+            at = c + 1;
+        }
+    }
+    buf_add(out, at, (size_t)(end - at));
+    buf_add_text(out, "\"");
 }
 
-struct json *json_object(void)
+/* No text ends with a bracket that opens, for it ends with its quote: one at the end of `out` says
+ * that nothing is in it yet. */
+static void json_begin(struct buf *out, const char *key)
 {
-    return json_made(json_object_new_object());
+    char last = out->bytes > 0 ? out->data[out->bytes - 1] : '[';
+    if (last != '{' && last != '[') {
+        buf_add_text(out, ",");
+    }
+    if (key) {
+        buf_add_text(out, "\"");
+        buf_add_text(out, key);
+        buf_add_text(out, "\":");
+    }
 }
 
-struct json *json_array(void)
+void json_open(struct buf *out, const char *key, char bracket)
 {
-    return json_made(json_object_new_array());
+    json_begin(out, key);
+    buf_add(out, &bracket, 1);
 }
 
-void json_set(struct json *object, const char *key, struct json *value)
+void json_close(struct buf *out, char bracket)
 {
-    assert(json_is(object, json_type_object));
-    int failed = json_object_object_add(json_inner(object), key, json_inner(value));
-    assert(!failed);
+    buf_add(out, &bracket, 1);
 }
 
-void json_set_text(struct json *object, const char *key, struct slice value)
+void json_add_text(struct buf *out, const char *key, struct slice value)
 {
-    json_set(object, key, json_made_text(value));
+    json_begin(out, key);
+    json_quote(out, value);
 }
 
-void json_set_int(struct json *object, const char *key, int64_t value)
+void json_add_int(struct buf *out, const char *key, int64_t value)
 {
-    json_set(object, key, json_made(json_object_new_int64(value)));
+    json_begin(out, key);
+    buf_add_int(out, value);
 }
 
-void json_set_bool(struct json *object, const char *key, bool value)
+void json_add_bool(struct buf *out, const char *key, bool value)
 {
-    json_set(object, key, json_made(json_object_new_boolean(value)));
+    json_begin(out, key);
+    buf_add_text(out, value ? "true" : "false");
 }
 
-void json_push(struct json *array, struct json *value)
+void json_add_null(struct buf *out, const char *key)
 {
-    assert(json_is(array, json_type_array));
-    int failed = json_object_array_add(json_inner(array), json_inner(value));
-    assert(!failed);
-}
-
-void json_push_text(struct json *array, struct slice value)
-{
-    json_push(array, json_made_text(value));
-}
-
-void json_push_int(struct json *array, int64_t value)
-{
-    json_push(array, json_made(json_object_new_int64(value)));
-}
-
-void json_print(const struct json *j, struct buf *out)
-{
-    size_t bytes;
-    const char *text = json_object_to_json_string_length(json_inner(j), JSON_PRINT_FLAGS, &bytes);
-    assert(text);
-    buf_add(out, text, bytes);
+    json_begin(out, key);
+    buf_add_text(out, "null");
 }

@@ -1,5 +1,6 @@
-/* JSON, through json-c: the only includer of its headers. Readers check: a wrong type, a number
- * with a fraction, an overflow or text after the value is an error, never a guess. */
+/* JSON: read through json-c, as the only includer of its headers; written as text. Readers check: a
+ * wrong type, a number with a fraction, an overflow or text after the value is an error, never a
+ * guess. */
 #ifndef KASSA_RUNTIME_JSON_H
 #define KASSA_RUNTIME_JSON_H
 
@@ -28,16 +29,14 @@ int json_each(const struct json *object, json_on_member *on_member, void *ctx);
 bool json_text(const struct json *value, struct slice *ret_text);
 bool json_int(const struct json *value, int64_t *ret_value);
 
-struct json *json_object(void);
-struct json *json_array(void);
-void json_set_text(struct json *object, const char *key, struct slice value);
-void json_set_int(struct json *object, const char *key, int64_t value);
-void json_set_bool(struct json *object, const char *key, bool value);
-void json_set(struct json *object, const char *key, struct json *value); /* takes value */
-void json_push(struct json *array, struct json *value);                  /* takes value */
-void json_push_text(struct json *array, struct slice value);
-void json_push_int(struct json *array, int64_t value);
-
-void json_print(const struct json *j, struct buf *out); /* without white space */
+/* Writing: text, straight to where it goes, without white space. `key` is a member's name, of
+ * letters and '_'; NULL for an element of an array, or for the whole value. A comma is put in where
+ * one is due. Bytes that have to be are escaped; text that is no UTF-8 stays none. */
+void json_open(struct buf *out, const char *key, char bracket); /* '{' or '[' */
+void json_close(struct buf *out, char bracket);                 /* '}' or ']' */
+void json_add_text(struct buf *out, const char *key, struct slice value);
+void json_add_int(struct buf *out, const char *key, int64_t value);
+void json_add_bool(struct buf *out, const char *key, bool value);
+void json_add_null(struct buf *out, const char *key);
 
 #endif

@@ -219,27 +219,62 @@ static void json_each_test(void **state)
 }
 
 /* What is written is compact, keeps slashes and order, and reads back. */
-static void json_print_test(void **state)
+static void json_write_test(void **state)
 {
     (void)state;
-    struct json *j = json_object();
-    json_set_text(j, "path", (struct slice){"/a/\"b\"xx", 6});
-    json_set_int(j, "n", INT64_MIN);
-    json_set_bool(j, "ok", true);
-    struct json *array = json_array();
-    json_push_text(array, SLICE_TEXT("i"));
-    json_push_int(array, 2);
-    json_push(array, json_object());
-    json_set(j, "a", array);
     struct buf out = {0};
-    json_print(j, &out);
-    assert_string_equal(out.data, "{\"path\":\"/a/\\\"b\\\"\",\"n\":-9223372036854775808,"
-                                  "\"ok\":true,\"a\":[\"i\",2,{}]}");
-    json_free(j);
-    j = json_parse(buf_slice(&out));
+    json_open(&out, NULL, '{');
+    json_add_text(&out, "path", (struct slice){"/a/\"b\"xx", 6});
+    json_add_int(&out, "n", INT64_MIN);
+    json_add_bool(&out, "ok", true);
+    json_add_text(&out, "brackets", SLICE_TEXT("[{"));
+    json_open(&out, "a", '[');
+    json_add_text(&out, NULL, SLICE_TEXT("i"));
+    json_add_int(&out, NULL, 2);
+    json_open(&out, NULL, '{');
+    json_close(&out, '}');
+    json_open(&out, NULL, '[');
+    json_close(&out, ']');
+    json_add_bool(&out, NULL, false);
+    json_close(&out, ']');
+    json_add_null(&out, "z");
+    json_close(&out, '}');
+    assert_string_equal(out.data,
+                        "{\"path\":\"/a/\\\"b\\\"\",\"n\":-9223372036854775808,\"ok\":true,"
+                        "\"brackets\":\"[{\",\"a\":[\"i\",2,{},[],false],\"z\":null}");
+    struct json *j = json_parse(buf_slice(&out));
     assert_non_null(j);
     json_free(j);
     buf_free(&out);
+}
+
+/* Every byte that JSON does not take as it is is escaped; the reader finds the same text. NUL is
+ * escaped too, and refused by the reader. */
+static void json_escape_test(void **state)
+{
+    (void)state;
+    struct buf out = {0}, all = {0};
+    json_add_text(&out, NULL, SLICE_TEXT("\"\\/\b\f\n\r\t\x01\x1f \x7f~\xc3\xa9"));
+    assert_string_equal(out.data, "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f \x7f~\xc3\xa9\"");
+    for (int c = 1; c < 128; c++) {
+        buf_add(&all, &(char){(char)c}, 1);
+    }
+    buf_reset(&out);
+    json_add_text(&out, NULL, buf_slice(&all));
+    struct json *j = json_parse(buf_slice(&out));
+    struct slice text;
+    assert_true(json_text(j, &text));
+    assert_true(slice_equal(text, buf_slice(&all)));
+    json_free(j);
+    buf_reset(&out);
+    json_add_text(&out, NULL, (struct slice){"a\0b", 3});
+    assert_string_equal(out.data, "\"a\\u0000b\"");
+    assert_null(json_parse(buf_slice(&out)));
+    buf_reset(&out);
+    json_add_text(&out, NULL, (struct slice){NULL, 0});
+    assert_string_equal(out.data, "\"\"");
+    buf_free(&out);
+    buf_free(&all);
 }
 
 int main(void)
@@ -249,7 +284,7 @@ int main(void)
         cmocka_unit_test(json_refused_test), cmocka_unit_test(json_after_refusal_test),
         cmocka_unit_test(json_string_test),  cmocka_unit_test(json_single_test),
         cmocka_unit_test(json_depth_test),   cmocka_unit_test(json_each_test),
-        cmocka_unit_test(json_print_test),
+        cmocka_unit_test(json_write_test),   cmocka_unit_test(json_escape_test),
     };
     return cmocka_run_group_tests_name("runtime/json", tests, NULL, NULL);
 }
