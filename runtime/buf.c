@@ -105,16 +105,12 @@ static _Noreturn void mem_out(size_t bytes)
     abort();
 }
 
-/* Makes room for `bytes` more and the terminator. */
-static void buf_reserve(struct buf *b, size_t bytes)
+static void buf_grow(struct buf *b, size_t bytes)
 {
     size_t needed;
     if (__builtin_add_overflow(b->bytes, bytes, &needed) ||
         __builtin_add_overflow(needed, 1, &needed)) {
         mem_out(bytes);
-    }
-    if (needed <= b->size) {
-        return;
     }
     size_t size = b->size < BUF_SIZE_MIN ? BUF_SIZE_MIN : b->size;
     while (size < needed) {
@@ -126,6 +122,14 @@ static void buf_reserve(struct buf *b, size_t bytes)
     }
     b->data = data;
     b->size = size;
+}
+
+/* Makes room for `bytes` more and the terminator. */
+static inline void buf_reserve(struct buf *b, size_t bytes)
+{
+    if (b->size - b->bytes <= bytes) {
+        buf_grow(b, bytes);
+    }
 }
 
 void buf_add(struct buf *b, const void *data, size_t bytes)
