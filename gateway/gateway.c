@@ -338,12 +338,10 @@ static void on_answer(struct gateway *gw, const struct message *answer)
         ready_on_pong(gw->ready, answer->id);
         return;
     }
-    struct pending *p = pending_find(&gw->table, answer->id);
-    if (p == NULL) {
-        return; /* a repeat: it was answered before */
-    }
+    struct pending *p;
     if (answer->type == MESSAGE_SAGA_RUNNING) {
         /* an end for those who asked for 202, progress for the others */
+        p = pending_find(&gw->table, answer->id);
         for (struct pending *next; p != NULL; p = next) {
             next = p->next_same;
             struct reply reply;
@@ -354,7 +352,7 @@ static void on_answer(struct gateway *gw, const struct message *answer)
         }
         return;
     }
-    p = pending_take(&gw->table, answer->id);
+    p = pending_take(&gw->table, answer->id); /* NULL for a repeat: it was answered before */
     for (struct pending *next; p != NULL; p = next) {
         struct reply reply;
         next = p->next_same;

@@ -2,6 +2,7 @@
  * that an encoded slash can never make another route. */
 #include "gateway/routes.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -215,25 +216,37 @@ static bool is_parameter(struct slice pattern)
     return pattern.bytes > 0 && pattern.data[0] == '{';
 }
 
-static bool pattern_fits(const struct route *route, const struct segments *path)
+/* Patterns are split once, at the first request. */
+static const struct segments *route_segments(const struct route *route)
 {
-    struct slice rest = slice_from(route->pattern), pattern;
-    unsigned i = 0;
-    while (slice_cut(&rest, '/', &pattern)) {
-        if (i == path->count || (!is_parameter(pattern) && !slice_equal(pattern, path->at[i]))) {
-            return false;
-        }
-        i++;
+    static struct segments split[sizeof(routes) / sizeof(routes[0])];
+    struct segments *segments = &split[route - routes];
+    if (segments->count == 0) {
+        bool is_split = segments_split(slice_from(route->pattern), segments);
+        assert(is_split);
     }
-    return i == path->count;
+    return segments;
 }
 
-static bool parameters_fill(const struct route *route, const struct segments *path,
+static bool pattern_fits(const struct segments *pattern, const struct segments *path)
+{
+    if (pattern->count != path->count) {
+        return false;
+    }
+    for (unsigned i = 0; i < path->count; i++) {
+        if (!is_parameter(pattern->at[i]) && !slice_equal(pattern->at[i], path->at[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool parameters_fill(const struct segments *pattern, const struct segments *path,
                             struct route_match *match)
 {
-    struct slice rest = slice_from(route->pattern), pattern;
-    for (unsigned i = 0; slice_cut(&rest, '/', &pattern); i++) {
-        if (is_parameter(pattern) && !parameter_fill(parameter_find(pattern), path->at[i], match)) {
+    for (unsigned i = 0; i < path->count; i++) {
+        if (is_parameter(pattern->at[i]) &&
+            !parameter_fill(parameter_find(pattern->at[i]), path->at[i], match)) {
             return false;
         }
     }
@@ -330,7 +343,8 @@ void route_find(const struct conf *conf, const char *method, struct slice path, 
     }
     for (unsigned i = 0; i < route_count; i++) {
         const struct route *route = &routes[i];
-        if (!pattern_fits(route, &segments)) {
+        const struct segments *pattern = route_segments(route);
+        if (!pattern_fits(pattern, &segments)) {
             continue;
         }
         if (!method_fits(route, method)) {
@@ -339,7 +353,7 @@ void route_find(const struct conf *conf, const char *method, struct slice path, 
             continue;
         }
         ret_match->command.type = route->type;
-        bool is_good = parameters_fill(route, &segments, ret_match) &&
+        bool is_good = parameters_fill(pattern, &segments, ret_match) &&
                        (route->type != MESSAGE_ORDER_SAGAS || sagas_query(query, ret_match)) &&
                        limits_hold(conf, ret_match);
         if (is_good && route->type == MESSAGE_ORDER_CANCEL) {

@@ -50,9 +50,10 @@ void redis_arg_text(struct redis_command *c, const char *text)
 
 void redis_arg_int(struct redis_command *c, int64_t value)
 {
-    char digits[24];
-    int bytes = snprintf(digits, sizeof(digits), "%lld", (long long)value);
-    redis_arg(c, (struct slice){digits, (size_t)bytes});
+    assert(c->count < REDIS_ARGS_MAX);
+    buf_add_int(&c->bytes, value);
+    assert(c->bytes.bytes <= UINT32_MAX);
+    c->end[c->count++] = (uint32_t)c->bytes.bytes;
 }
 
 void redis_argf(struct redis_command *c, const char *format, ...)

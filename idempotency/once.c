@@ -2,9 +2,6 @@
  * every repetition of a command, by whomever, looks into the same one. */
 #include "idempotency/once.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "runtime/err.h"
 #include "runtime/uuid.h"
 
@@ -23,7 +20,10 @@ int once_bucket(struct slice command_id, int64_t wall_ms, char ret_bucket[10])
         return -ERR_TOO_OLD;
     }
     /* Printed from the number, so that A and a do not name two buckets. */
-    snprintf(ret_bucket, ONCE_BUCKET_TEXT_BYTES + 1, "%09" PRIx64,
-             (uint64_t)made_ms >> ONCE_BUCKET_SHIFT & UINT64_C(0xfffffffff));
+    uint64_t bucket = (uint64_t)made_ms >> ONCE_BUCKET_SHIFT;
+    for (unsigned i = ONCE_BUCKET_TEXT_BYTES; i-- > 0; bucket >>= 4) {
+        ret_bucket[i] = "0123456789abcdef"[bucket & 15];
+    }
+    ret_bucket[ONCE_BUCKET_TEXT_BYTES] = '\0';
     return 0;
 }

@@ -26,6 +26,7 @@
 #include "idempotency/wire.h"
 
 #define REDIS_DIGITS    24    /* of an int64, with room */
+#define REDIS_HEAD_MAX  24    /* bytes of "$4294967295\r\n", with room, and of the end of a text */
 #define REDIS_FLAT_KEPT 65536 /* texts; the memory of a larger reply is given back */
 #define REDIS_READS_MAX 16    /* in one turn, of 16 KiB each; the others want their turn too */
 
@@ -39,8 +40,7 @@ struct redis_wire {
     bool is_dirty;     /* hiredis has bytes for the turn's end */
     bool is_writing;   /* in redisAsyncHandleWrite: to ask for more means that the socket is full */
     unsigned busy;     /* calls into hiredis that are running: the wire lives until they return */
-    const char *argv[REDIS_ARGS_MAX]; /* scratch of redis_wire_send */
-    size_t argv_bytes[REDIS_ARGS_MAX];
+    struct buf request; /* scratch of redis_wire_send */
 };
 
 /* ---- replies as texts ---- */
@@ -189,6 +189,7 @@ static redisAsyncContext *redis_wire_detach(struct redis_wire *w)
 static void redis_wire_release(struct redis_wire *w)
 {
     if (!w->ac && w->busy == 0) {
+        buf_free(&w->request);
         free(w);
     }
 }
@@ -277,16 +278,49 @@ static void redis_wire_on_reply(redisAsyncContext *ac, void *answer, void *unuse
     }
 }
 
-void redis_wire_send(struct redis_wire *w, const struct redis_command *c)
+/* "*3\r\n" or "$11\r\n" */
+static char *redis_put_head(char *at, char kind, uint32_t number)
 {
-    size_t start = 0;
+    char digits[10];
+    size_t first = sizeof(digits);
+    do {
+        digits[--first] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    *at++ = kind;
+    memcpy(at, digits + first, sizeof(digits) - first);
+    at += sizeof(digits) - first;
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
+}
+
+/* As it goes over the wire. hiredis would do it as well, but prints each length by a format. */
+static struct slice redis_wire_format(struct redis_wire *w, const struct redis_command *c)
+{
+    buf_reset(&w->request);
+    char *first = buf_room(&w->request, c->bytes.bytes + (c->count + (size_t)1) * REDIS_HEAD_MAX);
+    char *at = redis_put_head(first, '*', c->count);
+    uint32_t start = 0;
     for (unsigned i = 0; i < c->count; i++) {
-        w->argv[i] = c->bytes.data ? c->bytes.data + start : "";
-        w->argv_bytes[i] = c->end[i] - start;
+        uint32_t bytes = c->end[i] - start;
+        at = redis_put_head(at, '$', bytes);
+        if (bytes > 0) {
+            memcpy(at, c->bytes.data + start, bytes);
+        }
+        at += bytes;
+        *at++ = '\r';
+        *at++ = '\n';
         start = c->end[i];
     }
-    int failed = redisAsyncCommandArgv(w->ac, redis_wire_on_reply, NULL, (int)c->count, w->argv,
-                                       w->argv_bytes);
+    return (struct slice){first, (size_t)(at - first)};
+}
+
+void redis_wire_send(struct redis_wire *w, const struct redis_command *c)
+{
+    struct slice request = redis_wire_format(w, c);
+    int failed =
+        redisAsyncFormattedCommand(w->ac, redis_wire_on_reply, NULL, request.data, request.bytes);
     assert(failed == REDIS_OK); /* refused only by a connection that is over, or without memory */
 }
 

@@ -95,7 +95,18 @@ static void log_add_time(struct buf *out)
         strftime(logger.seconds_text, sizeof(logger.seconds_text), "%Y-%m-%dT%H:%M:%S", &tm);
         logger.seconds = seconds;
     }
-    buf_addf(out, "ts=%s.%03dZ", logger.seconds_text, (int)(wall_ms % 1000));
+    int ms = (int)(wall_ms % 1000);
+    char digits[] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10),
+                     'Z'};
+    buf_add_text(out, "ts=");
+    buf_add_text(out, logger.seconds_text);
+    buf_add(out, digits, sizeof(digits));
+}
+
+static void log_add_pair(struct buf *out, const char *key, const char *value)
+{
+    buf_add_text(out, key);
+    buf_add_text(out, value);
 }
 
 void log_write(enum log_level level, const char *event, const char *format, ...)
@@ -104,11 +115,11 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
         return;
     }
     log_add_time(&logger.lines);
-    buf_addf(&logger.lines, " level=%s", log_level_names[level]);
+    log_add_pair(&logger.lines, " level=", log_level_names[level]);
     if (logger.service[0]) {
-        buf_addf(&logger.lines, " service=%s", logger.service);
+        log_add_pair(&logger.lines, " service=", logger.service);
     }
-    buf_addf(&logger.lines, " event=%s", event);
+    log_add_pair(&logger.lines, " event=", event);
 
     char pairs[LOG_LINE_MAX];
     va_list args;
