@@ -85,7 +85,7 @@ static void request_answer(struct pending *p, const struct reply *reply)
         headers_add(&headers, "Idempotency-Key", p->key);
     }
     if (reply->saga.bytes > 0) {
-        snprintf(saga, sizeof(saga), "%.*s", SLICE_ARG(reply->saga));
+        slice_copy(reply->saga, saga, sizeof(saga));
         headers_add(&headers, "Saga-Id", saga);
     }
     if (reply->status == 202) {
@@ -302,7 +302,7 @@ static void request_park(struct gateway *gw, struct http_request *http, struct p
         message_set(&p->match.command, async, 1);
     }
     if (key.bytes > 0) {
-        snprintf(p->key, sizeof(p->key), "%.*s", SLICE_ARG(key));
+        slice_copy(key, p->key, sizeof(p->key));
         pending_claim(p);
     } else {
         pending_begin(p);

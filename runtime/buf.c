@@ -31,6 +31,16 @@ bool slice_equal(struct slice a, struct slice b)
     return a.bytes == b.bytes && memcmp(a.data, b.data, a.bytes) == 0;
 }
 
+void slice_copy(struct slice s, char *ret_text, size_t size)
+{
+    assert(size > 0);
+    size_t bytes = s.bytes < size ? s.bytes : size - 1;
+    if (bytes > 0) {
+        memcpy(ret_text, s.data, bytes);
+    }
+    ret_text[bytes] = '\0';
+}
+
 bool slice_cut(struct slice *rest, char separator, struct slice *ret_field)
 {
     if (!rest->data) {

@@ -20,6 +20,9 @@ struct slice slice_from(const char *text); /* NULL gives the absent slice */
 bool slice_is(struct slice s, const char *text);
 bool slice_equal(struct slice a, struct slice b);
 
+/* A terminated copy; what does not fit into `size` bytes is cut off. */
+void slice_copy(struct slice s, char *ret_text, size_t size);
+
 /* Cuts the next field off the front of *rest, up to `separator` or the end.
  * Errors: false when *rest is absent, that is, when the last field was taken before. */
 bool slice_cut(struct slice *rest, char separator, struct slice *ret_field);

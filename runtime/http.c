@@ -354,7 +354,7 @@ static enum MHD_Result http_handle(void *ctx, struct MHD_Connection *connection,
     if (!r->is_head_checked) {
         const char *sentence;
         r->is_head_checked = true;
-        snprintf(r->method, sizeof(r->method), "%s", method);
+        slice_copy(slice_from(method), r->method, sizeof(r->method));
         unsigned status = http_check_head(r, method, version, &sentence);
         return status ? http_refuse(r, status, sentence) : MHD_YES;
     }

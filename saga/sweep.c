@@ -1,7 +1,6 @@
 /* Looks for old buckets now and then, and drops what it finds step by step. */
 #include "saga/sweep.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +38,7 @@ static void on_swept(void *ctx, int err, const struct redis_reply *reply)
     }
     struct slice cursor = redis_reply_at(reply, 0);
     if (cursor.data != NULL) {
-        snprintf(s->cursor, sizeof(s->cursor), "%.*s", SLICE_ARG(cursor));
+        slice_copy(cursor, s->cursor, sizeof(s->cursor));
         loop_timer_start(s->timer, 1, SWEEP_MS); /* there is more; the others go first */
     }
 }

@@ -200,9 +200,65 @@ static void slice_hashes(void **state)
     assert_int_equal(slice_hash(SLICE_TEXT("foobar")), 0xbf9cf968);
 }
 
+/* A copy is terminated, and cut where it does not fit. */
+static void slice_copy_test(void **state)
+{
+    (void)state;
+    char text[4] = "xyz";
+    slice_copy(SLICE_TEXT("abc"), text, sizeof(text));
+    assert_string_equal(text, "abc");
+    slice_copy(SLICE_TEXT("defg"), text, sizeof(text));
+    assert_string_equal(text, "def");
+    slice_copy((struct slice){NULL, 0}, text, sizeof(text));
+    assert_string_equal(text, "");
+    slice_copy(SLICE_TEXT("h"), text, 1);
+    assert_string_equal(text, "");
+}
+
+/* A number is printed as printf would. */
+static void buf_add_int_test(void **state)
+{
+    (void)state;
+    static const int64_t numbers[] = {0, 7, 10, -1, 1234567890, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct buf got = {0}, wanted = {0};
+        buf_add_int(&got, numbers[i]);
+        buf_addf(&wanted, "%lld", (long long)numbers[i]);
+        assert_string_equal(got.data, wanted.data);
+        buf_free(&got);
+        buf_free(&wanted);
+    }
+}
+
+/* Room is part of the text, and terminated. */
+static void buf_room_test(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    for (size_t bytes = 0; bytes < 200; bytes++) {
+        memset(buf_room(&b, bytes), 'x', bytes);
+    }
+    assert_int_equal(b.bytes, 199 * 200 / 2);
+    assert_int_equal(strlen(b.data), b.bytes);
+    buf_free(&b);
+}
+
+/* Bytes of a set, and none but those. */
+static void slice_consists_of_test(void **state)
+{
+    (void)state;
+    static const bool set[256] = {['a'] = true, [0xff] = true};
+    assert_true(slice_consists_of(SLICE_TEXT("a\xff\x61"), set));
+    assert_false(slice_consists_of(SLICE_TEXT("ab"), set));
+    assert_false(slice_consists_of(SLICE_TEXT("\0"), set));
+    assert_true(slice_consists_of((struct slice){NULL, 0}, set));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(slice_copy_test),    cmocka_unit_test(buf_add_int_test),
+        cmocka_unit_test(buf_room_test),      cmocka_unit_test(slice_consists_of_test),
         cmocka_unit_test(slice_hashes),       cmocka_unit_test(slice_absent_test),
         cmocka_unit_test(slice_cut_test),     cmocka_unit_test(slice_int64_test),
         cmocka_unit_test(slice_is_id_test),   cmocka_unit_test(buf_grow_test),
