@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "broker/broker.h"
+#include "gateway/admission.h"
 #include "gateway/pending.h"
 #include "gateway/prefer.h"
 #include "gateway/ready.h"
@@ -34,6 +35,8 @@ struct gateway {
     struct redis_subscription *notices;
     struct ready *ready;
     struct pending_table table;
+    struct admission admission;
+    struct http_answer *turned_away; /* the 429 */
     struct loop_timer *tick;
     struct uuid id; /* names its notice channel; a new one at each start */
     struct redis_command call;
@@ -76,6 +79,25 @@ static void headers_add(struct headers *h, const char *name, const char *value)
     h->at[h->count++] = (struct http_header){name, value};
 }
 
+static bool is_batch(enum message_type type)
+{
+    return type == MESSAGE_PAYMENT_INIT || type == MESSAGE_STOCK_INIT || type == MESSAGE_ORDER_INIT;
+}
+
+/* Loading many entities takes as long as it takes, and 503 answers nothing. What asked for 202
+ * waits for less than the other checkouts. */
+static void stat_waited(struct gateway *gw, const struct pending *p, unsigned status)
+{
+    const struct message *command = &p->match.command;
+    int64_t now_ms = loop_now_ms(gw->context->loop), wait_ms = now_ms - p->began_ms;
+    bool is_checkout = command->type == MESSAGE_ORDER_CHECKOUT && !message_has(command, async);
+    stat_observe_ms(gw->wait_ms, (double)wait_ms);
+    if (status < 500 && !is_batch(command->type)) {
+        admission_ended(&gw->admission, is_checkout ? ADMISSION_CHECKOUT : ADMISSION_OTHER, wait_ms,
+                        gw->table.count, now_ms);
+    }
+}
+
 static void request_answer(struct pending *p, const struct reply *reply)
 {
     struct gateway *gw = p->owner;
@@ -97,7 +119,7 @@ static void request_answer(struct pending *p, const struct reply *reply)
         headers_add(&headers, "Retry-After", "1");
     }
     stat_answer(p->match.route, reply->status);
-    stat_observe_ms(gw->wait_ms, (double)(loop_now_ms(gw->context->loop) - p->began_ms));
+    stat_waited(gw, p, reply->status);
     http_reply(p->http, reply->status, headers.at, headers.count, buf_slice(&reply->body));
 }
 
@@ -266,6 +288,8 @@ static void serve_local(struct gateway *gw, struct http_request *http, const str
     }
     const struct http_header type = {"Content-Type", "text/plain; version=0.0.4; charset=utf-8"};
     stat_set(stat_gauge("kassa_pending_requests", "", "requests held open"), gw->table.count);
+    stat_set(stat_gauge("kassa_admission_limit", "", "requests held open before a 429"),
+             gw->admission.limit);
     buf_reset(&text);
     stat_print(&text);
     http_reply(http, 200, &type, 1, buf_slice(&text));
@@ -309,6 +333,15 @@ static void request_park(struct gateway *gw, struct http_request *http, struct p
     }
 }
 
+/* The cheapest of all answers: in an overload most are this one. */
+static void request_turn_away(struct gateway *gw, struct http_request *http,
+                              const struct route *route)
+{
+    stat_add(gw->shed, 1);
+    stat_answer(route, 429);
+    http_reply_with(http, gw->turned_away);
+}
+
 static void on_request(void *ctx, struct http_request *http)
 {
     struct gateway *gw = ctx;
@@ -322,9 +355,8 @@ static void on_request(void *ctx, struct http_request *http)
         refuse_now(http, NULL, p->match.status, buf_slice(&p->match.refusal), p->match.allow);
     } else if (route->place != ROUTE_SERVICE) {
         serve_local(gw, http, route);
-    } else if (pending_is_full(&gw->table)) {
-        stat_add(gw->shed, 1);
-        refuse_now(http, route, 429, SLICE_TEXT("too many requests, try again"), NULL);
+    } else if (!admission_let_in(&gw->admission, gw->table.count, loop_now_ms(gw->context->loop))) {
+        request_turn_away(gw, http, route);
     } else if (request_headers(http, route, &is_async, &key)) {
         request_park(gw, http, p, is_async, key);
     }
@@ -391,14 +423,19 @@ int gateway_start(struct service_context *context)
     gw->context = context;
     gw->id = uuid_make(loop_wall_ms(context->loop));
     pending_table_init(&gw->table, conf);
+    admission_init(&gw->admission, conf);
     gw->asks = stat_counter("kassa_asks_total", "", "commands sent, asking again included");
     gw->shed = stat_counter("kassa_requests_shed_total", "", "requests answered 429");
     gw->wait_ms = stat_histogram("kassa_http_request_seconds", "", "from request to answer");
+    const struct http_header later = {"Retry-After", "1"};
+    gw->turned_away =
+        http_answer_new(429, &later, 1, SLICE_TEXT("{\"error\":\"too many requests, try again\"}"));
     int err = http_open(context->loop, conf, conf->http_host, (int)conf->http_port, on_request, gw,
                         &gw->http, &sentence);
     if (err != 0) {
         log_error("listen_failed", "reason=%s", log_quote(buf_slice(&sentence)));
         buf_free(&sentence);
+        http_answer_free(gw->turned_away);
         context->state = NULL;
         free(gw);
         return err;
@@ -442,6 +479,7 @@ void gateway_stop(struct service_context *context)
     }
     ready_free(gw->ready);
     http_close(gw->http);
+    http_answer_free(gw->turned_away);
     redis_subscription_free(gw->notices);
     broker_free(gw->broker);
     redis_command_free(&gw->call);

@@ -51,6 +51,10 @@
       "a store connection with calls and no answer for this long is dropped")                      \
     X(INT, pending_max, "PENDING_MAX", 10000, 1, 1000000,                                          \
       "requests a gateway holds open; one more is answered 429")                                   \
+    X(INT, admission_min, "ADMISSION_MIN", 1024, 8, 1000000,                                       \
+      "with fewer open requests nobody is turned away, until an overload has begun")               \
+    X(INT, admission_target_ms, "ADMISSION_TARGET_MS", 50, 1, 60000,                               \
+      "when even the fastest answers have waited longer, it is an overload")                       \
     X(INT, reask_ms, "REASK_MS", 1000, 50, 60000, "a waiting request is asked for again each")     \
     X(INT, deadline_ms, "DEADLINE_MS", 240000, 1000, 280000,                                       \
       "a request without any answer is told so after this")                                        \

@@ -42,7 +42,7 @@
 
 #define HTTP_MEMORY_BYTES 8192 /* for a head; the library zeroes as much for each request */
 #define HTTP_METHOD_MAX   24
-#define HTTP_PASSES_MAX   64   /* of the library in one turn; then others have their turn */
+#define HTTP_PASSES_MAX   4    /* of the library in one turn; then others have their turn */
 #define HTTP_WATCH_MS     1000 /* how late a slow client may be noticed */
 
 struct http {
@@ -74,6 +74,12 @@ struct http_client {
     uint64_t bytes_served; /* received by the first look after the last request was done with */
 };
 
+struct http_answer {
+    unsigned status;
+    struct MHD_Response *response;
+    struct MHD_Response *last_response; /* which closes the connection */
+};
+
 struct http_request {
     struct http *http; /* NULL: the library has completed it */
     struct http_request *next;
@@ -81,6 +87,7 @@ struct http_request {
     struct MHD_Connection *connection;
     const char *line_uri;          /* where the library has it, until the handler is first called */
     struct MHD_Response *response; /* answered, not yet queued */
+    bool is_borrowed;              /* the response is an http_answer's */
     unsigned status;
     size_t body_bytes;
     size_t path_bytes;
@@ -95,11 +102,17 @@ struct http_request {
 
 /* ---- the request object ---- */
 
-static void http_request_free(struct http_request *r)
+static void http_response_free(struct http_request *r)
 {
-    if (r->response) {
+    if (r->response && !r->is_borrowed) {
         MHD_destroy_response(r->response);
     }
+    r->response = NULL;
+}
+
+static void http_request_free(struct http_request *r)
+{
+    http_response_free(r);
     free(r);
 }
 
@@ -134,6 +147,8 @@ static void http_on_connection(void *ctx, struct MHD_Connection *connection, voi
         c->next = http->clients;
         if (c->next) {
             c->next->previous = c;
+        } else {
+            loop_timer_start(http->client_timer, HTTP_WATCH_MS, HTTP_WATCH_MS);
         }
         http->clients = c;
         *socket_context = c;
@@ -172,6 +187,9 @@ static void http_on_watch(void *ctx)
 {
     struct http *http = ctx;
     int64_t now_ms = loop_now_ms(http->loop);
+    if (!http->clients) {
+        loop_timer_stop(http->client_timer);
+    }
     for (struct http_client *c = http->clients; c; c = c->next) {
         http_client_watch(http, c, now_ms);
     }
@@ -313,10 +331,8 @@ static enum MHD_Result http_refuse(struct http_request *r, unsigned status, cons
 
 static enum MHD_Result http_send(struct http_request *r)
 {
-    struct MHD_Response *response = r->response;
-    r->response = NULL;
-    enum MHD_Result result = MHD_queue_response(r->connection, r->status, response);
-    MHD_destroy_response(response);
+    enum MHD_Result result = MHD_queue_response(r->connection, r->status, r->response);
+    http_response_free(r);
     return result;
 }
 
@@ -378,34 +394,88 @@ static void http_wake(struct http *http)
     }
 }
 
-void http_reply(struct http_request *r, unsigned status, const struct http_header *headers,
-                unsigned header_count, struct slice body)
+/* Errors: false when there is nobody left to answer; the request is gone then. */
+static bool http_reply_begin(struct http_request *r)
 {
     assert(r->is_given && !r->is_replied);
-    assert(header_count <= HTTP_HEADERS_MAX);
     r->is_replied = true;
     if (!r->http) {
         http_request_free(r);
-        return;
+        return false;
     }
+    return true;
+}
+
+static void http_reply_end(struct http_request *r, unsigned status)
+{
     r->status = status;
-    r->response = http_response(body);
-    bool has_type = false;
-    for (unsigned i = 0; i < header_count; i++) {
-        has_type = has_type || strcasecmp(headers[i].name, "Content-Type") == 0;
-        /* Refuses a value with a line end in it: the header is missing then, not split. */
-        MHD_add_response_header(r->response, headers[i].name, headers[i].value);
-    }
-    if (!has_type) {
-        MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
-    }
-    if (r->http->is_refusing || r->is_chunked) {
-        MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONNECTION, "close");
-    }
     if (r->is_parked) {
         r->is_parked = false;
         MHD_resume_connection(r->connection);
         http_wake(r->http);
+    }
+}
+
+static bool http_is_last(const struct http_request *r)
+{
+    return r->http->is_refusing || r->is_chunked;
+}
+
+static struct MHD_Response *http_response_with(const struct http_header *headers,
+                                               unsigned header_count, struct slice body,
+                                               bool is_last)
+{
+    assert(header_count <= HTTP_HEADERS_MAX);
+    struct MHD_Response *response = http_response(body);
+    bool has_type = false;
+    for (unsigned i = 0; i < header_count; i++) {
+        has_type = has_type || strcasecmp(headers[i].name, "Content-Type") == 0;
+        /* Refuses a value with a line end in it: the header is missing then, not split. */
+        MHD_add_response_header(response, headers[i].name, headers[i].value);
+    }
+    if (!has_type) {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    }
+    if (is_last) {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    }
+    return response;
+}
+
+void http_reply(struct http_request *r, unsigned status, const struct http_header *headers,
+                unsigned header_count, struct slice body)
+{
+    if (http_reply_begin(r)) {
+        r->response = http_response_with(headers, header_count, body, http_is_last(r));
+        http_reply_end(r, status);
+    }
+}
+
+struct http_answer *http_answer_new(unsigned status, const struct http_header *headers,
+                                    unsigned header_count, struct slice body)
+{
+    struct http_answer *answer = mem_new(sizeof(*answer));
+    answer->status = status;
+    answer->response = http_response_with(headers, header_count, body, false);
+    answer->last_response = http_response_with(headers, header_count, body, true);
+    return answer;
+}
+
+void http_answer_free(struct http_answer *answer)
+{
+    if (answer) {
+        MHD_destroy_response(answer->response);
+        MHD_destroy_response(answer->last_response);
+        free(answer);
+    }
+}
+
+void http_reply_with(struct http_request *r, const struct http_answer *answer)
+{
+    if (http_reply_begin(r)) {
+        r->is_borrowed = true;
+        r->response = http_is_last(r) ? answer->last_response : answer->response;
+        http_reply_end(r, answer->status);
     }
 }
 
@@ -512,7 +582,6 @@ int http_open(struct loop *loop, const struct conf *conf, const char *host, int 
     loop_watch_set(http->watch, LOOP_READ);
     http->timer = loop_timer_new(loop, http_on_timer, http);
     http->client_timer = loop_timer_new(loop, http_on_watch, http);
-    loop_timer_start(http->client_timer, HTTP_WATCH_MS, HTTP_WATCH_MS);
     loop_hook_add(loop, LOOP_HOOK_HTTP, http_on_turn_end, http);
     *ret_http = http;
     return 0;

@@ -47,4 +47,13 @@ struct http_header {
 void http_reply(struct http_request *r, unsigned status, const struct http_header *headers,
                 unsigned header_count, struct slice body);
 
+/* An answer that is always the same is made once, and then costs no memory to give: for those that
+ * are given when there is no time. Same rules as http_reply. Owns: the caller, until no request
+ * is open any more, that is, after http_close. */
+struct http_answer;
+struct http_answer *http_answer_new(unsigned status, const struct http_header *headers,
+                                    unsigned header_count, struct slice body);
+void http_answer_free(struct http_answer *answer); /* NULL is fine */
+void http_reply_with(struct http_request *r, const struct http_answer *answer);
+
 #endif

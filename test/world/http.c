@@ -153,3 +153,31 @@ void http_reply(struct http_request *r, unsigned status, const struct http_heade
     r->body = mem_text(body);
     world_after_or(NULL, 100, request_end, request_end, r);
 }
+
+struct http_answer {
+    unsigned status;
+    char *body;
+};
+
+struct http_answer *http_answer_new(unsigned status, const struct http_header *headers,
+                                    unsigned header_count, struct slice body)
+{
+    (void)headers, (void)header_count;
+    struct http_answer *answer = mem_new(sizeof(*answer));
+    answer->status = status;
+    answer->body = mem_text(body);
+    return answer;
+}
+
+void http_answer_free(struct http_answer *answer)
+{
+    if (answer != NULL) {
+        free(answer->body);
+        free(answer);
+    }
+}
+
+void http_reply_with(struct http_request *r, const struct http_answer *answer)
+{
+    http_reply(r, answer->status, NULL, 0, slice_from(answer->body));
+}

@@ -28,6 +28,7 @@ struct fixture {
     struct http *http;
     struct http_request *parked[PARKED_MAX];
     int parked_count;
+    struct http_answer *same;
     int requests;
     char seen[512]; /* the last request: method path?query [X-Test] */
 };
@@ -72,6 +73,8 @@ static void on_request(void *ctx, struct http_request *r)
         struct http_header headers[] = {
             {"Content-Type", "text/plain"}, {"Saga-Id", "7"}, {"Bad", "a\r\nSet-Cookie: b"}};
         http_reply(r, 429, headers, 3, SLICE_TEXT("no"));
+    } else if (slice_is(http_request_path(r), "/same")) {
+        http_reply_with(r, f->same);
     } else {
         if (slice_is(http_request_path(r), "/release")) {
             answer_parked(f);
@@ -84,7 +87,9 @@ static int http_setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
     struct buf sentence = {0};
+    const struct http_header header = {"Retry-After", "1"};
     f->loop = loop_new();
+    f->same = http_answer_new(429, &header, 1, SLICE_TEXT("{\"error\":\"same\"}"));
     assert_int_equal(conf_load(&f->conf, no_variable, &sentence), 0);
     assert_int_equal(
         http_open(f->loop, &f->conf, "127.0.0.1", 0, on_request, f, &f->http, &sentence), 0);
@@ -97,6 +102,7 @@ static int http_teardown(void **state)
     struct fixture *f = *state;
     http_close(f->http);
     answer_parked(f);
+    http_answer_free(f->same);
     loop_free(f->loop);
     free(f);
     return 0;
@@ -487,6 +493,28 @@ static void http_headers_test(void **state)
     buf_free(&heard);
 }
 
+/* An answer made once is given as often as it is needed, on one connection, in one turn, and ends a
+ * connection where any other would. */
+static void http_same_answer_test(void **state)
+{
+    struct fixture *f = *state;
+    struct buf heard = {0};
+    int fd = client(f);
+    say(f, fd, "GET /same HTTP/1.1\r\n" HOST "\r\nGET /same HTTP/1.1\r\n" HOST "\r\n");
+    assert_true(hear(f, fd, &heard, "{\"error\":\"same\"}", 2));
+    assert_memory_equal(heard.data, "HTTP/1.1 429 ", 13);
+    assert_non_null(strstr(heard.data, "Retry-After: 1\r\n"));
+    assert_non_null(strstr(heard.data, "Content-Type: application/json\r\n"));
+    assert_null(strstr(heard.data, "Connection: close"));
+    say(f, fd,
+        "POST /same HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+    assert_true(hear(f, fd, &heard, "{\"error\":\"same\"}", 3));
+    assert_non_null(strstr(heard.data, "Connection: close"));
+    assert_int_equal(f->requests, 3);
+    close(fd);
+    buf_free(&heard);
+}
+
 /* A body larger than every socket buffer arrives whole. */
 static void http_big_test(void **state)
 {
@@ -601,15 +629,16 @@ static void http_open_refused_test(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HTTP_TEST(http_at_once_test),     HTTP_TEST(http_keep_alive_test),
-        HTTP_TEST(http_1_0_test),         HTTP_TEST(http_pipelined_test),
-        HTTP_TEST(http_parked_test),      HTTP_TEST(http_release_test),
-        HTTP_TEST(http_late_hook_test),   HTTP_TEST(http_client_gone_test),
-        HTTP_TEST(http_client_half_test), HTTP_TEST(http_smuggling_test),
-        HTTP_TEST(http_limits_test),      HTTP_TEST(http_body_test),
-        HTTP_TEST(http_headers_test),     HTTP_TEST(http_big_test),
-        HTTP_TEST(http_refuse_new_test),  HTTP_TEST(http_close_parked_test),
-        HTTP_TEST(http_idle_test),        HTTP_TEST(http_open_refused_test),
+        HTTP_TEST(http_same_answer_test),  HTTP_TEST(http_at_once_test),
+        HTTP_TEST(http_keep_alive_test),   HTTP_TEST(http_1_0_test),
+        HTTP_TEST(http_pipelined_test),    HTTP_TEST(http_parked_test),
+        HTTP_TEST(http_release_test),      HTTP_TEST(http_late_hook_test),
+        HTTP_TEST(http_client_gone_test),  HTTP_TEST(http_client_half_test),
+        HTTP_TEST(http_smuggling_test),    HTTP_TEST(http_limits_test),
+        HTTP_TEST(http_body_test),         HTTP_TEST(http_headers_test),
+        HTTP_TEST(http_big_test),          HTTP_TEST(http_refuse_new_test),
+        HTTP_TEST(http_close_parked_test), HTTP_TEST(http_idle_test),
+        HTTP_TEST(http_open_refused_test),
     };
     return cmocka_run_group_tests_name("runtime/http", tests, NULL, NULL);
 }
