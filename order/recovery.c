@@ -16,6 +16,7 @@ struct recovery {
     struct loop_timer *timer;
     struct redis_command call;
     bool is_leasing;
+    bool is_idle; /* no saga was open when it last looked: it looks less often */
     struct stat_value *resent;
     struct stat_value *cancelled;
     struct stat_value *stuck;
@@ -116,8 +117,24 @@ static void on_leased(void *ctx, int err, const struct redis_reply *reply)
         saga_recover(r, &record);
     }
     if (n >= RECOVERY_LIMIT) {
+        r->is_idle = false;
         loop_timer_start(r->timer, 0, RECOVERY_MS);
     }
+}
+
+/* With no saga open none can be due before SAGA_RESEND_MS. */
+static void recovery_pace(struct recovery *r, bool is_idle)
+{
+    const struct conf *conf = consumer_conf(r->consumer);
+    int64_t ms = RECOVERY_MS;
+    if (r->is_idle == is_idle) {
+        return;
+    }
+    if (is_idle && conf->saga_resend_ms > ms) {
+        ms = conf->saga_resend_ms < RECOVERY_IDLE_MS ? conf->saga_resend_ms : RECOVERY_IDLE_MS;
+    }
+    r->is_idle = is_idle;
+    loop_timer_start(r->timer, ms, ms);
 }
 
 static void on_counted(void *ctx, int err, const struct redis_reply *reply)
@@ -126,6 +143,7 @@ static void on_counted(void *ctx, int err, const struct redis_reply *reply)
     int64_t open;
     if (err == 0 && slice_int64(redis_reply_at(reply, 0), &open)) {
         stat_set(r->open, open);
+        recovery_pace(r, open == 0);
     }
 }
 

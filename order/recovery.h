@@ -11,8 +11,9 @@
 #include "saga/consumer.h"
 #include "saga/journal.h"
 
-#define RECOVERY_MS    200
-#define RECOVERY_LIMIT 100 /* sagas of one lease; the next follows at once when it was full */
+#define RECOVERY_MS      200
+#define RECOVERY_IDLE_MS 1000 /* the same while no saga is open; at most SAGA_RESEND_MS */
+#define RECOVERY_LIMIT   100  /* sagas of one lease; the next follows at once when it was full */
 
 /* For the service's definition. Owns: the consumer, until recovery_free, after its store. */
 void *recovery_new(struct consumer *consumer);

@@ -255,6 +255,9 @@ static void on_delivery(void *ctx, const struct broker_delivery *from)
     d->envelope = envelope;
     d->count = count;
     d->open = count + 1; /* one for ourselves: nothing closes it while it is being run */
+    if (TAILQ_EMPTY(&c->deliveries)) {
+        loop_timer_start(c->tick, TICK_MS, TICK_MS);
+    }
     TAILQ_INSERT_TAIL(&c->deliveries, d, in_order);
     c->epoch = from->epoch;
     if (err != 0) {
@@ -294,8 +297,12 @@ static void retry_waiting(struct consumer *c)
 
 static void on_tick(void *ctx)
 {
-    deliveries_overtake(ctx);
-    retry_waiting(ctx);
+    struct consumer *c = ctx;
+    deliveries_overtake(c);
+    retry_waiting(c);
+    if (TAILQ_EMPTY(&c->deliveries)) {
+        loop_timer_stop(c->tick); /* an idle service sleeps */
+    }
 }
 
 /* A store that comes up may be another one, without the bucket names. */
@@ -411,7 +418,6 @@ static int consumer_start(struct service_context *context)
     c->notices = notices_new(context->loop, c->notice_store, &consumer_notice_form);
     redis_watch_up(c->store, on_store_up, c);
     c->tick = loop_timer_new(context->loop, on_tick, c);
-    loop_timer_start(c->tick, TICK_MS, TICK_MS);
     c->sweep = sweep_new(context->loop, c->store, c->definition->name);
     c->broker = broker_new(context->loop, conf, c->definition->name);
     if (c->definition->is_participant) {
