@@ -1,6 +1,7 @@
 """What is measured, phase after phase. Each puts its figures into the report, and what is not as it
 must be into the findings."""
 
+import concurrent.futures
 import sys
 import time
 
@@ -12,6 +13,7 @@ COST = 2 * PRICE                # of an order: orders/batch_init gives it two pi
 PAID = 'paid=200 {"status":"paid","order_id":"{n}","total_cost":%d}' % COST
 NO_CREDIT = 'insufficient credit=400 {"error":"insufficient credit"}'
 NO_STOCK = 'out of stock=400 {"error":"out of stock"}'
+BUSY = 'busy=429 {"error":"too many requests, try again"}'
 CHECKOUT = "/orders/checkout/{n}"
 # A quarter of the users has nothing, and so much of the items that a third of the orders with two
 # of them cannot be had: of 4 orders, 1 has no credit, 1 no stock, 2 are paid.
@@ -19,7 +21,12 @@ POOR_USERS = 1 / 4
 EMPTY_ITEMS = 1 - (2 / 3) ** 0.5
 RATE_FIXED = 1000
 SHARES = (25, 50, 80)  # % of the peak
-PHASES = 15
+IDLE_MS_MAX = 10   # of CPU time a second, of a service that nobody asks for anything
+OVERLOAD = 3       # times the peak
+HEAVY = 2          # times the peak, half of it of one user
+FAIR_SHARE = 0.8   # of what would be everybody else's part
+FOR_SALE = 1000    # orders that a scarce item is enough for
+PHASES = 20
 SETTLE_S = 30
 
 
@@ -56,10 +63,10 @@ class Bench:
 
     # ---- loading ----
 
-    def load(self, what, *options, connections=None):
+    def load(self, what, *options, connections=None, progress=True):
         """One run of kassa-load. Anything wrong in it is a finding."""
         arguments = ["--url", url(self.stack), "--connections", connections or self.o.connections]
-        if sys.stderr.isatty():
+        if progress and sys.stderr.isatty():
             arguments += ["--progress", self.title]
         before = account.usage(self.stack)
         status, said = self.stack.tool("load", *arguments, *options, quiet=False)
@@ -74,13 +81,14 @@ class Bench:
             self.find(f"{what}: nothing was measured")
         return said
 
-    def checkouts(self, what, *options, expect=(PAID,), connections=None, from_=None, count=None):
+    def checkouts(self, what, *options, expect=(PAID,), connections=None, from_=None, count=None,
+                  progress=True):
         """Fresh orders, one after the other."""
         count = self.stored - self.fresh if count is None else count
         wanted = [word for text in expect for word in ("--expect", text)]
         said = self.load(what, "--method", "POST", "--path", CHECKOUT, "--from",
                          self.fresh if from_ is None else from_, "--count", count, *wanted,
-                         *options, connections=connections)
+                         *options, connections=connections, progress=progress)
         self.fresh = said["next"]
         return said
 
@@ -109,7 +117,28 @@ class Bench:
         if self.stored - self.fresh < count:
             self.batch_orders(max(count, self.o.orders))
 
+    @staticmethod
+    def kinds(said):
+        """Answers by kind: name -> the kind, with its rate."""
+        return {kind["name"]: {**kind, "rate": kind["measured"] / max(said["seconds"], 1e-9)}
+                for kind in said["kinds"]}
+
     # ---- phases ----
+
+    def idle(self):
+        """What a process spends on doing nothing, once it has started."""
+        self.begin("idle")
+        time.sleep(1)
+        before = {name: self.stack.run_ms(name) for name in SERVICES}
+        time.sleep(self.o.idle_seconds)
+        idle = {name: (self.stack.run_ms(name) - before[name]) / self.o.idle_seconds
+                for name in SERVICES}
+        for name, ms in idle.items():
+            if ms > IDLE_MS_MAX:
+                self.find(f"idle: {name} takes {ms:.1f} ms of CPU time a second")
+        self.report["idle_ms"] = idle
+        self.say("idle: " + ", ".join(f"{name} {ms:.2f}" for name, ms in idle.items())
+                 + " ms of CPU time a second")
 
     def floor_servers(self):
         """Before the services start: they would take the floor's messages."""
@@ -209,6 +238,64 @@ class Bench:
             self.report["shares"][share] = said
             self.tell(f"open loop at {share} % of the peak", said)
 
+    def overload(self):
+        """Three times what is possible, and then at once half of it."""
+        rate, seconds = self.report["peak"]["rate"], self.o.short
+        warm = min(2, seconds)
+        self.begin(f"overload, {OVERLOAD} times the peak")
+        self.batch_orders(int(rate * (OVERLOAD * (seconds + warm) + 0.6 * (seconds + 1))) + 1000)
+        before_mib = self.stack.memory_mib("gateway")
+        said = self.open_loop_busy("overload", OVERLOAD * rate, seconds, warm)
+        said["gateway_mib"] = [before_mib, self.stack.memory_mib("gateway")]
+        self.tell_busy("overload", said)
+        self.begin("recovery from it")
+        after = self.open_loop_busy("recovery", 0.5 * rate, seconds, 1)
+        busy = self.kinds(after)["busy"]["measured"]
+        if busy:
+            self.find(f"recovery: {busy} of the answers are 429, more than a second after an "
+                      "overload")
+        self.report["overload"], self.report["recovery"] = said, after
+        self.tell_busy("recovery", after)
+
+    def open_loop_busy(self, what, rate, seconds, warm, from_=None, progress=True):
+        said = self.checkouts(what, "--rate", f"{rate:.1f}", "--seconds", seconds, "--warm", warm,
+                              expect=(PAID, BUSY), connections=self.o.crowd, from_=from_,
+                              progress=progress)
+        return {**said, "offered": rate}
+
+    def tell_busy(self, what, said):
+        paid, busy = self.kinds(said)["paid"], self.kinds(said)["busy"]
+        self.say(f"{what}: {said['offered']:,.0f}/s due, {paid['rate']:,.0f}/s paid, p99 "
+                 f"{paid['latency_ms']['p99']:.1f} ms; {busy['rate']:,.0f}/s told 429, p99 "
+                 f"{busy['latency_ms']['p99']:.1f} ms")
+
+    def heavy(self):
+        """Two crowds, of the same size: the orders of one are all one user's."""
+        self.begin("one heavy user")
+        rate, seconds, warm = HEAVY * self.report["peak"]["rate"] / 2, self.o.short, 1
+        half = int(rate * (seconds + warm)) + 1000
+        self.batch_orders(2 * half)
+        self.batch(f"/orders/batch_init/{half}/{self.o.orders}/1/{PRICE}")  # the first ones anew
+        with concurrent.futures.ThreadPoolExecutor(2) as crowds:
+            heavy, others = (
+                crowd.result() for crowd in [
+                    crowds.submit(self.open_loop_busy, what, rate, seconds, warm, from_=from_,
+                                  progress=False)
+                    for what, from_ in (("one heavy user", 0), ("the others", half))])
+        self.fresh = self.stored  # what is left of the two halves is no use to anybody
+        part = self.part(others) / max(self.part(heavy) + self.part(others), 1e-9)
+        if part < FAIR_SHARE / 2:
+            self.find(f"one heavy user: of the others' checkouts {self.part(others):.1%} were let "
+                      f"in, of the heavy one's {self.part(heavy):.1%}")
+        self.report["heavy"] = {"heavy": heavy, "others": others, "share": 2 * part}
+        self.tell_busy("one heavy user", heavy)
+        self.tell_busy("the others", others)
+
+    def part(self, said):
+        """Of its checkouts, how many were let in."""
+        paid, busy = (self.kinds(said)[name]["measured"] for name in ("paid", "busy"))
+        return paid / max(paid + busy, 1)
+
     def refused(self):
         self.begin("half refused")
         n, rate = self.o.orders, self.report["peak"]["rate"]
@@ -253,6 +340,24 @@ class Bench:
             self.find(f"repeats of paid orders took {gone} pieces")
         self.report["repeats"] = said
         self.tell("repeats of paid orders", said)
+
+    def sold_out(self):
+        """Many want what there is little of."""
+        self.begin("sold out")
+        buyers = self.o.orders
+        self.batch_orders(buyers, items=1)
+        self.batch_items(1, 2 * FOR_SALE)
+        said = self.checkouts("sold out", "--seconds", 600, count=buyers, expect=(PAID, NO_STOCK))
+        left = self.stack.ask("GET", "/stock/find/0")["stock"]
+        paid, refused = (self.kinds(said)[name]["answers"] for name in ("paid", "out of stock"))
+        if (paid, refused, left) != (FOR_SALE, buyers - FOR_SALE, 0):
+            self.find(f"sold out: {FOR_SALE} of {buyers} orders could be had, {paid} are paid, "
+                      f"{refused} refused, and {left} pieces are left")
+        self.batch_items(1)
+        self.report["sold_out"] = said
+        losers = self.kinds(said)["out of stock"]
+        self.say(f"sold out: {paid} of {buyers:,} buyers paid, the others were refused, "
+                 f"{losers['rate']:,.0f}/s, p99 {losers['latency_ms']['p99']:.1f} ms")
 
     def mix(self):
         self.begin("create, add, find")
@@ -317,10 +422,11 @@ class Bench:
     def run(self):
         self.floor_servers()
         self.stack.start_services()
+        self.idle()
         self.floor_http()
         self.batches()
-        for phase in (self.peak, self.alone, self.fixed, self.shares, self.refused, self.hot,
-                      self.repeats, self.mix):
+        for phase in (self.peak, self.alone, self.fixed, self.shares, self.overload, self.heavy,
+                      self.refused, self.hot, self.repeats, self.sold_out, self.mix):
             phase()
         self.memory()
         self.begin("audit")

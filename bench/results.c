@@ -14,6 +14,7 @@ void results_right(struct results *r, unsigned kind, double at_s, bool is_in_win
     unsigned second = at_s > 0 ? (unsigned)at_s : 0;
     r->kinds[kind].answers++;
     r->answers++;
+    r->kinds[kind].measured += is_in_window;
     r->measured += is_in_window;
     if (second < RESULTS_SERIES_MAX) {
         r->series[second]++;
@@ -69,6 +70,7 @@ static void print_kinds(const struct results *r, const struct script *script, st
             json_open(out, NULL, '{');
             json_add_text(out, "name", slice_from(expect->name));
             json_add_int(out, "answers", (int64_t)kind->answers);
+            json_add_int(out, "measured", (int64_t)kind->measured);
             buf_add_text(out, ",\"latency_ms\":");
             print_latency(&kind->latency, out);
             json_close(out, '}');

@@ -21,6 +21,7 @@ enum results_error {
 
 struct results_kind {
     uint64_t answers;         /* of the whole run */
+    uint64_t measured;        /* those that came within the measured seconds */
     struct histogram latency; /* of the measured ones */
 };
 

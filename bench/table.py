@@ -32,7 +32,7 @@ def checkouts(report):
     phases += [(f"open loop, {share} % of the peak", said)
                for share, said in report["shares"].items()]
     phases += [("half refused", report["refused"]), ("one hot item", report["hot"]),
-               ("repeats of paid orders", report["repeats"]),
+               ("repeats of paid orders", report["repeats"]), ("sold out", report["sold_out"]),
                ("create, add, find", report["mix"])]
     rows = []
     for name, said in phases:
@@ -44,6 +44,43 @@ def checkouts(report):
              "wrong", "others"), rows)
 
 
+def kind(said, name):
+    """The cells of one kind of answer: rate, p50, p99."""
+    found = next(k for k in said["kinds"] if k["name"] == name)
+    latency = found["latency_ms"]
+    return (count(found["measured"] / max(said["seconds"], 1e-9)), ms(latency["p50"]),
+            ms(latency["p99"]))
+
+
+def overload(report):
+    """More than is possible: who is paid, and who is told 429 how soon."""
+    rows = []
+    for name, said in (("3 times the peak", report["overload"]),
+                       ("at once after it, half of it", report["recovery"]),
+                       ("one user, as much as the peak", report["heavy"]["heavy"]),
+                       ("and all others, as much again", report["heavy"]["others"])):
+        wrong = said["wrong"] + sum(said["errors"].values())
+        rows.append((name, count(said["offered"]), *kind(said, "paid"), *kind(said, "busy"),
+                     str(wrong)))
+    return (("overload", "due a second", "paid", "p50 ms", "p99", "429", "p50 ms", "p99", "wrong"),
+            rows)
+
+
+def pressure(report):
+    """What an overload did to the others, in one line."""
+    said, peak = report["overload"], report["peak"]["rate"]
+    paid = next(k for k in said["kinds"] if k["name"] == "paid")
+    goodput = paid["measured"] / max(said["seconds"], 1e-9) / max(peak, 1e-9)
+    usual = report["shares"][max(report["shares"])]["latency_ms"]["p99"]
+    before, after = said["gateway_mib"]
+    load = said["cpu_seconds"] / max(said["whole_seconds"], 1e-9)
+    return (f"overload: {goodput:.0%} of the peak are paid, with {load:.0%} of a processor for the "
+            f"load generator; their p99 is {paid['latency_ms']['p99'] / max(usual, 1e-9):.1f} times "
+            f"that at {max(report['shares'])} % of the peak; gateway {before:.0f} -> {after:.0f} "
+            f"MiB; beside one heavy user the others get {report['heavy']['share']:.2f} of their "
+            "part")
+
+
 def bill(report):
     """What one checkout takes of each process, at the peak."""
     rows = []
@@ -52,9 +89,10 @@ def bill(report):
         rows.append((name, f"{row['cpu_us']:.1f}", small(row.get("calls")),
                      small(row.get("commands")), small(row.get("messages")),
                      small(row.get("fsyncs")),
-                     f"{row['memory_mib']:.0f}" if "memory_mib" in row else ""))
+                     f"{row['memory_mib']:.0f}" if "memory_mib" in row else "",
+                     small(report["idle_ms"].get(name))))
     return (("one checkout", "CPU us", "store calls", "commands", "messages", "fsyncs",
-             "memory MiB"), rows)
+             "memory MiB", "idle ms/s"), rows)
 
 
 def floor(report):
@@ -85,7 +123,7 @@ def growth(report):
              "others"), rows)
 
 
-TABLES = (checkouts, floor, bill, growth)
+TABLES = (checkouts, overload, floor, bill, growth)
 
 
 def loaded(report):
@@ -130,7 +168,7 @@ def markdown(heads, rows):
 
 def text(report):
     parts = [heading(report), loaded(report)] + [aligned(*make(report)) for make in TABLES]
-    parts.append(groups(report))
+    parts += [groups(report), pressure(report)]
     parts.append("\n".join([verdict(report), *report["findings"]]))
     return "\n\n".join(parts) + "\n"
 
@@ -147,5 +185,5 @@ def put(document, body):
 def write_docs(report):
     put(README, f"{heading(report)}:\n\n{markdown(*checkouts(report))}")
     put(PERFORMANCE, "\n\n".join([f"{heading(report)}. {loaded(report)}; "
-                                  f"{groups(report)}; {verdict(report)}."] + [
+                                  f"{groups(report)}; {pressure(report)}; {verdict(report)}."] + [
         markdown(*make(report)) for make in TABLES]))

@@ -34,6 +34,15 @@ def said(rate=1000.0, **changes):
             "series": [1, 2, 3], **changes}
 
 
+def busy(**changes):
+    """A run in which three of four are turned away."""
+    latency = {"p50": 50, "p99": 90}
+    return said(offered=3000, seconds=10, cpu_seconds=4, whole_seconds=10, gateway_mib=[10, 12],
+                kinds=[{"name": "paid", "measured": 10_000, "latency_ms": latency},
+                       {"name": "busy", "measured": 30_000, "latency_ms": {"p50": 1, "p99": 2}}],
+                **changes)
+
+
 def report():
     rows = account.bill(shot(1, 0), shot(2, 3), 3000, 0.03)
     floor = {"request_us": 20.0, "requests_per_s": 50000.0, "call_us": {8: 30.0, 64: 10.0},
@@ -47,7 +56,10 @@ def report():
         "peak": said(6500.4), "alone": said(300),
         "fixed": said(), "bill": rows, "floor": floor,
         "shares": {25: said(), 80: said(wrong=2)}, "refused": said(), "hot": said(),
-        "repeats": said(), "mix": said(), "findings": [],
+        "repeats": said(), "mix": said(), "findings": [], "sold_out": said(),
+        "overload": busy(), "recovery": busy(),
+        "heavy": {"heavy": busy(), "others": busy(wrong=1), "share": 0.97},
+        "idle_ms": {"gateway": 0.25, "order": 1, "stock": 2, "payment": 3},
         "growth": [{"stored": n, "rate": rate, "p99": 50, "seconds": 1, "store_mib": 20,
                     "machine": said()["machine"]}
                    for n, rate in ((10_000, 6200), (1_000_000, 5700), (10_000, 5800))],
@@ -112,6 +124,11 @@ class Table(unittest.TestCase):
         self.assertIn(
             "fresh orders, closed loop       6 500     1.2  2.0  3.0    4.0  123      0     10%\n",
             text)
+        self.assertRegex(text, r"3 times the peak +3 000 +1 000 +50.0 +90.0 +3 000 +1.0 +2.0 +0\n")
+        self.assertIn("overload: 15% of the peak are paid, with 40% of a processor for the load "
+                      "generator; their p99 is 30.0 times that at 80 % of the peak; gateway 10 -> "
+                      "12 MiB; beside one heavy user the others get 0.97 of their part\n", text)
+        self.assertRegex(text, r"gateway .* 20 +0.25\n")
         self.assertRegex(text, r"open loop, 80 % of the peak .* 2 +10%\n")
         self.assertRegex(text, r"many / few +0\.95\n")
         self.assertIn("median of 3 runs", text)

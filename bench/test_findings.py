@@ -4,6 +4,7 @@ import contextlib
 import io
 import time
 import unittest
+import unittest.mock
 
 import bench
 import phases
@@ -11,7 +12,17 @@ import phases
 GOOD = {"rate": 100.0, "answers": 50, "next": 50, "wrong": 0, "samples": [], "interrupted": False,
         "errors": {"reset": 0, "unsent": 0}, "cpu_seconds": 0.1, "series": [],
         "latency_ms": {"p50": 1, "p90": 1, "p99": 1, "p999": 1, "max": 1},
-        "kinds": [{"name": "paid", "answers": 25}, {"name": "out of stock", "answers": 25}]}
+        "seconds": 1.0,
+        "kinds": [{"name": name, "answers": answers, "measured": measured,
+                   "latency_ms": {"p50": 1, "p99": 1}} for name, answers, measured in (
+                       ("paid", 25, 25), ("out of stock", 25, 25), ("busy", 9, 0))]}
+
+
+def kinds(**counts):
+    """GOOD with other counts."""
+    return {**GOOD, "kinds": [
+        {**kind, "answers": counts.get(kind["name"], 0), "measured": counts.get(kind["name"], 0)}
+        for kind in GOOD["kinds"]]}
 
 
 class Fake:
@@ -19,9 +30,9 @@ class Fake:
 
     port = 1
 
-    def __init__(self, status=0, said=None, sold=0, parked=0):
+    def __init__(self, status=0, said=None, sold=0, parked=0, stock=1000, awake_ms=0):
         self.status, self.said, self.sold, self.parked = status, said or GOOD, sold, parked
-        self.stock = 1000
+        self.stock, self.awake_ms, self.run = stock, awake_ms, 0
 
     def tool(self, name, *_, **__):
         self.stock -= self.sold
@@ -36,6 +47,14 @@ class Fake:
     def cpu_s(_):
         return 1
 
+    def run_ms(self, _):
+        self.run += self.awake_ms
+        return self.run
+
+    @staticmethod
+    def memory_mib(_):
+        return 10
+
     @staticmethod
     def machine_s():
         return {"busy": 1, "stolen": 0, "all": time.monotonic()}
@@ -47,6 +66,7 @@ class Fake:
 class Findings(unittest.TestCase):
     def findings(self, phase, **fake):
         made = phases.Bench(Fake(**fake), bench.parse_options(["--quick"]))
+        made.o.idle_seconds = 0.01
         made.report["peak"] = GOOD
         made.paid = 10
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -75,6 +95,34 @@ class Findings(unittest.TestCase):
 
     def test_sold_one_piece_too_many(self):
         self.assertRegex(self.findings("hot", sold=101)[0], "101 pieces are gone")
+
+    def test_an_overload_that_is_over(self):
+        self.assertEqual(self.findings("overload"), [])
+
+    def test_an_overload_that_stays(self):
+        self.assertRegex(self.findings("overload", said=kinds(paid=50, busy=7))[0], "7 .* are 429")
+
+    def test_a_user_for_himself(self):
+        """Both crowds fare the same here, but for the order in which they are asked."""
+        self.assertEqual(self.findings("heavy", said=kinds(paid=25, busy=75)), [])
+        crowds = {"/0": kinds(paid=40, busy=60), "/1": kinds(paid=10, busy=90)}
+
+        class Unfair(Fake):
+            def tool(self, name, *options, **_):
+                return 0, dict(crowds["/0" if options[options.index("--from") + 1] == 0 else "/1"])
+        with unittest.mock.patch(f"{__name__}.Fake", Unfair):
+            self.assertRegex(self.findings("heavy")[0], "10.0% .* 40.0%")
+
+    def test_sold_out(self):
+        good = kinds(**{"paid": 1000, "out of stock": 9000})
+        self.assertEqual(self.findings("sold_out", said=good, stock=0), [])
+        self.assertRegex(self.findings("sold_out", said=good, stock=2)[0], "2 pieces are left")
+        few = kinds(**{"paid": 999, "out of stock": 9001})
+        self.assertRegex(self.findings("sold_out", said=few, stock=0)[0], "999 are paid")
+
+    def test_somebody_is_awake(self):
+        self.assertEqual(self.findings("idle"), [])
+        self.assertEqual(len(self.findings("idle", awake_ms=1)), 4)
 
     def test_a_repeat_that_takes(self):
         self.assertRegex(self.findings("repeats", sold=1)[0], "took 1 pieces")
