@@ -56,6 +56,15 @@ void redis_arg_int(struct redis_command *c, int64_t value)
     c->end[c->count++] = (uint32_t)c->bytes.bytes;
 }
 
+void redis_arg_join(struct redis_command *c, const char *prefix, struct slice s)
+{
+    assert(c->count < REDIS_ARGS_MAX);
+    buf_add_text(&c->bytes, prefix);
+    buf_add_slice(&c->bytes, s);
+    assert(c->bytes.bytes <= UINT32_MAX);
+    c->end[c->count++] = (uint32_t)c->bytes.bytes;
+}
+
 void redis_argf(struct redis_command *c, const char *format, ...)
 {
     char text[COMMAND_FORMAT_BYTES];

@@ -48,6 +48,7 @@ void redis_command_free(struct redis_command *c);
 void redis_arg(struct redis_command *c, struct slice s);
 void redis_arg_text(struct redis_command *c, const char *text);
 void redis_arg_int(struct redis_command *c, int64_t value);
+void redis_arg_join(struct redis_command *c, const char *prefix, struct slice s); /* one argument */
 void redis_argf(struct redis_command *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

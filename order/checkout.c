@@ -194,7 +194,7 @@ static struct stat_value *ended_stat(struct slice state)
 /* Everybody who asked for this saga is told of its end. */
 static void tell_waiters(struct consumer *consumer, const struct journal_record *record)
 {
-    log_info("saga_ended", "saga=%.*s order=%.*s state=%.*s reason=%s", SLICE_ARG(record->saga),
+    log_debug("saga_ended", "saga=%.*s order=%.*s state=%.*s reason=%s", SLICE_ARG(record->saga),
              SLICE_ARG(record->entity), SLICE_ARG(record->state), log_quote(record->reason));
     stat_add(ended_stat(record->state), 1);
     struct slice waiters = record->waiters, waiter;

@@ -61,6 +61,7 @@ struct consumer {
     struct replay *replay; /* of a participant; else NULL */
     void *side;            /* of definition->on_start */
     struct redis_command call;
+    struct buf once; /* what its buckets' keys begin with */
     struct buf text;
     char buckets[BUCKETS_KNOWN][ONCE_BUCKET_TEXT_BYTES + 1]; /* registered in <name>:buckets */
     unsigned bucket_next;
@@ -372,7 +373,7 @@ void consumer_call(const struct consumer_work *work, struct redis_command *call,
     redis_arg_text(call, "FCALL");
     redis_arg_text(call, name);
     redis_arg_int(call, key_count);
-    redis_argf(call, "%s:once:%s", work->consumer->definition->name, work->bucket);
+    redis_arg_join(call, work->consumer->once.data, slice_from(work->bucket));
 }
 
 /* ---- a service that is nothing but a consumer ---- */
@@ -410,6 +411,7 @@ static int consumer_start(struct service_context *context)
     c->context = context;
     TAILQ_INIT(&c->deliveries);
     TAILQ_INIT(&c->waiting);
+    buf_addf(&c->once, "%s:once:", c->definition->name);
     consumer_open_stats(c);
     c->store = redis_new(context->loop, conf, c->definition->name, node, c->definition->library);
     c->notice_store = strcmp(node, conf->saga_redis) == 0
@@ -465,6 +467,7 @@ static void consumer_stop(struct service_context *context)
         delivery_free(c, d);
     }
     redis_command_free(&c->call);
+    buf_free(&c->once);
     buf_free(&c->text);
     free(c);
     context->state = NULL;

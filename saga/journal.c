@@ -65,9 +65,9 @@ int journal_advance(const struct journal *journal, const struct saga_definition 
     struct redis_command *c = ret_command;
     redis_command_reset(c);
     redis_arg_text(c, "FCALL");
-    redis_argf(c, "%s_advance", journal->library);
+    redis_arg_join(c, journal->library, SLICE_TEXT("_advance"));
     redis_arg_text(c, "1");
-    redis_argf(c, "%s:open", journal->library);
+    redis_arg_join(c, journal->library, SLICE_TEXT(":open"));
     redis_arg_text(c, saga_state_text(def, move->from));
     redis_arg_text(c, saga_state_text(def, move->to));
     redis_arg_int(c, move->now_ms);
