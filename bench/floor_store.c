@@ -10,6 +10,7 @@
 #include "runtime/uuid.h"
 
 #define USERS       1000
+#define USER_PREFIX "payment:user:floor-" /* payment_charge names the key */
 #define USER_CREDIT INT64_C(1000000000000)
 #define BUCKETS_MAX 4096 /* of 4 s each: more than an hour */
 
@@ -84,11 +85,10 @@ static void store_call(struct floor_workload *w)
     redis_command_reset(&w->command);
     redis_arg_text(&w->command, "FCALL");
     redis_arg_text(&w->command, "payment_charge");
-    redis_arg_int(&w->command, 2);
+    redis_arg_int(&w->command, 1);
     redis_argf(&w->command, "floor:once:%s", bucket);
-    redis_argf(&w->command, "floor:user:%u", user);
     redis_argf(&w->command, "%s:1:charge", saga.text);
-    redis_arg_int(&w->command, user);
+    redis_argf(&w->command, "floor-%u", user);
     redis_arg_int(&w->command, 2);
     redis_call(w->redis, &w->command, store_on_charged, w);
     w->out++;
@@ -108,7 +108,7 @@ static void store_begin(struct floor_workload *w)
     for (unsigned user = 0; user < USERS; user++) {
         redis_command_reset(&w->command);
         redis_arg_text(&w->command, "HSET");
-        redis_argf(&w->command, "floor:user:%u", user);
+        redis_argf(&w->command, USER_PREFIX "%u", user);
         redis_arg_text(&w->command, "credit");
         redis_arg_int(&w->command, USER_CREDIT);
         redis_call(w->redis, &w->command, store_on_prepared, w);
@@ -144,7 +144,7 @@ static bool store_is_drained(struct floor_workload *w)
         for (unsigned user = 0; user < USERS; user++) {
             char name[16];
             snprintf(name, sizeof(name), "%u", user);
-            store_remove(w, "floor:user:", name);
+            store_remove(w, USER_PREFIX, name);
         }
     }
     return redis_outstanding(w->redis) == 0;

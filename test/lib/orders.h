@@ -4,28 +4,34 @@
 
 #include "test/lib/store.h"
 
-/* Where the fields of a journal's record are in a reply (store_at). */
+/* The parts of a saga's record, outcome|order|journal (saga/journal.lua). */
 enum {
     RECORD_OUTCOME,
     RECORD_ORDER,
     RECORD_SAGA,
     RECORD_ATTEMPT,
     RECORD_STATE,
-    RECORD_BEGAN_MS,
+    RECORD_DUE_MS,
     RECORD_RETRIES,
     RECORD_REASON,
     RECORD_WAITERS,
-    RECORD_STORY,
     RECORD_USER,
     RECORD_TOTAL,
     RECORD_LINES,
-    RECORD_WIDTH,
+    RECORD_STORY,
+    RECORD_PARTS,
 };
 
 #define ORDERS_NOW_MS    INT64_C(1733754220544)
 #define ORDERS_LINES_MAX 3
 
-/* Each gives the reply's first text; the rest is in store_at. */
+/* A part of the n-th record of the last reply, which may be an outcome alone: "" for what is not
+ * there. Good as text_of's. */
+const char *orders_at(struct store *s, unsigned n, unsigned part);
+/* The same of the journal that lies in the order. */
+const char *orders_journal_at(struct store *s, const char *order, unsigned part);
+
+/* Each gives the first record's outcome; the rest is in orders_at and store_at. */
 const char *orders_create(struct store *s, const char *id, const char *order, const char *user);
 const char *orders_find(struct store *s, const char *order);
 const char *orders_add(struct store *s, const char *id, const char *order, const char *item,
@@ -35,6 +41,8 @@ const char *orders_init(struct store *s, const char *id, int end, int items, int
 /* The request is also the name of its waiter, at gateway gw. */
 const char *orders_checkout(struct store *s, const char *request, const char *order,
                             int64_t now_ms);
+void orders_checkout_build(struct redis_command *c, const char *request, const char *order,
+                           int64_t now_ms);
 /* saga/journal's compare-and-set, between states by name; due a second later. */
 const char *orders_move(struct store *s, const char *order, const char *saga, const char *attempt,
                         const char *from, const char *to, const char *reason, int64_t now_ms);

@@ -43,11 +43,14 @@ const char *store_ask_words(struct store *s, const char *const *words);
 typedef void store_on_reply(void *ctx, const struct redis_reply *reply);
 void store_ask_command(struct store *s, const struct redis_command *c, store_on_reply *on_reply,
                        void *ctx);
-/* Sends the words without waiting; the reply's first text must be `expected` when it comes. What
- * was misanswered is counted. */
+/* Sends the words without waiting; the reply's texts must be `expected` when it comes, a line for
+ * each. What was misanswered is counted. */
 void store_expect_words(struct store *s, const char *expected, const char *const *words);
 #define store_expect(s, expected, ...)                                                             \
     store_expect_words(s, expected, (const char *const[]){__VA_ARGS__, NULL})
+/* The same of what a builder made. STORE_ERROR: an error of the server is expected. */
+#define STORE_ERROR "-"
+void store_expect_command(struct store *s, const char *expected, const struct redis_command *c);
 void store_wait(struct store *s); /* until everything is answered */
 unsigned store_misanswered(const struct store *s);
 

@@ -1,6 +1,7 @@
 /* Money and pieces are conserved: 20 000 commands, drawn at random and repeated at random, sent to
  * real servers and to a model in C that knows the rules. Every answer must be the model's; at the
  * end so must every balance, and the records alone must account for every credit and piece.
+ * Charges and takes that follow one another are rows of one call, also when they are repeats.
  *
  *   seed --> command --> model: expected answer --> pipeline --> store: answer == expected?
  *               '------- again, any time later: the same answer, and no effect */
@@ -27,6 +28,7 @@ extern const char stock_library[];
 #define ENTITIES 7   /* users, and items; the last one is never made */
 #define MADE     (ENTITIES - 1)
 #define LINES    3
+#define ROWS     20
 
 enum kind { FUND, PAY, CHARGE, REFUND, INIT_USERS, ADD, SUBTRACT, TAKE, CANCEL, INIT_ITEMS };
 
@@ -53,8 +55,18 @@ struct command {
     char answer[192];
 };
 
+/* Charges, or takes, of one bucket, which become one call. */
+struct rows {
+    struct store *store;
+    struct redis_command call;
+    char bucket[64];
+    struct buf expected; /* a line for each */
+    unsigned count;
+};
+
 struct model {
     struct store *payment, *stock;
+    struct rows charges, takes;
     struct account user[ENTITIES], item[ENTITIES];
     unsigned gens;
     struct command *command; /* all that were sent, to be repeated */
@@ -65,6 +77,7 @@ struct model {
     unsigned repeats;
     unsigned effects;
     unsigned refusals;
+    unsigned calls_of_many;
 };
 
 static unsigned draw(struct model *m, unsigned below)
@@ -257,21 +270,57 @@ static void model_apply(struct model *m, struct command *c)
 
 /* ---- the same, to the stores ---- */
 
+static void rows_send(struct model *m, struct rows *r)
+{
+    if (r->count > 0) {
+        m->calls_of_many += r->count > 1;
+        store_expect_command(r->store, r->expected.data, &r->call);
+        r->count = 0;
+    }
+}
+
+/* Begins a row; the caller adds its arguments. */
+static struct redis_command *rows_begin(struct model *m, struct rows *r, const char *function,
+                                        const char *bucket, const char *expected)
+{
+    if (r->count == ROWS || (r->count > 0 && strcmp(r->bucket, bucket) != 0)) {
+        rows_send(m, r);
+    }
+    if (r->count == 0) {
+        snprintf(r->bucket, sizeof(r->bucket), "%s", bucket);
+        buf_reset(&r->expected);
+        redis_command_reset(&r->call);
+        redis_arg_text(&r->call, "FCALL");
+        redis_arg_text(&r->call, function);
+        redis_arg_text(&r->call, "1");
+        redis_arg_text(&r->call, bucket);
+    }
+    buf_add_text(&r->expected, r->count++ > 0 ? "\n" : "");
+    buf_add_text(&r->expected, expected);
+    return &r->call;
+}
+
 static void send_to_payment(struct model *m, const struct command *c)
 {
     const char *id = c->saga ? c->saga->id : c->id, *bucket = bucket_of("payment", id);
     const char *user = text_of("%u", c->saga ? c->saga->user : c->entity);
     const char *key = text_of("payment:user:%s", user);
     const char *charge = text_of("%s:1:charge", id);
+    if (c->kind == CHARGE) {
+        struct redis_command *call =
+            rows_begin(m, &m->charges, "payment_charge", bucket, c->answer);
+        redis_arg_text(call, charge);
+        redis_arg_text(call, user);
+        redis_arg_int(call, c->saga->amount);
+        return;
+    }
+    rows_send(m, &m->charges);
     if (c->kind == FUND) {
         store_expect(m->payment, c->answer, "FCALL", "payment_fund", "2", bucket, key, id,
                      text_int(c->amount));
     } else if (c->kind == PAY) {
         store_expect(m->payment, c->answer, "FCALL", "payment_pay", "2", bucket, key, id, user,
                      text_int(c->amount));
-    } else if (c->kind == CHARGE) {
-        store_expect(m->payment, c->answer, "FCALL", "payment_charge", "2", bucket, key, charge,
-                     user, text_int(c->saga->amount));
     } else if (c->kind == REFUND) {
         store_expect(m->payment, c->answer, "FCALL", "payment_refund", "2", bucket, key,
                      text_of("%s-undo", charge), charge);
@@ -284,32 +333,32 @@ static void send_to_payment(struct model *m, const struct command *c)
 
 static void send_take(struct model *m, const struct command *c, const char *bucket)
 {
-    const char *words[6 + 3 * LINES] = {"FCALL", "stock_take", text_int(1 + c->saga->line_count),
-                                        bucket};
-    unsigned at = 4;
+    struct redis_command *call = rows_begin(m, &m->takes, "stock_take", bucket, c->answer);
+    char lines[128] = "";
     for (unsigned i = 0; i < c->saga->line_count; i++) {
-        words[at++] = text_of("stock:item:%u", c->saga->lines[i].item);
+        size_t bytes = strlen(lines);
+        snprintf(lines + bytes, sizeof(lines) - bytes, "%s%u*%lld", i > 0 ? "," : "",
+                 c->saga->lines[i].item, (long long)c->saga->lines[i].pieces);
     }
-    words[at++] = text_of("%s:1:take", c->saga->id);
-    for (unsigned i = 0; i < c->saga->line_count; i++) {
-        words[at++] = text_int(c->saga->lines[i].item);
-        words[at++] = text_int(c->saga->lines[i].pieces);
-    }
-    store_expect_words(m->stock, c->answer, words);
+    redis_argf(call, "%s:1:take", c->saga->id);
+    redis_arg_text(call, lines);
 }
 
 static void send_to_stock(struct model *m, const struct command *c)
 {
     const char *id = c->saga ? c->saga->id : c->id, *bucket = bucket_of("stock", id);
     const char *key = text_of("stock:item:%u", c->entity);
+    if (c->kind == TAKE) {
+        send_take(m, c, bucket);
+        return;
+    }
+    rows_send(m, &m->takes);
     if (c->kind == ADD) {
         store_expect(m->stock, c->answer, "FCALL", "stock_add", "2", bucket, key, id,
                      text_int(c->amount));
     } else if (c->kind == SUBTRACT) {
         store_expect(m->stock, c->answer, "FCALL", "stock_subtract", "2", bucket, key, id,
                      text_int(c->entity), text_int(c->amount));
-    } else if (c->kind == TAKE) {
-        send_take(m, c, bucket);
     } else if (c->kind == CANCEL) {
         store_expect(m->stock, c->answer, "FCALL", "stock_cancel", "1", bucket,
                      text_of("%s:1:take", id));
@@ -403,6 +452,8 @@ static void conservation(void **state)
             command_draw(m);
         }
         if (n % BATCH == BATCH - 1) {
+            rows_send(m, &m->charges);
+            rows_send(m, &m->takes);
             store_wait(m->payment);
             store_wait(m->stock);
         }
@@ -414,6 +465,7 @@ static void conservation(void **state)
     books_assert(m->payment, "payment", "payment:user", "credit", "funded", m->user, MADE);
     books_assert(m->stock, "stock", "stock:item", "quantity", "added", m->item, MADE);
     assert_true(m->effects > COMMANDS / 10 && m->refusals > COMMANDS / 100);
+    assert_true(m->calls_of_many > COMMANDS / 20);
 }
 
 static int setup(void **state)
@@ -424,6 +476,8 @@ static int setup(void **state)
     print_message("seed %u (KASSA_TEST_SEED)\n", m->seed);
     m->payment = store_new(payment_library);
     m->stock = store_new(stock_library);
+    m->charges.store = m->payment;
+    m->takes.store = m->stock;
     m->command = mem_new(COMMANDS * sizeof(*m->command));
     m->saga = mem_new(COMMANDS * sizeof(*m->saga));
     for (unsigned i = 0; i < MADE; i++) {
@@ -442,6 +496,10 @@ static int teardown(void **state)
     struct model *m = *state;
     store_free(m->payment);
     store_free(m->stock);
+    redis_command_free(&m->charges.call);
+    redis_command_free(&m->takes.call);
+    buf_free(&m->charges.expected);
+    buf_free(&m->takes.expected);
     free(m->command);
     free(m->saga);
     free(m);

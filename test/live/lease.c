@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "test/lib/orders.h"
+#include "test/lib/story.h"
 
 extern const char order_library[];
 
@@ -34,14 +35,14 @@ static void lease_when_due(void **state)
     const char *saga = saga_begin_at("o", NOW_MS);
     assert_int_equal(orders_lease(store, NOW_MS + 999, LIMIT), 0);
     assert_int_equal(orders_lease(store, NOW_MS + 1000, LIMIT), 1);
-    assert_string_equal(store_at(store, RECORD_OUTCOME), "due");
-    assert_string_equal(store_at(store, RECORD_ORDER), "o");
-    assert_string_equal(store_at(store, RECORD_SAGA), saga);
-    assert_string_equal(store_at(store, RECORD_STATE), "CHARGING");
-    assert_string_equal(store_at(store, RECORD_RETRIES), "1");
-    assert_string_equal(store_at(store, RECORD_USER), "u");
-    assert_string_equal(store_at(store, RECORD_TOTAL), "10");
-    assert_string_equal(store_at(store, RECORD_LINES), "i*2");
+    assert_string_equal(orders_at(store, 0, RECORD_OUTCOME), "due");
+    assert_string_equal(orders_at(store, 0, RECORD_ORDER), "o");
+    assert_string_equal(orders_at(store, 0, RECORD_SAGA), saga);
+    assert_string_equal(orders_at(store, 0, RECORD_STATE), "CHARGING");
+    assert_string_equal(orders_at(store, 0, RECORD_RETRIES), "1");
+    assert_string_equal(orders_at(store, 0, RECORD_USER), "u");
+    assert_string_equal(orders_at(store, 0, RECORD_TOTAL), "10");
+    assert_string_equal(orders_at(store, 0, RECORD_LINES), "i*2");
 }
 
 /* A due saga goes to one of two callers, and is not lost when that one never comes back. */
@@ -65,9 +66,9 @@ static void lease_backs_off(void **state)
     for (int i = 0; i < 40; i++) {
         assert_int_equal(orders_lease(store, due_ms - 1, LIMIT), 0);
         assert_int_equal(orders_lease(store, due_ms, LIMIT), 1);
-        assert_string_equal(store_at(store, RECORD_RETRIES), text_of("%d", i + 1));
+        assert_string_equal(orders_at(store, 0, RECORD_RETRIES), text_of("%d", i + 1));
         due_ms += i < 5 ? wait_ms[i] : 5000;
-        assert_string_equal(store_ask(store, "HGET", "order:order:o", "due_ms"),
+        assert_string_equal(orders_journal_at(store, "o", RECORD_DUE_MS),
                             text_of("%lld", (long long)due_ms));
     }
 }
@@ -83,8 +84,7 @@ static void lease_limit(void **state)
         unsigned expected = i < 4 ? 2 : 1;
         assert_int_equal(orders_lease(store, NOW_MS + 1500, 2), expected);
         for (unsigned n = 0; n < expected; n++) {
-            assert_string_equal(store_at(store, n * RECORD_WIDTH + RECORD_ORDER),
-                                text_of("o%d", i + (int)n));
+            assert_string_equal(orders_at(store, n, RECORD_ORDER), text_of("o%d", i + (int)n));
         }
     }
     assert_int_equal(orders_lease(store, NOW_MS + 1500, 2), 0);
@@ -99,8 +99,8 @@ static void lease_after_a_transition(void **state)
     assert_int_equal(orders_lease(store, NOW_MS + 1000, LIMIT), 0);
     assert_int_equal(orders_lease(store, NOW_MS + 1599, LIMIT), 0);
     assert_int_equal(orders_lease(store, NOW_MS + 1600, LIMIT), 1);
-    assert_string_equal(store_at(store, RECORD_STATE), "CANCELLING");
-    assert_string_equal(store_at(store, RECORD_RETRIES), "1");
+    assert_string_equal(orders_at(store, 0, RECORD_STATE), "CANCELLING");
+    assert_string_equal(orders_at(store, 0, RECORD_RETRIES), "1");
 }
 
 /* A saga that was slow once is not looked at later for it: the next command has its own time. */
@@ -113,8 +113,9 @@ static void lease_after_a_slow_transition(void **state)
     orders_move(store, "o", saga, "1", "CHARGING", "CANCELLING", "", NOW_MS + 3100);
     assert_int_equal(orders_lease(store, NOW_MS + 4099, LIMIT), 0);
     assert_int_equal(orders_lease(store, NOW_MS + 4100, LIMIT), 1);
-    assert_string_equal(store_at(store, RECORD_RETRIES), "1");
-    assert_string_equal(store_at(store, RECORD_STORY), "CHARGING:0:2,CANCELLING:3100:0");
+    assert_string_equal(orders_at(store, 0, RECORD_RETRIES), "1");
+    assert_string_equal(orders_at(store, 0, RECORD_STORY),
+                        story_from(NOW_MS, "CHARGING:0:2,CANCELLING:3100:0"));
 }
 
 /* An ended saga is nobody's: also when its order was left in the set by mistake. */
@@ -144,7 +145,8 @@ static void lease_overslept(void **state)
     assert_string_equal(
         orders_move(store, "o", saga, "1", "CHARGING", "REFUNDING", "late", NOW_MS + 3002),
         "stale");
-    assert_string_equal(store_at(store, RECORD_STORY), "CHARGING:0:2,REFUNDING:3001:0");
+    assert_string_equal(orders_at(store, 0, RECORD_STORY),
+                        story_from(NOW_MS, "CHARGING:0:2,REFUNDING:3001:0"));
 }
 
 /* Another attempt's lease begins with its own patience. */
@@ -158,8 +160,8 @@ static void lease_of_the_next_attempt(void **state)
     orders_checkout(store, second, "o", NOW_MS + 3200);
     assert_int_equal(orders_lease(store, NOW_MS + 4199, LIMIT), 0);
     assert_int_equal(orders_lease(store, NOW_MS + 4200, LIMIT), 1);
-    assert_string_equal(store_at(store, RECORD_SAGA), second);
-    assert_string_equal(store_at(store, RECORD_RETRIES), "1");
+    assert_string_equal(orders_at(store, 0, RECORD_SAGA), second);
+    assert_string_equal(orders_at(store, 0, RECORD_RETRIES), "1");
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)

@@ -51,7 +51,7 @@ static const char *pay(const char *id, const char *user, const char *amount)
 
 static const char *charge(const char *saga, const char *user, const char *amount)
 {
-    return store_ask(store, "FCALL", "payment_charge", "2", records(saga), key_of(user),
+    return store_ask(store, "FCALL", "payment_charge", "1", records(saga),
                      text_of("%s:1:charge", saga), user, amount);
 }
 

@@ -72,10 +72,10 @@ static unsigned walk(int64_t first_ms, int64_t last_ms, int64_t since_ms, unsign
                   text_of("%lld", (long long)last_ms / BUCKET_MS), cursor, text_of("%d", LIMIT),
                   text_of("%lld", (long long)since_ms), "PAID", "FAILED");
         unsigned count = store_count(store);
-        assert_int_equal(count % RECORD_WIDTH, 2);
-        for (unsigned n = 0; n < count / RECORD_WIDTH; n++) {
-            const char *order = store_at(store, n * RECORD_WIDTH + RECORD_ORDER);
-            const char *user = store_at(store, n * RECORD_WIDTH + RECORD_USER);
+        assert_true(count >= 2);
+        for (unsigned n = 0; n < count - 2; n++) {
+            const char *order = orders_at(store, n, RECORD_ORDER);
+            const char *user = orders_at(store, n, RECORD_USER);
             assert_string_equal(user, text_of("user-of-%s", order));
             assert_in_range(atoi(order), 0, seen_max - 1);
             seen[atoi(order)]++;
@@ -127,8 +127,8 @@ static void replay_since(void **state)
     assert_true(seen[0] == 1 && seen[1] == 0 && seen[2] == 1);
 }
 
-/* A saga that was followed by another is found too, with the user it charged; but not when a batch
- * has made the order anew, which may be another user's by now. */
+/* A saga that was followed by another is found too, with the user it charged: also when a batch has
+ * made the order anew, which is another user's by now; the other one is forgotten then. */
 static void replay_archived(void **state)
 {
     unsigned seen[2] = {0};
@@ -139,10 +139,10 @@ static void replay_archived(void **state)
         orders_checkout(store, id_at(NOW_MS), order, NOW_MS);
     }
     store_ask(store, "DEL", "order:order:1");
-    store_ask(store, "HSET", "order:order:1", "user", "user-of-1", "total", "2", "lines", "i*1");
+    store_ask(store, "HSET", "order:order:1", "user", "another", "total", "2", "lines", "i*1");
     walk(NOW_MS, NOW_MS, NOW_MS, seen, 2);
     assert_int_equal(seen[0], 2);
-    assert_int_equal(seen[1], 0);
+    assert_int_equal(seen[1], 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)

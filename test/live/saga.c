@@ -11,14 +11,14 @@
 #include <string.h>
 
 #include "test/lib/orders.h"
+#include "test/lib/story.h"
 
 extern const char order_library[];
 
 #define NOW_MS                   ORDERS_NOW_MS
 #define WAITERS_MAX              64
 #define HOUR_MS                  3600000
-#define RECORDS(n)               ((n)*RECORD_WIDTH)
-#define at(field)                store_at(store, field)
+#define at(part)                 orders_at(store, 0, part)
 #define checkout(request, order) orders_checkout(store, request, order, NOW_MS)
 
 STORE_FIXTURE(order_library)
@@ -46,11 +46,17 @@ static void fail_saga(const char *order, const char *saga, const char *attempt, 
 static void assert_record(const char *outcome, const char *saga, const char *attempt,
                           const char *saga_state)
 {
-    assert_int_equal(store_count(store), RECORD_WIDTH);
+    assert_int_equal(store_count(store), 1);
     assert_string_equal(at(RECORD_OUTCOME), outcome);
     assert_string_equal(at(RECORD_SAGA), saga);
     assert_string_equal(at(RECORD_ATTEMPT), attempt);
     assert_string_equal(at(RECORD_STATE), saga_state);
+}
+
+static void assert_story(const char *from_then_on)
+{
+    assert_string_equal(at(RECORD_STORY), story_from(NOW_MS, from_then_on));
+    assert_string_equal(at(RECORD_PARTS), ""); /* it is the last part */
 }
 
 /* A checkout freezes the order and begins the saga named by the request, due and on record. */
@@ -62,11 +68,11 @@ static void begin(void **state)
     checkout(request, "o");
     assert_record("begun", request, "1", "CHARGING");
     assert_string_equal(at(RECORD_ORDER), "o");
-    assert_string_equal(at(RECORD_BEGAN_MS), text_of("%lld", (long long)NOW_MS));
+    assert_string_equal(at(RECORD_DUE_MS), text_of("%lld", (long long)NOW_MS + 1000));
     assert_string_equal(at(RECORD_RETRIES), "0");
     assert_string_equal(at(RECORD_REASON), "");
     assert_string_equal(at(RECORD_WAITERS), text_of("gw/%s", request));
-    assert_string_equal(at(RECORD_STORY), "CHARGING:0:0");
+    assert_story("CHARGING:0:0");
     assert_string_equal(at(RECORD_USER), "u");
     assert_string_equal(at(RECORD_TOTAL), "10");
     assert_string_equal(at(RECORD_LINES), "i*2");
@@ -114,7 +120,7 @@ static void begin_empty(void **state)
     checkout(request, "o");
     assert_record("paid", request, "1", "PAID");
     assert_string_equal(at(RECORD_TOTAL), "0");
-    assert_string_equal(at(RECORD_STORY), "PAID:0:0");
+    assert_story("PAID:0:0");
     assert_string_equal(store_ask(store, "EXISTS", "order:open"), "0");
     checkout(request, "o");
     assert_record("paid", request, "1", "PAID");
@@ -133,7 +139,7 @@ static void begin_paid(void **state)
     for (int i = 0; i < 2; i++) {
         checkout(later, "o");
         assert_record("paid", first, "1", "PAID");
-        assert_string_equal(at(RECORD_STORY), "CHARGING:0:0,CANCELLING:5:0,PAID:9:0");
+        assert_story("CHARGING:0:0,CANCELLING:5:0,PAID:9:0");
     }
     checkout(first, "o");
     assert_record("paid", first, "1", "PAID");
@@ -195,7 +201,7 @@ static void again_after_failure(void **state)
     checkout(second, "o");
     assert_record("begun", second, "2", "CHARGING");
     assert_string_equal(at(RECORD_REASON), "");
-    assert_string_equal(at(RECORD_STORY), "CHARGING:0:0");
+    assert_story("CHARGING:0:0");
 }
 
 /* A repeat of a request, begun or attached, after its saga failed and another attempt began:
@@ -217,8 +223,7 @@ static void again_after_another_attempt(void **state)
             assert_record("failed", first, "1", "FAILED");
             assert_string_equal(at(RECORD_ORDER), "o");
             assert_string_equal(at(RECORD_REASON), "insufficient credit");
-            assert_string_equal(at(RECORD_STORY), "CHARGING:0:0,FAILED:7:0");
-            assert_string_equal(at(RECORD_BEGAN_MS), text_of("%lld", (long long)NOW_MS));
+            assert_story("CHARGING:0:0,FAILED:7:0");
         }
         checkout(second, "o");
         assert_record(is_paid ? "paid" : "running", second, "2", is_paid ? "PAID" : "CHARGING");
@@ -252,8 +257,8 @@ static void advance_stale(void **state)
                     NOW_MS + 20);
         assert_record("stale", saga, "1", "CANCELLING");
         assert_string_equal(at(RECORD_REASON), "");
-        assert_string_equal(at(RECORD_STORY), "CHARGING:0:0,CANCELLING:5:0");
-        assert_string_equal(store_ask(store, "HGET", "order:order:o", "due_ms"),
+        assert_story("CHARGING:0:0,CANCELLING:5:0");
+        assert_string_equal(orders_journal_at(store, "o", RECORD_DUE_MS),
                             text_of("%lld", (long long)NOW_MS + 1005));
     }
     orders_move(store, "none", saga, "1", "CANCELLING", "PAID", "", NOW_MS);
@@ -265,6 +270,7 @@ static void advance_stale(void **state)
 static void advance_back(void **state)
 {
     (void)state;
+    static const char story[] = "CHARGING:0:0,CANCELLING:5:0,REFUNDING:9:0,FAILED:12:0";
     const char *saga = id_at(NOW_MS);
     order_with_line("o");
     checkout(saga, "o");
@@ -274,12 +280,11 @@ static void advance_back(void **state)
     orders_move(store, "o", saga, "1", "REFUNDING", "FAILED", "", NOW_MS + 12);
     assert_record("moved", saga, "1", "FAILED");
     assert_string_equal(at(RECORD_REASON), "out of stock");
-    assert_string_equal(at(RECORD_STORY), "CHARGING:0:0,CANCELLING:5:0,REFUNDING:9:0,FAILED:12:0");
+    assert_story(story);
     assert_string_equal(store_ask(store, "EXISTS", "order:open"), "0");
     assert_string_equal(store_ask(store, "HGET", bucket_of("order", saga), saga),
-                        text_of("ended|o|1|FAILED|%lld|0|out of stock|"
-                                "CHARGING:0:0,CANCELLING:5:0,REFUNDING:9:0,FAILED:12:0",
-                                (long long)NOW_MS));
+                        text_of("ended|o|%s|1|FAILED|0|0|out of stock|gw/%s|u|10|i*2|%s", saga,
+                                saga, story_from(NOW_MS, story)));
     orders_move(store, "o", saga, "1", "REFUNDING", "FAILED", "", NOW_MS + 15);
     assert_record("stale", saga, "1", "FAILED");
 }
@@ -333,13 +338,12 @@ static unsigned list(const char *limit, const char *saga_state, const char *orde
 {
     store_ask(store, "FCALL", "order_sagas", "2", "order:recent", "order:open", limit, saga_state,
               order);
-    assert_int_equal(store_count(store) % RECORD_WIDTH, 0);
-    return store_count(store) / RECORD_WIDTH;
+    return store_count(store);
 }
 
 static void assert_listed(unsigned n, const char *saga)
 {
-    assert_string_equal(store_at(store, RECORDS(n) + RECORD_SAGA), saga);
+    assert_string_equal(orders_at(store, n, RECORD_SAGA), saga);
 }
 
 /* Lists: the newest first, over many buckets; by state, by order, the open ones; bounded. */

@@ -50,23 +50,12 @@ static const char *subtract(const char *id, const char *item, const char *pieces
                      pieces);
 }
 
-/* lines: item, pieces, item, pieces, .., NULL */
-static const char *take_lines(const char *saga, const char *const *lines)
+/* lines: 'item*pieces,..' */
+static const char *take(const char *saga, const char *lines)
 {
-    const char *words[6 + 3 * LINES_MAX] = {"FCALL", "stock_take", NULL, records(saga)};
-    unsigned count = 0, at = 4;
-    for (; lines[2 * count] != NULL; count++) {
-        words[at++] = key_of(lines[2 * count]);
-    }
-    words[2] = text_of("%u", count + 1);
-    words[at++] = text_of("%s:1:take", saga);
-    for (unsigned i = 0; i < 2 * count; i++) {
-        words[at++] = lines[i];
-    }
-    words[at] = NULL;
-    return store_ask_words(store, words);
+    return store_ask(store, "FCALL", "stock_take", "1", records(saga), text_of("%s:1:take", saga),
+                     lines);
 }
-#define take(saga, ...) take_lines(saga, (const char *const[]){__VA_ARGS__, NULL})
 
 static const char *cancel(const char *saga)
 {
@@ -141,8 +130,8 @@ static void take_once(void **state)
     const char *saga = id_at(NOW_MS);
     item_with("a", "5");
     item_with("b", "2");
-    assert_answer(take(saga, "a", "5", "b", "1"), "taken|a*5*,b*1*");
-    assert_answer(take(saga, "a", "5", "b", "1"), "taken|a*5*,b*1*");
+    assert_answer(take(saga, "a*5,b*1"), "taken|a*5*,b*1*");
+    assert_answer(take(saga, "a*5,b*1"), "taken|a*5*,b*1*");
     assert_stock("a", "0", "5");
     assert_stock("b", "1", "2");
 }
@@ -156,7 +145,7 @@ static void init_once(void **state)
     assert_answer(find("0"), "item|10|4");
     assert_answer(find("2"), "item|10|4");
     assert_answer(find("3"), "unknown");
-    assert_answer(take(saga, "1", "4"), "taken|1*4*g1");
+    assert_answer(take(saga, "1*4"), "taken|1*4*g1");
     assert_answer(init(id, "3", "10", "4", "g1"), "created");
     assert_stock("1", "6", "10");
 }
@@ -168,16 +157,16 @@ static void take_all_or_nothing(void **state)
     item_with("a", "5");
     item_with("b", "5");
     item_with("c", "1");
-    assert_answer(take(id_at(NOW_MS), "a", "1", "b", "1", "c", "2"), "refused|out of stock");
-    assert_answer(take(id_at(NOW_MS), "c", "2", "a", "1", "b", "1"), "refused|out of stock");
-    assert_answer(take(id_at(NOW_MS), "a", "1", "c", "2", "b", "1"), "refused|out of stock");
-    assert_answer(take(id_at(NOW_MS), "a", "1", "gone", "1"), "refused|out of stock");
-    assert_answer(take(id_at(NOW_MS), "gone", "1", "a", "1"), "refused|out of stock");
+    assert_answer(take(id_at(NOW_MS), "a*1,b*1,c*2"), "refused|out of stock");
+    assert_answer(take(id_at(NOW_MS), "c*2,a*1,b*1"), "refused|out of stock");
+    assert_answer(take(id_at(NOW_MS), "a*1,c*2,b*1"), "refused|out of stock");
+    assert_answer(take(id_at(NOW_MS), "a*1,gone*1"), "refused|out of stock");
+    assert_answer(take(id_at(NOW_MS), "gone*1,a*1"), "refused|out of stock");
     assert_stock("a", "5", "5");
     assert_stock("b", "5", "5");
     assert_stock("c", "1", "1");
     assert_answer(store_ask(store, "EXISTS", key_of("gone")), "0");
-    assert_answer(take(id_at(NOW_MS), "a", "5", "b", "5", "c", "1"), "taken|a*5*,b*5*,c*1*");
+    assert_answer(take(id_at(NOW_MS), "a*5,b*5,c*1"), "taken|a*5*,b*5*,c*1*");
 }
 
 /* What was refused stays refused, though by now there would be enough. */
@@ -186,10 +175,10 @@ static void refusals_are_recorded(void **state)
     (void)state;
     const char *saga = id_at(NOW_MS), *id = id_at(NOW_MS);
     item_with("i", "4");
-    assert_answer(take(saga, "i", "5"), "refused|out of stock");
+    assert_answer(take(saga, "i*5"), "refused|out of stock");
     assert_answer(subtract(id, "i", "5"), "refused|out of stock");
     add(id_at(NOW_MS), "i", "100");
-    assert_answer(take(saga, "i", "5"), "refused|out of stock");
+    assert_answer(take(saga, "i*5"), "refused|out of stock");
     assert_answer(subtract(id, "i", "5"), "refused|out of stock");
     assert_stock("i", "104", "104");
 }
@@ -213,12 +202,12 @@ static void take_to_the_last(void **state)
 {
     (void)state;
     item_with("i", "10");
-    assert_answer(take(id_at(NOW_MS), "i", "11"), "refused|out of stock");
-    assert_answer(take(id_at(NOW_MS), "i", "9"), "taken|i*9*");
-    assert_answer(take(id_at(NOW_MS), "i", "2"), "refused|out of stock");
+    assert_answer(take(id_at(NOW_MS), "i*11"), "refused|out of stock");
+    assert_answer(take(id_at(NOW_MS), "i*9"), "taken|i*9*");
+    assert_answer(take(id_at(NOW_MS), "i*2"), "refused|out of stock");
     assert_answer(subtract(id_at(NOW_MS), "i", "2"), "refused|out of stock");
-    assert_answer(take(id_at(NOW_MS), "i", "1"), "taken|i*1*");
-    assert_answer(take(id_at(NOW_MS), "i", "1"), "refused|out of stock");
+    assert_answer(take(id_at(NOW_MS), "i*1"), "taken|i*1*");
+    assert_answer(take(id_at(NOW_MS), "i*1"), "refused|out of stock");
     assert_stock("i", "0", "10");
 }
 
@@ -229,9 +218,9 @@ static void cancel_before_take(void **state)
     const char *saga = id_at(NOW_MS);
     item_with("i", "7");
     assert_answer(cancel(saga), "cancelled");
-    assert_answer(take(saga, "i", "5"), "cancelled");
+    assert_answer(take(saga, "i*5"), "cancelled");
     assert_answer(cancel(saga), "cancelled");
-    assert_answer(take(saga, "i", "5"), "cancelled");
+    assert_answer(take(saga, "i*5"), "cancelled");
     assert_stock("i", "7", "7");
 }
 
@@ -241,10 +230,10 @@ static void cancel_after_take(void **state)
     (void)state;
     const char *saga = id_at(NOW_MS);
     item_with("i", "7");
-    take(saga, "i", "5");
+    take(saga, "i*5");
     assert_answer(cancel(saga), "taken|i*5*");
     assert_answer(cancel(saga), "taken|i*5*");
-    assert_answer(take(saga, "i", "5"), "taken|i*5*");
+    assert_answer(take(saga, "i*5"), "taken|i*5*");
     assert_stock("i", "2", "7");
 }
 
@@ -254,7 +243,7 @@ static void cancel_after_refusal(void **state)
     (void)state;
     const char *saga = id_at(NOW_MS);
     item_with("i", "4");
-    take(saga, "i", "5");
+    take(saga, "i*5");
     assert_answer(cancel(saga), "refused|out of stock");
 }
 
@@ -264,7 +253,7 @@ static void tombstone_of_one_command(void **state)
     (void)state;
     item_with("i", "7");
     cancel(id_at(NOW_MS));
-    assert_answer(take(id_at(NOW_MS), "i", "5"), "taken|i*5*");
+    assert_answer(take(id_at(NOW_MS), "i*5"), "taken|i*5*");
     assert_stock("i", "2", "7");
 }
 
@@ -274,12 +263,12 @@ static void quantities_above_2_53(void **state)
     (void)state;
     item_with("i", "9007199254740993");
     assert_answer(subtract(id_at(NOW_MS), "i", "9007199254740994"), "refused|out of stock");
-    assert_answer(take(id_at(NOW_MS), "i", "9007199254740992"), "taken|i*9007199254740992*");
+    assert_answer(take(id_at(NOW_MS), "i*9007199254740992"), "taken|i*9007199254740992*");
     assert_stock("i", "1", "9007199254740993");
     assert_answer(subtract(id_at(NOW_MS), "i", "1"), "subtracted|i*1*|0");
     item_with("j", "9007199254740992"); /* the same double as the quantity one above it */
     assert_answer(subtract(id_at(NOW_MS), "j", "9007199254740993"), "refused|out of stock");
-    assert_answer(take(id_at(NOW_MS), "j", "9007199254740993"), "refused|out of stock");
+    assert_answer(take(id_at(NOW_MS), "j*9007199254740993"), "refused|out of stock");
     assert_stock("j", "9007199254740992", "9007199254740992");
 }
 
@@ -300,22 +289,16 @@ static void quantities_at_the_limit(void **state)
 static void take_many_lines(void **state)
 {
     (void)state;
-    const char *lines[2 * LINES_MAX + 1] = {NULL};
-    char names[LINES_MAX][12];
+    char lines[16 * LINES_MAX] = "";
     assert_answer(init(id_at(NOW_MS), text_of("%d", LINES_MAX), "1", "1", "g"), "created");
     for (int i = 0; i < LINES_MAX; i++) {
-        snprintf(names[i], sizeof(names[i]), "%d", i);
-        lines[2 * i] = names[i];
-        lines[2 * i + 1] = "1";
+        snprintf(lines + strlen(lines), 16, "%s%d*1", i > 0 ? "," : "", i);
     }
-    const char *saga = id_at(NOW_MS);
-    char kept[64];
-    snprintf(kept, sizeof(kept), "%s", saga);
-    assert_memory_equal(take_lines(kept, lines), "taken|0*1*g,1*1*g,", 18);
+    assert_memory_equal(take(id_at(NOW_MS), lines), "taken|0*1*g,1*1*g,", 18);
     for (int i = 0; i < LINES_MAX; i++) {
-        assert_stock(names[i], "0", "1");
+        assert_stock(text_of("%d", i), "0", "1");
     }
-    assert_answer(take_lines(id_at(NOW_MS), lines), "refused|out of stock");
+    assert_answer(take(id_at(NOW_MS), lines), "refused|out of stock");
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)

@@ -12,7 +12,8 @@
 
 #define SAGA "0193a000-0000-7000-8000-000000000001"
 #define LINE                                                                                       \
-    SAGA "|o1|2|FAILED|1000|3|out of stock|CHARGING:0:0,CANCELLING:5:1,REFUNDING:9:0,FAILED:12:0"
+    SAGA "|o1|2|FAILED|1000|3|out of stock|"                                                       \
+         "CHARGING:1000:0,CANCELLING:1005:1,REFUNDING:1009:0,FAILED:1012:0"
 #define LINE_BODY                                                                                  \
     "{\"saga_id\":\"" SAGA "\",\"order_id\":\"o1\",\"state\":\"FAILED\",\"attempt\":2,"            \
     "\"reason\":\"out of stock\",\"began_ms\":1000,\"steps\":["                                    \
@@ -205,7 +206,7 @@ static void reply_saga(void **state)
     struct message answer = {.type = MESSAGE_SAGAS};
     message_set(&answer, story, SLICE_TEXT(LINE));
     assert_reply(&command, &answer, 200, LINE_BODY);
-    message_set(&answer, story, SLICE_TEXT("s9|o1|1|CHARGING|5|0||CHARGING:0:0"));
+    message_set(&answer, story, SLICE_TEXT("s9|o1|1|CHARGING|5|0||CHARGING:5:0"));
     assert_reply(&command, &answer, 200,
                  "{\"saga_id\":\"s9\",\"order_id\":\"o1\",\"state\":\"CHARGING\",\"attempt\":1,"
                  "\"reason\":null,\"began_ms\":5,"
@@ -222,7 +223,7 @@ static void reply_sagas(void **state)
     assert_reply(&command, &answer, 200, "{\"sagas\":[]}");
     message_set(&answer, story, SLICE_TEXT(LINE));
     assert_reply(&command, &answer, 200, "{\"sagas\":[" LINE_BODY "]}");
-    message_set(&answer, story, SLICE_TEXT(LINE "\ns9|o1|1|PAID|5|0||PAID:0:0"));
+    message_set(&answer, story, SLICE_TEXT(LINE "\ns9|o1|1|PAID|5|0||PAID:5:0"));
     assert_reply(&command, &answer, 200,
                  "{\"sagas\":[" LINE_BODY ",{\"saga_id\":\"s9\",\"order_id\":\"o1\","
                  "\"state\":\"PAID\",\"attempt\":1,\"reason\":null,\"began_ms\":5,"

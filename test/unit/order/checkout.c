@@ -26,7 +26,7 @@ static struct journal_record sample(const char *state)
         .retries = SLICE_TEXT("0"),
         .reason = SLICE_TEXT("out of stock"),
         .waiters = SLICE_TEXT("gw/r1"),
-        .story = SLICE_TEXT("CHARGING:0:0"),
+        .story = SLICE_TEXT("CHARGING:1734191476736:0"),
         .frozen = {SLICE_TEXT("user_1"), SLICE_TEXT("9007199254740993"), SLICE_TEXT("a*1,b*20")},
     };
 }
