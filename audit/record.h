@@ -72,8 +72,8 @@ struct record_order {
 };
 bool record_order_parse(struct slice record, struct record_order *ret_order);
 
-/* The beginning of a journal (saga/journal.lua): its saga, attempt, state. Absent ones when there is
- * none. */
+/* The beginning of a journal (saga/journal.lua): its saga, attempt, state. Absent ones when there
+ * is none. */
 void record_journal_cut(struct slice journal, struct slice ret_head[3]);
 
 /* X(state, charge must, take must, is open). YES, NO, or MAY. The states of order/checkout.c. */

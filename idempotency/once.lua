@@ -73,9 +73,11 @@ end
 
 -- Amounts are int64, Lua's numbers are doubles: so amounts stay decimal texts (without sign and
 -- leading zeros) and are compared as such; adding is the server's HINCRBY, which is exact.
+local AMOUNT_MAX = '9223372036854775807'
 local function covers(have, want)
-    if not string.find(have, '^%d+$') then
-        error('not an amount: ' .. have) -- before anything is done
+    if not string.find(have, '^[1-9]%d*$') and have ~= '0' or
+        #have >= #AMOUNT_MAX and (#have > #AMOUNT_MAX or have > AMOUNT_MAX) then
+        error('not an amount: ' .. have) -- before anything is done: the server would not add to it
     end
     if #have ~= #want then
         return #have > #want

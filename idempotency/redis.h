@@ -40,7 +40,7 @@ void redis_watch_up(struct redis *r, redis_on_up *on_up, void *ctx); /* at most 
 struct redis_command {
     struct buf bytes;
     unsigned count;
-    unsigned row; /* the first argument of its row; 0: it travels alone */
+    unsigned row;                 /* the first argument of its row; 0: it travels alone */
     uint32_t end[REDIS_ARGS_MAX]; /* where each argument ends in bytes */
 };
 void redis_command_reset(struct redis_command *c);
@@ -52,8 +52,8 @@ void redis_arg_join(struct redis_command *c, const char *prefix, struct slice s)
 void redis_argf(struct redis_command *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The arguments from here on are a row: commands of one turn that are the same before it are sent as
- * one call of the function, with a row for each (idempotency/rows.h). Each is answered alone. */
+/* The arguments from here on are a row: commands of one turn that are the same before it are sent
+ * as one call of the function, with a row for each (idempotency/rows.h). Each is answered alone. */
 void redis_row_begins(struct redis_command *c);
 
 /* Errors: 0 with a reply; -ERR_STORE_DOWN, -ERR_STORE_TIMEOUT (RETRY: the effect is unknown);

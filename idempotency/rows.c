@@ -122,6 +122,9 @@ static void on_rows(void *ctx, int err, const struct redis_reply *reply)
 {
     struct rows_call *call = ctx;
     bool is_whole = err == 0 && redis_reply_count(reply) == call->count;
+    if (err == 0 && !is_whole) {
+        err = -ERR_STORE_REPLY; /* whose answer is whose, nobody knows */
+    }
     for (unsigned i = 0; i < call->count; i++) {
         if (is_whole) {
             redis_reply_show(reply, i, 1);

@@ -30,8 +30,8 @@ void rows_add(struct rows *r, const struct redis_command *c, redis_on_reply *on_
 void rows_flush(struct rows *r); /* at the end of the turn */
 unsigned rows_gathered(const struct rows *r);
 
-/* Shows only texts `first`..`first + count - 1` of a reply, until the next reply or redis_reply_show.
- * Each implementation of redis.h has one. */
+/* Shows only texts `first`..`first + count - 1` of a reply, until the next reply or
+ * redis_reply_show. Each implementation of redis.h has one. */
 void redis_reply_show(const struct redis_reply *reply, unsigned first, unsigned count);
 
 #endif

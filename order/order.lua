@@ -223,6 +223,15 @@ local function saga_read(saga, seen)
     return now, text, order
 end
 
+-- The same for lists: one that cannot be read is told of, without its journal, and hides no other.
+local function saga_look(saga, seen)
+    local is_read, now, text, order = pcall(saga_read, saga, seen)
+    if not is_read then
+        return {}, saga .. '|', part(seen, 2) or ''
+    end
+    return now, text, order
+end
+
 -- KEYS: bucket. ARGV: saga
 local function order_saga(keys, argv)
     local seen = redis.call('HGET', keys[1], argv[1])
@@ -239,7 +248,7 @@ local function sagas_recent(recent, limit, state)
     local list = {}
     for _, entry in ipairs(redis.call('LRANGE', recent, 0, RECENT_MIN - 1)) do
         local saga, order = part(entry, 1), part(entry, 2)
-        local now, text = saga_read(saga, 'begun|' .. order .. '|' .. saga)
+        local now, text = saga_look(saga, 'begun|' .. order .. '|' .. saga)
         if now and (state == '' or now[STATE] == state) then
             list[#list + 1] = journal_record('saga', order, text)
             if #list == limit then
@@ -255,7 +264,10 @@ local SCAN_OPEN_MAX = 1000
 local function sagas_open(open, limit)
     local sagas, list = {}, {}
     for _, order in ipairs(redis.call('ZRANGE', open, 0, SCAN_OPEN_MAX - 1)) do
-        local now, text = journal_read(key_of(order))
+        local is_read, now, text = pcall(journal_read, key_of(order))
+        if not is_read then
+            now, text = {''}, ''
+        end
         if text then
             sagas[#sagas + 1] = {now[SAGA], journal_record('saga', order, text)}
         end
@@ -285,8 +297,8 @@ local function order_replay(keys, argv)
     local scan = redis.call('HSCAN', 'order:once:' .. name, cursor, 'COUNT', argv[4])
     local list, seen = {}, scan[2]
     for i = 1, #seen, 2 do
-        local now, text, order = saga_read(seen[i], seen[i + 1])
-        if now and (is_open(now[STATE], argv[6], argv[7]) or
+        local now, text, order = saga_look(seen[i], seen[i + 1])
+        if now and (not now[STATE] or is_open(now[STATE], argv[6], argv[7]) or
             entered_ms(now) >= tonumber(argv[5])) then
             list[#list + 1] = journal_record('saga', order, text)
         end

@@ -28,7 +28,7 @@ local JOURNAL_PARTS_MIN = 8
 -- The journal of a text, by the numbers above, the story being the last; empty when there is none.
 local function journal_parse(text)
     local now = text and parts(text) or {}
-    if text and #now < JOURNAL_PARTS_MIN then
+    if text and (#now < JOURNAL_PARTS_MIN or not string.find(now[#now], ':%d+:%d+$')) then
         error('not a journal: ' .. text) -- and so nobody knows what was done
     end
     return now
@@ -110,12 +110,12 @@ local function journal_advance(keys, argv, prefix, bucket_of)
         end
         text = saga .. '|' .. attempt .. '|' .. to .. '|' .. due_ms .. '|0|' ..
             (reason ~= '' and reason or was) .. '|' .. rest .. ',' .. to .. ':' .. now_ms .. ':0'
+        if is_failure then -- first: nothing is done yet if this fails
+            redis.call('HSET', bucket_of(saga), saga, journal_record('ended', entity, text))
+        end
         redis.call('HSET', key, 'journal', text)
         if due_ms == '0' then
             ended[#ended + 1] = entity
-            if is_failure then
-                redis.call('HSET', bucket_of(saga), saga, journal_record('ended', entity, text))
-            end
         elseif retries ~= '0' then -- the lease has set a later score than the new due time
             opened[#opened + 1], opened[#opened + 2] = due_ms, entity
         end
@@ -132,15 +132,20 @@ local function journal_archived(record)
 end
 
 -- Leases the sagas that are due: moves each one's due time forward, so that no other process gets
--- it until then, and hands out what to send again.
+-- it until then, and hands out what to send again. One that cannot be read is handed out too, without
+-- its journal, to be told of; the others must not wait for it.
 local function journal_lease(open, prefix, now_ms, limit, resend_ms, resend_max_ms)
     local leased = {}
     local entities = redis.call('ZRANGEBYSCORE', open, '-inf', now_ms, 'LIMIT', 0, limit)
     for _, entity in ipairs(entities) do
         local key = prefix .. entity
-        local now = journal_read(key)
-        local due_ms, retries = tonumber(now[DUE_MS] or 0), tonumber(now[RETRIES] or 0)
-        if due_ms == 0 then
+        local is_read, now = pcall(journal_read, key)
+        local due_ms = is_read and tonumber(now[DUE_MS] or 0)
+        local retries = is_read and tonumber(now[RETRIES] or 0)
+        if not due_ms or not retries then
+            redis.call('ZADD', open, now_ms + resend_max_ms, entity)
+            leased[#leased + 1] = journal_record('due', entity, '')
+        elseif due_ms == 0 then
             redis.call('ZREM', open, entity)
         elseif due_ms > now_ms then
             redis.call('ZADD', open, due_ms, entity)

@@ -181,9 +181,11 @@ void store_expect_words(struct store *s, const char *expected, const char *const
     store_expect_command(s, expected, &s->command);
 }
 
-unsigned store_misanswered(const struct store *s)
+unsigned store_misanswered(struct store *s)
 {
-    return s->misanswered;
+    unsigned count = s->misanswered;
+    s->misanswered = 0;
+    return count;
 }
 
 unsigned store_count(const struct store *s)

@@ -52,7 +52,7 @@ void store_expect_words(struct store *s, const char *expected, const char *const
 #define STORE_ERROR "-"
 void store_expect_command(struct store *s, const char *expected, const struct redis_command *c);
 void store_wait(struct store *s); /* until everything is answered */
-unsigned store_misanswered(const struct store *s);
+unsigned store_misanswered(struct store *s); /* since it was asked last */
 
 /* The last reply to store_ask, all of it. */
 unsigned store_count(const struct store *s);

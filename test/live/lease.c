@@ -164,6 +164,31 @@ static void lease_of_the_next_attempt(void **state)
     assert_string_equal(orders_at(store, 0, RECORD_RETRIES), "1");
 }
 
+/* A journal that cannot be read is handed out without its parts, to be told of, and looked at again
+ * later; it holds up nobody, however many of them there are. */
+static void lease_of_the_damaged(void **state)
+{
+    (void)state;
+    static const char *const damaged[] = {"", "garbage",
+                                          "s|1|CHARGING|x|0||g/r|u|1|i*1|CHARGING:1:0",
+                                          "s|1|CHARGING|1|x||g/r|u|1|i*1|CHARGING:1:0"};
+    for (int i = 0; i < 4; i++) {
+        const char *order = text_of("damaged-%d", i);
+        saga_begin_at(order, NOW_MS - 10);
+        store_ask(store, "HSET", text_of("order:order:%s", order), "journal", damaged[i]);
+    }
+    saga_begin_at("o", NOW_MS);
+    assert_int_equal(orders_lease(store, NOW_MS + 1000, 4), 4);
+    for (unsigned n = 0; n < 4; n++) {
+        assert_string_equal(store_at(store, n), text_of("due|damaged-%u|", n));
+    }
+    assert_int_equal(orders_lease(store, NOW_MS + 1000, 4), 1);
+    assert_string_equal(orders_at(store, 0, RECORD_ORDER), "o");
+    assert_int_equal(orders_lease(store, NOW_MS + 2999, LIMIT), 0);
+    assert_int_equal(orders_lease(store, NOW_MS + 6000, LIMIT), 5);
+    assert_string_equal(store_ask(store, "HGET", "order:order:damaged-1", "journal"), "garbage");
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -178,6 +203,7 @@ int main(void)
         TEST(lease_of_the_ended),
         TEST(lease_overslept),
         TEST(lease_of_the_next_attempt),
+        TEST(lease_of_the_damaged),
     };
     return cmocka_run_group_tests_name("lease", tests, group_setup, group_teardown);
 }

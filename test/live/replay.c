@@ -145,15 +145,36 @@ static void replay_archived(void **state)
     assert_int_equal(seen[1], 1);
 }
 
+/* A journal that cannot be read is found as well, without its parts, to be told of: the others are
+ * not lost for it. */
+static void replay_of_the_damaged(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        begin(text_of("%d", i), NOW_MS);
+    }
+    store_ask(store, "HSET", "order:order:1", "journal", "garbage");
+    store_ask(store, "FCALL_RO", "order_replay", "1", "order:buckets",
+              text_of("%lld", (long long)NOW_MS / BUCKET_MS),
+              text_of("%lld", (long long)NOW_MS / BUCKET_MS), "0", "1000",
+              text_of("%lld", (long long)NOW_MS), "PAID", "FAILED");
+    assert_int_equal(store_count(store), 3 + 2);
+    unsigned damaged = 0;
+    for (unsigned n = 0; n < 3; n++) {
+        bool is_damaged = strcmp(orders_at(store, n, RECORD_ORDER), "1") == 0;
+        assert_string_equal(orders_at(store, n, RECORD_STATE), is_damaged ? "" : "CHARGING");
+        damaged += is_damaged;
+    }
+    assert_int_equal(damaged, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(replay_in_parts),
-        TEST(replay_within),
-        TEST(replay_since),
-        TEST(replay_archived),
+        TEST(replay_in_parts), TEST(replay_within),         TEST(replay_since),
+        TEST(replay_archived), TEST(replay_of_the_damaged),
     };
     return cmocka_run_group_tests_name("replay", tests, group_setup, group_teardown);
 }

@@ -390,6 +390,30 @@ static void lists(void **state)
     assert_int_equal(list("10", "", "none"), 0);
 }
 
+/* A journal that cannot be read hides no other in a list, and is in it itself, without a state. */
+static void list_with_the_damaged(void **state)
+{
+    (void)state;
+    char saga[3][64];
+    for (int i = 0; i < 3; i++) {
+        snprintf(saga[i], sizeof(saga[i]), "%s", id_at(NOW_MS + i));
+        order_with_line(text_of("o%d", i));
+        checkout(saga[i], text_of("o%d", i));
+    }
+    store_ask(store, "HSET", "order:order:o1", "journal", "garbage");
+    assert_int_equal(list("10", "", ""), 3);
+    assert_listed(0, saga[2]);
+    assert_listed(1, saga[1]);
+    assert_string_equal(orders_at(store, 1, RECORD_ORDER), "o1");
+    assert_string_equal(orders_at(store, 1, RECORD_STATE), "");
+    assert_listed(2, saga[0]);
+    assert_int_equal(list("10", "CHARGING", ""), 2);
+    assert_int_equal(list("10", "open", ""), 3);
+    assert_listed(0, saga[2]);
+    assert_listed(1, saga[0]);
+    assert_string_equal(store_at(store, 2), "saga|o1|");
+}
+
 /* The list of recent sagas is bounded, and the newest are never those that are cut off. */
 static void list_is_bounded(void **state)
 {
@@ -424,6 +448,7 @@ int main(void)
         TEST(tell_one),
         TEST(tell_after_batch),
         TEST(lists),
+        TEST(list_with_the_damaged),
         TEST(list_is_bounded),
     };
     return cmocka_run_group_tests_name("saga", tests, group_setup, group_teardown);

@@ -75,7 +75,7 @@ const struct plant plants[] = {
             "redis.call('HINCRBY', user_key, 'credit', '-' .. math.ceil(amount / 2))"}),
      {0}},
     {"what a store has lost is not sent again",
-     PATCH({"        if now and (is_open(", "        if false and (is_open("}),
+     PATCH({"        if now and (not now", "        if false and (not now"}),
      {0}},
     {"what ended is not sent again",
      PATCH({"            entered_ms(now) >= tonumber(argv[5])) then", "            false) then"}),
