@@ -17,6 +17,9 @@ const struct plant plants[] = {
      PATCH({"    if seen then\n        return seen\n    end\n", ""},
            {"        local seen = recorded[argv[at]]\n", "        local seen = false\n"}),
      {0}},
+    {"a command that is twice in a call acts twice",
+     PATCH({"            recorded[argv[at]] = record -- the same command may be in two rows\n", ""}),
+     {0}},
     {"balance before the duplicate check",
      PATCH({"local function payment_charge(keys, argv)\n",
             "local function payment_charge(keys, argv)\n"
