@@ -41,19 +41,22 @@ for n = first, last - 1 do
     local bucket = string.format('once:%09x', math.floor(ms / 4096))
     local name = string.format('%09x', math.floor(ms / 4096))
     local kind, lines = n % 20, item .. '*1,' .. other .. '*2'
-    local state, story = 'PAID', 'CHARGING:0:0,PAID:4:0'
-    local reason = ''
+    local states, reason = {'CHARGING', 'PAID'}, ''
     if kind == 18 then
-        state, story, reason = 'FAILED', 'CHARGING:0:0,REFUNDING:4:0,FAILED:6:0', 'out of stock'
+        states, reason = {'CHARGING', 'REFUNDING', 'FAILED'}, 'out of stock'
     elseif kind == 19 then
-        state, story, reason = 'FAILED', 'CHARGING:0:0,FAILED:2:0', 'insufficient credit'
+        states, reason = {'CHARGING', 'FAILED'}, 'insufficient credit'
     end
-    redis.call('HSET', 'order:order:' .. order, 'user', user, 'total', 6, 'lines', lines, 'attempt', 1,
-        'saga', saga, 'state', state, 'began_ms', ms, 'due_ms', 0, 'retries', 0, 'reason', reason,
-        'waiters', 'gateway1/' .. saga, 'story', story)
-    redis.call('HSET', 'order:' .. bucket, order, 'created', saga, state == 'PAID' and
-        'begun|' .. order .. '|' .. saga or
-        'ended|' .. order .. '|1|FAILED|' .. ms .. '|0|' .. reason .. '|' .. story)
+    local story = {}
+    for i, state in ipairs(states) do
+        story[i] = string.format('%s:%.0f:0', state, ms + 2 * (i - 1))
+    end
+    local journal = table.concat({saga, '1', states[#states], '0', '0', reason, 'gateway1/' .. saga,
+        user, '6', lines, table.concat(story, ',')}, '|')
+    redis.call('HSET', 'order:order:' .. order, 'user', user, 'total', 6, 'lines', lines,
+        'journal', journal)
+    redis.call('HSET', 'order:' .. bucket, order, 'created', saga,
+        (kind < 18 and 'begun|' .. order .. '|' .. saga or 'ended|' .. order .. '|' .. journal))
     redis.call('HSET', 'payment:' .. bucket, saga .. ':1:charge',
         kind == 19 and 'refused|insufficient credit' or 'charged|' .. user .. '|6|g1')
     if kind == 18 then

@@ -8,6 +8,7 @@
 
 #include "idempotency/key.h"
 #include "idempotency/once.h"
+#include "idempotency/rows.h"
 #include "idempotency/wire.h"
 #include "order/checkout.h"
 #include "runtime/uuid.h"
@@ -50,7 +51,12 @@ static void journal_check(const struct redis_reply *reply)
     struct buf id = {0}, undoes = {0};
     for (unsigned n = 0; journal_record_at(&checkout_journal, reply, n, &record); n++) {
         slice_touch(record.outcome);
-        slice_touch(record.story);
+        const struct slice parts[] = {record.entity, record.saga,    record.attempt, record.state,
+                                      record.due_ms, record.retries, record.reason,  record.waiters,
+                                      record.story,  record.began_ms};
+        for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+            slice_touch(parts[i]);
+        }
         for (unsigned i = 0; i < JOURNAL_FROZEN_MAX; i++) {
             slice_touch(record.frozen[i]);
         }
@@ -80,6 +86,11 @@ static void reply_check(const redisReply *answer)
     claim_check(reply);
     record_check(reply);
     journal_check(reply);
+    for (unsigned i = 0; i < count; i++) { /* a row's answer, as rows are told theirs */
+        redis_reply_show(reply, i, 1);
+        assert(redis_reply_count(reply) == 1 && redis_reply_at(reply, 1).data == NULL);
+        record_check(reply);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
