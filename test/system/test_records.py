@@ -8,7 +8,7 @@ import time
 import unittest
 import uuid
 
-from client import TIME_FACTOR, Case
+from client import INSUFFICIENT_CREDIT, TIME_FACTOR, Case
 from servers import VAR, envelope, redis, take_parked, tool
 
 UNREADABLE = {"error": "the store's record cannot be read"}
@@ -27,6 +27,13 @@ class damaged:
 
     def __exit__(self, *_):
         redis("HSET", self.key, self.field, self.before)
+
+
+JOURNAL_TOTAL = 8  # its number among the parts: saga/journal.lua
+
+
+def journal_of(order):
+    return redis("HGET", f"order:order:{order}", "journal").decode().rstrip("\n")
 
 
 def command_id():
@@ -71,9 +78,41 @@ class Records(Case):
         user, item = self.user(credit=9), self.item(price=3, stock=2)
         order = self.order(user, (item, 1))
         self.assert_paid(self.checkout(order), order, 3)
-        with damaged(f"order:order:{order}", "total", "3 credits"):
-            self.assert_unreadable(self.checkout(order))
+        parts = journal_of(order).split("|")
+        for text in ("3 credits", "-3", ""):
+            parts[JOURNAL_TOTAL] = text
+            with damaged(f"order:order:{order}", "journal", "|".join(parts)):
+                self.assert_unreadable(self.checkout(order))
         self.assert_paid(self.checkout(order), order, 3)
+
+    def checkout_is_parked(self, order):
+        """A checkout that nobody waits for."""
+        name, _ = command_id()
+        body = command(type="order.checkout", id=name, gateway="nobody", order=order)
+        self.assertEqual(tool("amqp-publish", "--routing-key", "kassa.order", "--body", body)[0], 0)
+        self.assert_parked("kassa.order", name)
+
+    def test_journal(self):
+        """What was done for the order nobody knows: no saga begins, and nobody hears that one did."""
+        user, item = self.user(credit=1), self.item(price=3, stock=2)
+        order = self.order(user, (item, 1))
+        refused = self.assert_refused(self.checkout(order), INSUFFICIENT_CREDIT)
+        saga = refused.headers["saga-id"]
+        self.post(f"/payment/add_funds/{user}/8")
+        whole = journal_of(order)
+        self.assertTrue(whole.startswith(f"{saga}|1|FAILED|0|"), whole)
+        cuts = (0, 60, whole.rindex("|"), whole.rindex(":"))
+        for text in ("garbage", *(whole[:cut] for cut in cuts)):
+            with damaged(f"order:order:{order}", "journal", text):
+                self.checkout_is_parked(order)
+                self.assertEqual(journal_of(order), text)
+                self.assertEqual(redis("ZSCORE", "order:open", order).strip(), b"")
+                listed = self.get("/sagas?limit=100").body["sagas"]
+                states = {story["saga_id"]: story["state"] for story in listed}
+                self.assertEqual(states[saga], "")
+                self.assert_credit(user, 9)
+        again = self.assert_paid(self.checkout(order), order, 3)
+        self.assertEqual(self.get(f"/sagas/{again.headers['saga-id']}").body["attempt"], 2)
 
     def test_charge(self):
         """Charged or not? The command waits for a person; the saga hears no refusal."""
