@@ -39,7 +39,7 @@ def parse_options(arguments=None):
         prog="./kassa bench", description="Measures a private stack: rates, latencies, and what a "
         "checkout costs. Table, JSON and plots: artifacts/bench/.")
     parser.add_argument("--quick", action="store_true",
-                        help="10 000 orders and short phases: less than a minute")
+                        help="10 000 orders and short phases: two minutes")
     parser.add_argument("--seconds", type=whole_number(2, 3000), metavar="N",
                         help="of the peak, 60; the other phases take a third of it or less")
     parser.add_argument("--runs", type=whole_number(1, 99), default=1, metavar="N",

@@ -4,7 +4,7 @@
  *          standing queue, ADMISSION_PATIENCE windows long, more than ADMISSION_MIN in flight
  *   CALM ------------------------------------------------------------------> OVERLOADED
  *   limit PENDING_MAX  <--------------------------------------------------  limit follows the waits
- *                     a window that turned nobody away
+ *                  each window that turns nobody away doubles it
  *
  * A queue is standing when even the fastest answer of a window has waited longer than
  * ADMISSION_TARGET_MS: a burst makes slow answers, too, but soon fast ones again. Then the limit
@@ -38,6 +38,7 @@ struct admission {
     /* of the window that runs: */
     int64_t end_ms;
     int64_t fastest_ms[ADMISSION_KINDS]; /* INT64_MAX: none has ended */
+    unsigned crowd;                      /* the most that were in flight at once */
     bool has_shed;
 };
 
@@ -50,5 +51,8 @@ bool admission_let_in(struct admission *a, unsigned in_flight, int64_t now_ms);
 /* A request of this kind was answered; `in_flight` others are still there. */
 void admission_ended(struct admission *a, enum admission_kind kind, int64_t wait_ms,
                      unsigned in_flight, int64_t now_ms);
+
+/* The limit as it is now, to be shown. */
+unsigned admission_limit(struct admission *a, unsigned in_flight, int64_t now_ms);
 
 #endif

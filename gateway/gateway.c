@@ -289,7 +289,7 @@ static void serve_local(struct gateway *gw, struct http_request *http, const str
     const struct http_header type = {"Content-Type", "text/plain; version=0.0.4; charset=utf-8"};
     stat_set(stat_gauge("kassa_pending_requests", "", "requests held open"), gw->table.count);
     stat_set(stat_gauge("kassa_admission_limit", "", "requests held open before a 429"),
-             gw->admission.limit);
+             admission_limit(&gw->admission, gw->table.count, loop_now_ms(gw->context->loop)));
     buf_reset(&text);
     stat_print(&text);
     http_reply(http, 200, &type, 1, buf_slice(&text));
