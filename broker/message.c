@@ -1,9 +1,7 @@
 /* Commands and envelopes to and from JSON, driven by the two tables of message.h.
  *
- *   struct message --envelope_add--> a row, under a head when type or fields are others than before
- *                    (as text: what is valid needs no escaping but newlines)
- *   envelope --envelope_read--> json tree --head: fields--> rows --> struct message (borrows the
- * tree)
+ *   struct message --envelope_add--> text: a row, and a head before it when type or fields change
+ *   text --json_parse--> tree --head, looked up once--> rows --> struct message, borrows the tree
  *
  * Every field has a kind, and each kind three functions: is_valid, write, read. Both ways go
  * through is_valid, so that nothing leaves that the receiver would refuse. */
@@ -67,25 +65,21 @@ static bool message_int_is_valid(const void *value)
     return *(const int64_t *)value >= 0;
 }
 
+/* What is valid needs no escaping. */
 static void message_slice_write(struct buf *out, const void *value)
 {
     struct slice s = *(const struct slice *)value;
     char *at = buf_room(out, s.bytes + 2);
     at[0] = '"';
-    memcpy(at + 1, s.data, s.bytes);
+    if (s.bytes > 0) {
+        memcpy(at + 1, s.data, s.bytes);
+    }
     at[s.bytes + 1] = '"';
 }
 
 static void message_text_write(struct buf *out, const void *value)
 {
-    struct slice rest = *(const struct slice *)value, line;
-    const char *before = "\"";
-    while (slice_cut(&rest, '\n', &line)) {
-        buf_add_text(out, before);
-        buf_add_slice(out, line);
-        before = "\\n";
-    }
-    buf_add(out, "\"", 1);
+    json_quote(out, *(const struct slice *)value);
 }
 
 static bool message_slice_read(const struct json *value, void *ret_value)
@@ -183,11 +177,10 @@ bool message_is_valid(const struct message *m)
 
 /* ---- writing ---- */
 
-/* What stands between two tables, and ends the last one. */
-#define TABLE_END_TEXT          "]}"
-#define ENVELOPE_TEXT_NUMBER(n) #n
-#define ENVELOPE_TEXT(version)  "{\"v\":" ENVELOPE_TEXT_NUMBER(version) ",\"tables\":["
-#define ENVELOPE_END_TEXT       "]}"
+#define ENVELOPE_TEXT_NUMBER(n)      #n
+#define ENVELOPE_TEXT_BEGIN(version) "{\"v\":" ENVELOPE_TEXT_NUMBER(version) ",\"tables\":["
+#define ENVELOPE_TEXT_END            "]}"
+#define TABLE_TEXT_END               "]}"
 
 static void table_begin(struct buf *out, const struct message *m)
 {
@@ -227,7 +220,7 @@ void envelope_add(struct buf *out, uint64_t *table, const struct message *m)
     if (*table == same) {
         buf_add_text(out, ",");
     } else {
-        buf_add_text(out, *table == 0 ? ENVELOPE_TEXT(MESSAGE_VERSION) : TABLE_END_TEXT ",");
+        buf_add_text(out, *table == 0 ? ENVELOPE_TEXT_BEGIN(MESSAGE_VERSION) : TABLE_TEXT_END ",");
         table_begin(out, m);
         *table = same;
     }
@@ -236,7 +229,7 @@ void envelope_add(struct buf *out, uint64_t *table, const struct message *m)
 
 void envelope_end(struct buf *out)
 {
-    buf_add_text(out, TABLE_END_TEXT ENVELOPE_END_TEXT);
+    buf_add_text(out, TABLE_TEXT_END ENVELOPE_TEXT_END);
 }
 
 /* ---- reading ---- */

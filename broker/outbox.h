@@ -36,8 +36,8 @@ void outbox_park(struct outbox *o, enum topology_queue queue, struct slice body,
                  broker_on_confirm *on_confirm, void *ctx);
 
 /* Publishes while the window has room. room_bytes: what the connection takes without waiting.
- * may_hold: a small envelope stays open while others of its queue are unconfirmed. A small one costs
- * the broker as much as a large one, and it has something to do. Returns: is one held? */
+ * may_hold: a small envelope stays open while others of its queue are unconfirmed. A small one
+ * costs the broker as much as a large one, and it has something to do. Returns: is one held? */
 bool outbox_flush(struct outbox *o, size_t room_bytes, bool may_hold);
 
 /* Tags that are not out are ignored. on_confirm may add and park, not flush.

@@ -195,7 +195,7 @@ static struct stat_value *ended_stat(struct slice state)
 static void tell_waiters(struct consumer *consumer, const struct journal_record *record)
 {
     log_debug("saga_ended", "saga=%.*s order=%.*s state=%.*s reason=%s", SLICE_ARG(record->saga),
-             SLICE_ARG(record->entity), SLICE_ARG(record->state), log_quote(record->reason));
+              SLICE_ARG(record->entity), SLICE_ARG(record->state), log_quote(record->reason));
     stat_add(ended_stat(record->state), 1);
     struct slice waiters = record->waiters, waiter;
     while (slice_cut(&waiters, ',', &waiter)) {

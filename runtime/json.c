@@ -336,7 +336,7 @@ static void json_escape(struct buf *out, unsigned char c)
     }
 }
 
-static void json_quote(struct buf *out, struct slice text)
+void json_quote(struct buf *out, struct slice text)
 {
     const char *at = text.data ? text.data : ""; /* what is not written yet */
     const char *end = at + text.bytes;

@@ -38,5 +38,6 @@ void json_add_text(struct buf *out, const char *key, struct slice value);
 void json_add_int(struct buf *out, const char *key, int64_t value);
 void json_add_bool(struct buf *out, const char *key, bool value);
 void json_add_null(struct buf *out, const char *key);
+void json_quote(struct buf *out, struct slice text); /* with its quotes, and nothing before them */
 
 #endif

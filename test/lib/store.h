@@ -51,7 +51,7 @@ void store_expect_words(struct store *s, const char *expected, const char *const
 /* The same of what a builder made. STORE_ERROR: an error of the server is expected. */
 #define STORE_ERROR "-"
 void store_expect_command(struct store *s, const char *expected, const struct redis_command *c);
-void store_wait(struct store *s); /* until everything is answered */
+void store_wait(struct store *s);            /* until everything is answered */
 unsigned store_misanswered(struct store *s); /* since it was asked last */
 
 /* The last reply to store_ask, all of it. */

@@ -88,7 +88,7 @@ class Records(Case):
     def checkout_is_parked(self, order):
         """A checkout that nobody waits for."""
         name, _ = command_id()
-        body = command(type="order.checkout", id=name, gateway="nobody", order=order)
+        body = envelope("order.checkout", id=name, gateway="nobody", order=order)
         self.assertEqual(tool("amqp-publish", "--routing-key", "kassa.order", "--body", body)[0], 0)
         self.assert_parked("kassa.order", name)
 
@@ -119,8 +119,8 @@ class Records(Case):
         name, bucket = command_id()
         name += ":1:charge"
         redis("HSET", f"payment:once:{bucket}", name, "chargd|u|5|")
-        body = command(
-            type="payment.charge",
+        body = envelope(
+            "payment.charge",
             id=name,
             order="o",
             user="u",

@@ -18,7 +18,8 @@ const struct plant plants[] = {
            {"        local seen = recorded[argv[at]]\n", "        local seen = false\n"}),
      {0}},
     {"a command that is twice in a call acts twice",
-     PATCH({"            recorded[argv[at]] = record -- the same command may be in two rows\n", ""}),
+     PATCH(
+         {"            recorded[argv[at]] = record -- the same command may be in two rows\n", ""}),
      {0}},
     {"balance before the duplicate check",
      PATCH({"local function payment_charge(keys, argv)\n",
