@@ -94,10 +94,14 @@ bool slice_consists_of(struct slice s, const bool bytes[256])
 {
     const unsigned char *at = (const unsigned char *)s.data;
     size_t i = 0;
-    while (i < s.bytes && bytes[at[i]]) {
-        i++;
+    bool are_all = true;
+    for (; i + 4 <= s.bytes && are_all; i += 4) { /* half the steps: every id goes through here */
+        are_all = bytes[at[i]] & bytes[at[i + 1]] & bytes[at[i + 2]] & bytes[at[i + 3]];
     }
-    return i == s.bytes;
+    for (; i < s.bytes && are_all; i++) {
+        are_all = bytes[at[i]];
+    }
+    return are_all;
 }
 
 bool slice_is_id(struct slice s)

@@ -252,6 +252,16 @@ static void slice_consists_of_test(void **state)
     assert_false(slice_consists_of(SLICE_TEXT("ab"), set));
     assert_false(slice_consists_of(SLICE_TEXT("\0"), set));
     assert_true(slice_consists_of((struct slice){NULL, 0}, set));
+    for (size_t bytes = 1; bytes < 20; bytes++) {
+        char text[20];
+        memset(text, 'a', sizeof(text));
+        assert_true(slice_consists_of((struct slice){text, bytes}, set));
+        for (size_t i = 0; i < sizeof(text); i++) {
+            text[i] = 'b';
+            assert_int_equal(slice_consists_of((struct slice){text, bytes}, set), i >= bytes);
+            text[i] = 'a';
+        }
+    }
 }
 
 int main(void)
