@@ -253,11 +253,16 @@ bool record_order_parse(struct slice record, struct record_order *ret_order)
 
 void record_journal_cut(struct slice journal, struct slice ret_head[3])
 {
-    for (unsigned i = 0; i < 3; i++) {
-        ret_head[i] = (struct slice){NULL, 0};
-        if (journal.data != NULL) {
-            slice_cut(&journal, '|', &ret_head[i]);
+    struct slice part;
+    unsigned count = 0;
+    ret_head[0] = ret_head[1] = ret_head[2] = (struct slice){NULL, 0};
+    for (; journal.data != NULL && slice_cut(&journal, '|', &part); count++) {
+        if (count < 3) {
+            ret_head[count] = part;
         }
+    }
+    if (count != JOURNAL_PARTS) {
+        ret_head[0] = ret_head[1] = ret_head[2] = (struct slice){NULL, 0};
     }
 }
 

@@ -72,8 +72,9 @@ struct record_order {
 };
 bool record_order_parse(struct slice record, struct record_order *ret_order);
 
-/* The beginning of a journal (saga/journal.lua): its saga, attempt, state. Absent ones when there
- * is none. */
+/* The beginning of an order's journal (saga/journal.lua): its saga, attempt, state. Absent ones
+ * when there is none, or one that is torn. */
+#define JOURNAL_PARTS 11
 void record_journal_cut(struct slice journal, struct slice ret_head[3]);
 
 /* X(state, charge must, take must, is open). YES, NO, or MAY. The states of order/checkout.c. */

@@ -170,7 +170,7 @@ unsigned envelope_count(const struct envelope *e);
 const struct message *envelope_at(const struct envelope *e, unsigned i);
 void envelope_free(struct envelope *e); /* NULL is fine */
 
-/* Lines of an order, at most; ORDER_LINES_MAX is bounded by it. A take of so many fits one call. */
+/* Lines of an order, at most; ORDER_LINES_MAX is bounded by it. */
 #define LINES_MAX 500
 
 /* "a*1,b*20": cuts the next line off. Errors: false at the end and for malformed text;

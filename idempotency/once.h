@@ -5,7 +5,8 @@
  * each. So there is no Redis key for each saga, and records are dropped a bucket at a time,
  * ONCE_RECORD_DAYS + 1 after their time. A command older than ONCE_RECORD_DAYS is not run (its
  * record may be gone) but parked.
- * once.lua has the duplicate check, the tombstones and the exact arithmetic.
+ * once.lua has the duplicate check, for one command and for the rows of a call (rows.h), the
+ * tombstones and the exact arithmetic.
  * Source: protocol.md sections 1.2, 1.3 and 3. */
 #ifndef KASSA_IDEMPOTENCY_ONCE_H
 #define KASSA_IDEMPOTENCY_ONCE_H

@@ -1,14 +1,14 @@
 -- order.lua: orders and the journal of their checkout sagas.
 --
--- order:order:<id>  user, total, lines ('item*pieces,..'), and the journal (saga/journal.lua)
+-- order:order:<id>  user, total, lines ('item*pieces,..'), journal (saga/journal.lua)
 -- order:recent      saga|order of the newest sagas, newest first
 -- order:open        open sagas by due time; members are order ids
 -- order:buckets     the buckets of records that exist, by age
 --
 -- A checkout's record, under the request's id, which is also the saga's id if it begins one:
---   'begun|order|saga'  it began, or attached to, that saga
---   'ended|order|..'    that saga failed; its story (journal_advance)
---   'unknown'           there was no such order: and a late repeat must not find one
+--   'begun|order|saga'     it began, or attached to, that saga
+--   'ended|order|journal'  that saga failed (journal_advance)
+--   'unknown'              there was no such order: and a late repeat must not find one
 
 local function key_of(order)
     return 'order:order:' .. order

@@ -7,10 +7,11 @@
  *                         [5 ack]     only now is the delivery done
  *
  * A service hands in a table of commands and is called with decoded ones; it never sees a
- * delivery, a confirm or an ack. A crash between any two beats repeats the delivery, and the
- * once-record answers it. What cannot be understood is parked; what the store cannot do now is
- * kept and done again.
- * Source: protocol.md sections 1.4, 3 and 4 (windows 5, 7, 13). */
+ * delivery, a confirm or an ack. Store calls of one turn may become rows of one call
+ * (idempotency/rows.h); each command is answered alone. A crash between any two beats repeats the
+ * delivery, and the once-record answers it. What cannot be understood is parked; what the store
+ * cannot do now is kept and done again. Source: protocol.md sections 1.4, 3 and 4 (windows 5, 7,
+ * 13). */
 #ifndef KASSA_SAGA_CONSUMER_H
 #define KASSA_SAGA_CONSUMER_H
 

@@ -1,8 +1,9 @@
 /* The saga journal as the orchestrator sees it: calls of its function library, records of sagas.
  *
- * The journal is the truth; nothing about a saga is kept in the process. saga/journal.lua does
- * the work inside the store; a library built on it (order/order.lua) has the functions
- * <library>_advance and <library>_lease, with key <library>:open.
+ * The journal is the truth; nothing about a saga is kept in the process. It is one text in the hash
+ * of its entity. saga/journal.lua does the work inside the store; a library built on it
+ * (order/order.lua) has the functions <library>_advance, which takes a row for each saga, and
+ * <library>_lease, with key <library>:open.
  * Source: protocol.md sections 1.1, 1.3 and 2. */
 #ifndef KASSA_SAGA_JOURNAL_H
 #define KASSA_SAGA_JOURNAL_H
@@ -44,8 +45,8 @@ bool journal_record_at(const struct journal *journal, const struct redis_reply *
 /* Has the saga ever been in the state of that name? */
 bool journal_has_entered(const struct journal_record *record, const char *state);
 
-/* Builds the compare-and-set of a record's saga from `from` to output->next, due at due_ms unless
- * it ends. The reply's outcome is moved or stale.
+/* Builds the compare-and-set of a saga from `from` to `to`, due at due_ms unless it ends there: a
+ * row (redis_row_begins). The reply is its record; the outcome is moved or stale.
  * Errors: -ERR_FIELD, -ERR_TOO_OLD (POISON), from once_bucket. */
 struct journal_move {
     struct slice entity;
@@ -60,7 +61,8 @@ struct journal_move {
 int journal_advance(const struct journal *journal, const struct saga_definition *def,
                     const struct journal_move *move, struct redis_command *ret_command);
 
-/* Builds the lease of at most `limit` due sagas. */
+/* Builds the lease of at most `limit` due sagas. One whose journal cannot be read is handed out
+ * without its parts. */
 void journal_lease(const struct journal *journal, int64_t now_ms, int64_t limit, int64_t resend_ms,
                    int64_t resend_max_ms, struct redis_command *ret_command);
 

@@ -292,6 +292,28 @@ static void index_orphans(void **state)
     assert_found("open", text_of("order %s", order_of(CHARGED)), w.saga[CHARGED]);
 }
 
+/* A journal that is none, or a part of one, wherever it is cut off: it is named. */
+static void journals(void **state)
+{
+    (void)state;
+    static const char *const damaged[] = {"", "garbage", "|||||||||||"};
+    const char *key = text_of("order:order:%s", order_of(PAID));
+    for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
+        world_make();
+        plant("HSET", key, "journal", damaged[i]);
+        assert_found("C3", text_of("order %s", order_of(PAID)), NULL);
+    }
+    world_make();
+    const char *whole = text_of("%s", store_ask(w.store, "HGET", key, "journal"));
+    for (const char *bar = strchr(whole, '|'); bar != NULL; bar = strchr(bar + 1, '|')) {
+        plant("HSET", key, "journal", text_of("%.*s", (int)(bar - whole), whole));
+        assert_found("C3", text_of("order %s", order_of(PAID)), NULL);
+    }
+    world_make(); /* the story of one that failed and was followed by another */
+    plant("HSET", bucket("order", REFUSED), w.saga[REFUSED], "ended|order-2|garbage");
+    assert_found("C5", "order command", w.saga[REFUSED]);
+}
+
 /* A batch makes entities anew: what was taken from the earlier ones does not count, and a paid
  * order that is made anew leaves its records behind. */
 static void batches(void **state)
@@ -377,7 +399,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clean),         cmocka_unit_test(empty),      cmocka_unit_test(amounts),
         cmocka_unit_test(halves),        cmocka_unit_test(open_sagas), cmocka_unit_test(effects),
-        cmocka_unit_test(index_orphans), cmocka_unit_test(batches),    cmocka_unit_test(sweeping),
+        cmocka_unit_test(index_orphans), cmocka_unit_test(journals),   cmocka_unit_test(batches),
+        cmocka_unit_test(sweeping),
     };
     return cmocka_run_group_tests_name("audit", tests, setup, teardown);
 }

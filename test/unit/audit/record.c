@@ -106,6 +106,10 @@ static void orders(void **state)
     assert_true(record_order_parse(
         SLICE_TEXT("ended|o|s|3|FAILED|0|0|out of stock|g/r|u|2|i*1|x:0:0"), &o));
     assert_true(o.kind == ORDER_ENDED && slice_is(o.attempt, "3") && slice_is(o.state, "FAILED"));
+    assert_true(slice_is(o.order, "o") && slice_is(o.saga, "s"));
+    assert_false(record_order_parse(SLICE_TEXT("ended|o|s|3|FAILED|0|0|out of stock|g/r|u|2|i*1"),
+                                    &o)); /* torn */
+    assert_false(record_order_parse(SLICE_TEXT("ended|o"), &o));
     assert_true(record_order_parse(SLICE_TEXT("unknown"), &o));
     assert_int_equal(o.kind, ORDER_OTHER);
     assert_false(record_order_parse(SLICE_TEXT("begun|o"), &o));

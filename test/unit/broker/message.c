@@ -397,7 +397,7 @@ static void lines_refuse_malformed(void **state)
     }
 }
 
-/* At most LINES_MAX lines, each another item: as many as one take can carry. */
+/* At most LINES_MAX lines, each another item: as many as one command can carry. */
 static void lines_are_bounded(void **state)
 {
     (void)state;
