@@ -33,9 +33,11 @@ static int usage(FILE *out, int status)
 {
     fputs(
         "usage: kassa-floor store --depth N [--seconds N]\n"
+        "       kassa-floor rows --depth N [--seconds N]\n"
         "       kassa-floor broker --commands N [--seconds N]\n"
         "\n"
         "  store   charges by the payment library in PAYMENT_REDIS, N of them out at a time\n"
+        "  rows    the same, those of one turn in one call of the function\n"
         "  broker  envelopes of N commands through the queue of payment, which must not run\n"
         "\n"
         "Prints how many came back, and what CPU time it took here. N: 1 to 10000, for --commands\n"
@@ -104,6 +106,7 @@ static bool read_options(int argc, char **argv, struct run *r)
         return false;
     }
     r->kind = strcmp(argv[1], "store") == 0    ? &floor_store
+              : strcmp(argv[1], "rows") == 0   ? &floor_rows
               : strcmp(argv[1], "broker") == 0 ? &floor_broker
                                                : NULL;
     r->seconds = 2;

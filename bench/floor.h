@@ -27,6 +27,6 @@ struct floor_kind {
     void (*close)(struct floor_workload *w);
 };
 
-extern const struct floor_kind floor_store, floor_broker;
+extern const struct floor_kind floor_store, floor_rows, floor_broker;
 
 #endif

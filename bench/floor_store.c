@@ -21,6 +21,7 @@ struct floor_workload {
     struct redis *redis;
     struct redis_command command;
     unsigned depth;
+    bool has_rows; /* many in one call of the function, as the services make them */
     unsigned out;
     uint64_t sent, done;
     const char *fault;
@@ -35,6 +36,13 @@ static struct floor_workload *store_open(struct loop *loop, const struct conf *c
     w->loop = loop;
     w->depth = depth;
     w->redis = redis_new(loop, conf, "floor", conf->payment_redis, payment_library);
+    return w;
+}
+
+static struct floor_workload *rows_open(struct loop *loop, const struct conf *conf, unsigned depth)
+{
+    struct floor_workload *w = store_open(loop, conf, depth);
+    w->has_rows = true;
     return w;
 }
 
@@ -87,6 +95,9 @@ static void store_call(struct floor_workload *w)
     redis_arg_text(&w->command, "payment_charge");
     redis_arg_int(&w->command, 1);
     redis_argf(&w->command, "floor:once:%s", bucket);
+    if (w->has_rows) {
+        redis_row_begins(&w->command);
+    }
     redis_argf(&w->command, "%s:1:charge", saga.text);
     redis_argf(&w->command, "floor-%u", user);
     redis_arg_int(&w->command, 2);
@@ -172,6 +183,19 @@ const struct floor_kind floor_store = {
     .name = "store",
     .at_once = "depth",
     .open = store_open,
+    .is_ready = store_is_ready,
+    .begin = store_begin,
+    .end = store_end,
+    .is_drained = store_is_drained,
+    .done = store_done,
+    .fault = store_fault,
+    .close = store_close,
+};
+
+const struct floor_kind floor_rows = {
+    .name = "rows",
+    .at_once = "depth",
+    .open = rows_open,
     .is_ready = store_is_ready,
     .begin = store_begin,
     .end = store_end,

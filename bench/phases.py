@@ -143,15 +143,18 @@ class Bench:
     def floor_servers(self):
         """Before the services start: they would take the floor's messages."""
         seconds = self.o.floor_seconds
-        floor = {"call_us": {}, "calls_per_s": {}, "message_us": {}, "messages_per_s": {}}
+        floor = {key: {} for key in ("call_us", "calls_per_s", "row_us", "rows_per_s",
+                                     "message_us", "messages_per_s")}
         self.begin("floor: bare function calls and messages")
-        for depth in (8, 64, 256):
-            before = self.stack.cpu_s("redis")
-            _, said = self.stack.tool("floor", "store", "--seconds", seconds, "--depth", depth)
-            cpu_s = self.stack.cpu_s("redis") - before + said["cpu_seconds"]
-            floor["call_us"][depth] = cpu_s * 1e6 / said["done"]
-            floor["calls_per_s"][depth] = said["rate"]
-            self.say(f"floor: {said['rate']:,.0f} function calls/s, {depth} at once")
+        for kind, what, name in (("store", "call", "function calls"),
+                                 ("rows", "row", "rows of function calls")):
+            for depth in (8, 64, 256):
+                before = self.stack.cpu_s("redis")
+                _, said = self.stack.tool("floor", kind, "--seconds", seconds, "--depth", depth)
+                cpu_s = self.stack.cpu_s("redis") - before + said["cpu_seconds"]
+                floor[f"{what}_us"][depth] = cpu_s * 1e6 / said["done"]
+                floor[f"{what}s_per_s"][depth] = said["rate"]
+                self.say(f"floor: {said['rate']:,.0f} {name}/s, {depth} at once")
         for commands in (1, 60):
             before = self.stack.cpu_s("rabbitmq")
             _, said = self.stack.tool("floor", "broker", "--seconds", seconds, "--commands",
@@ -201,8 +204,9 @@ class Bench:
         self.report["peak"] = said
         self.report["peak_rates"] = [run["rate"] for run, _ in runs]
         self.report["bill"] = rows
-        self.report["floor"]["checkout"] = account.floor_of_a_checkout(
-            self.report["floor"], rows, self.o.cores)
+        for kind, key in (("call", "checkout"), ("row", "checkout_rows")):
+            self.report["floor"][key] = account.floor_of_a_checkout(
+                self.report["floor"], rows, self.o.cores, kind)
 
     def tell(self, what, said):
         latency = said["latency_ms"]

@@ -98,18 +98,21 @@ def bill(report):
 def floor(report):
     """The parts, bare; and the peak beside what they allow."""
     f = report["floor"]
-    checkout = f["checkout"]
+    rate, cpu_us = report["peak"]["rate"], report["bill"]["sum"]["cpu_us"]
     rows = [("HTTP request, GET /health", count(f["requests_per_s"]), f"{f['request_us']:.1f}")]
-    rows += [(f"function call, {depth} at once", count(rate), f"{f['call_us'][depth]:.1f}")
-             for depth, rate in f["calls_per_s"].items()]
-    rows += [(f"message of {n} command{'s' * (n > 1)}", count(rate), f"{f['message_us'][n]:.1f}")
-             for n, rate in f["messages_per_s"].items()]
-    rows.append(("all that one checkout is made of", count(checkout["ceiling"]),
-                 f"{checkout['cpu_us']:.1f}"))
-    rate = report["peak"]["rate"]
-    rows.append(("a checkout, measured", count(rate), f"{report['bill']['sum']['cpu_us']:.1f}"))
-    rows.append(("measured / floor", f"{rate / checkout['ceiling']:.2f}",
-                 f"{report['bill']['sum']['cpu_us'] / checkout['cpu_us']:.2f}"))
+    rows += [(f"function call, {depth} at once", count(bare), f"{f['call_us'][depth]:.1f}")
+             for depth, bare in f["calls_per_s"].items()]
+    rows += [(f"row of a function call, {depth} at once", count(bare), f"{f['row_us'][depth]:.1f}")
+             for depth, bare in f["rows_per_s"].items()]
+    rows += [(f"message of {n} command{'s' * (n > 1)}", count(bare), f"{f['message_us'][n]:.1f}")
+             for n, bare in f["messages_per_s"].items()]
+    rows.append(("a checkout, measured", count(rate), f"{cpu_us:.1f}"))
+    for name, key in (("a call for each step", "checkout"), ("rows", "checkout_rows")):
+        least = f[key]
+        rows.append((f"floor of a checkout, {name}", count(least["ceiling"]),
+                     f"{least['cpu_us']:.1f}"))
+        rows.append(("measured / that floor", f"{rate / least['ceiling']:.2f}",
+                     f"{cpu_us / least['cpu_us']:.2f}"))
     return ("bare, alone", "a second", "CPU us"), rows
 
 

@@ -46,9 +46,11 @@ def busy(**changes):
 def report():
     rows = account.bill(shot(1, 0), shot(2, 3), 3000, 0.03)
     floor = {"request_us": 20.0, "requests_per_s": 50000.0, "call_us": {8: 30.0, 64: 10.0},
-             "calls_per_s": {8: 20000.0, 64: 80000.0}, "message_us": {1: 50.0, 60: 168.0},
+             "calls_per_s": {8: 20000.0, 64: 80000.0}, "row_us": {8: 20.0, 64: 7.0},
+             "rows_per_s": {8: 30000.0, 64: 120000.0}, "message_us": {1: 50.0, 60: 168.0},
              "messages_per_s": {1: 30000.0, 60: 9000.0}}
     floor["checkout"] = account.floor_of_a_checkout(floor, rows, 2)
+    floor["checkout_rows"] = account.floor_of_a_checkout(floor, rows, 2, "row")
     return {
         "about": {"at": "2026-11-21T18:00:00", "cores": 2, "cpu": "a processor", "kernel": "6",
                   "quick": False, "orders": 100_000, "connections": 256, "seconds": 60, "runs": 3},
@@ -82,7 +84,8 @@ class Account(unittest.TestCase):
         self.assertAlmostEqual(rows["load"]["cpu_us"], 10)
         self.assertAlmostEqual(rows["sum"]["cpu_us"], 70)
         self.assertAlmostEqual(rows["order"]["calls"], 2)
-        self.assertAlmostEqual(rows["sum"]["calls"], 5)  # as the store counts them
+        self.assertAlmostEqual(rows["sum"]["calls"], 8)
+        self.assertAlmostEqual(rows["redis"]["calls"], 5)  # of functions: rows share them
         self.assertAlmostEqual(rows["sum"]["messages"], 0.2)
         self.assertAlmostEqual(rows["sum"]["fsyncs"], 0.07)
         self.assertEqual(rows["order"]["memory_mib"], 20)
@@ -101,15 +104,18 @@ class Account(unittest.TestCase):
     def test_floor(self):
         rows = account.bill(shot(1, 0), shot(2, 3), 3000, 0.03)
         floor = {"request_us": 20.0, "call_us": {8: 30.0, 64: 10.0},
-                 "calls_per_s": {8: 20000.0, 64: 80000.0}, "message_us": {1: 50.0, 60: 168.0}}
+                 "calls_per_s": {8: 20000.0, 64: 80000.0}, "row_us": {64: 7.0},
+                 "rows_per_s": {64: 120000.0}, "message_us": {1: 50.0, 60: 168.0}}
         got = account.floor_of_a_checkout(floor, rows, 2)
         # 8 calls of services in 0.4 pipelines: 20 at once; 4 commands in 0.2 messages: 20 in one.
         self.assertAlmostEqual(got["calls_at_once"], 20)
         self.assertAlmostEqual(got["commands_in_a_message"], 20)
         call_us, message_us = 30 - 20 * 12 / 56, 50 + 118 * 19 / 59
-        self.assertAlmostEqual(got["cpu_us"], 20 + 5 * call_us + 0.2 * message_us)
+        self.assertAlmostEqual(got["cpu_us"], 20 + 8 * call_us + 0.2 * message_us)
         self.assertAlmostEqual(got["ceilings"]["cpu"], 2e6 / got["cpu_us"])
-        self.assertAlmostEqual(got["ceilings"]["store"], (20000 + 60000 * 12 / 56) / 5)
+        self.assertAlmostEqual(got["ceilings"]["store"], (20000 + 60000 * 12 / 56) / 8)
+        rows = account.floor_of_a_checkout(floor, rows, 2, "row")
+        self.assertAlmostEqual(rows["ceilings"]["store"], 120000 / 8)
         self.assertEqual(got["ceiling"], min(got["ceilings"].values()))
 
     def test_median(self):

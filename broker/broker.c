@@ -11,6 +11,7 @@
 #include <string.h>
 #include "broker/link.h"
 #include "broker/outbox.h"
+#include "runtime/crash.h"
 #include "runtime/log.h"
 #include "runtime/stat.h"
 
@@ -284,8 +285,10 @@ static void broker_flush_acks(struct broker *b)
     }
     struct amqp_peer *peer = link_peer(b->consumer);
     if (peer != NULL) {
+        crash_point("broker.ack.before");
         link_sent(b->consumer, amqp_peer_ack(peer, b->settled_tag, true));
         b->acked_tag = b->settled_tag;
+        crash_sent("broker.ack.after");
     }
 }
 

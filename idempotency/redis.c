@@ -139,7 +139,6 @@ static void redis_call_now(void *ctx, const struct redis_command *c, redis_on_re
 {
     struct redis *r = ctx;
     struct waiter waiter = {on_reply, reply_ctx};
-    stat_add(r->stat_calls, 1);
     if (r->state != REDIS_UP || r->out.count >= REDIS_CALLS_MAX) {
         redis_fail(r, waiter);
         return;
@@ -155,6 +154,7 @@ void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *
     if (r->state == REDIS_GONE) {
         return; /* from an on_reply that redis_free calls: there is no later to tell it */
     }
+    stat_add(r->stat_calls, 1);
     if (c->row > 0) {
         rows_add(r->rows, c, on_reply, ctx);
     } else {
@@ -414,7 +414,8 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     r->is_up_news = true;
     r->rows = rows_new(redis_call_now, r);
     snprintf(labels, sizeof(labels), "group=\"%s\"", r->group);
-    r->stat_calls = stat_counter("kassa_store_calls_total", labels, "calls to a store");
+    r->stat_calls = stat_counter("kassa_store_calls_total", labels,
+                                 "calls to a store; those with rows travel together");
     r->stat_errors = stat_counter("kassa_store_errors_total", labels, "calls that failed");
     r->stat_reconnects =
         stat_counter("kassa_store_reconnects_total", labels, "further attempts to connect");

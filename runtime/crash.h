@@ -25,7 +25,10 @@
     X("consumer.confirm.before", COMMAND, SENT, "it is written, not confirmed")                    \
     X("consumer.confirm.after", COMMAND, AT, "a quorum of the broker has it")                      \
     X("consumer.ack.before", COMMAND, AT, "all is done but the ack")                               \
-    X("consumer.ack.after", COMMAND, SENT, "the ack is written")                                   \
+    X("consumer.ack.after", COMMAND, SENT, "the ack is gathered with others")                      \
+    /* acknowledgements, broker/broker.c */                                                        \
+    X("broker.ack.before", PLAIN, AT, "deliveries are done; the broker does not know")             \
+    X("broker.ack.after", PLAIN, SENT, "their ack is written")                                     \
     /* a store that is another, saga/replay.c */                                                   \
     X("replay.ask", PLAIN, AT, "a store is up; it is not asked yet which it is")                   \
     X("replay.announce.before", PLAIN, AT, "it is another; nobody knows")                          \

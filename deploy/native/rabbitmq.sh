@@ -7,7 +7,7 @@ RABBITMQ_SCRIPTS=/usr/lib/rabbitmq/bin
 # Sets RABBITMQ_ENV, all the environment the node gets. What the caller has stays outside: the
 # server reads dozens of RABBITMQ_* variables, and those of our services have the same prefix.
 rabbitmq_env() {
-    local run=$KASSA_VAR/run
+    local run=$KASSA_VAR/run schedulers=$((($(nproc) + 1) / 2))
     RABBITMQ_ENV=(
         "PATH=$PATH" "HOME=$run/erlang" LC_ALL=C.UTF-8
         "RABBITMQ_NODENAME=${STATE_KEPT[NODE]}@localhost"
@@ -25,8 +25,11 @@ rabbitmq_env() {
         "ERL_CRASH_DUMP=$KASSA_VAR/log/erl_crash.dump"
         # The start script becomes the server instead of staying its parent, so its pid is ours.
         RUNNING_UNDER_SYSTEMD=true
-        # +sbwt: schedulers that have nothing to do sleep at once instead of spinning.
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+sbwt none +sbwtdcpu none +sbwtdio none \
+        # +sbwt: schedulers that have nothing to do sleep at once instead of spinning. +S: they pass
+        # each other work by waking threads, which costs more than it gains when the processors
+        # are busy with our services and the stores, too.
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S $schedulers:$schedulers \
++sbwt none +sbwtdcpu none +sbwtdio none \
 -start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
     )
 }

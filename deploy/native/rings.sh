@@ -125,6 +125,8 @@ rings_live() {
     # What the bench measures the servers with is made of the services' own rooms and messages.
     program_single 'live: floor of the store' "$TEST_SECONDS" \
         build/asan/kassa-floor store --depth 16 --seconds 1
+    program_single 'live: floor of calls with rows' "$TEST_SECONDS" \
+        build/asan/kassa-floor rows --depth 16 --seconds 1
     program_single 'live: floor of the broker' "$TEST_SECONDS" \
         build/asan/kassa-floor broker --commands 10 --seconds 1
     down_all || program_count 'live: private servers end well' 0 1 "$EPOCHREALTIME" ''

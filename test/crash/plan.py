@@ -35,6 +35,8 @@ def impossible(service, point):
         return "only a participant of sagas announces"
     if service == "gateway" and name.startswith("notice.publish"):
         return "it only reads notices"
+    if service == "gateway" and name.startswith("broker.ack."):
+        return "it consumes nothing"
     return None
 
 

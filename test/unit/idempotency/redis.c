@@ -510,6 +510,81 @@ static void redis_free_with_calls(void **state)
     assert_int_equal(p->errs[1], -ERR_STORE_DOWN);
 }
 
+/* A command with a row of its own. */
+static void peer_row(struct peer *p, unsigned number, redis_on_reply *on_reply)
+{
+    peer_calls[number] = (struct peer_call){p, number};
+    redis_command_reset(&p->command);
+    redis_arg_text(&p->command, "F");
+    redis_row_begins(&p->command);
+    redis_argf(&p->command, "k%u", number);
+    p->is_inside = true;
+    redis_call(p->redis, &p->command, on_reply, &peer_calls[number]);
+    p->is_inside = false;
+}
+
+/* Rows of a turn leave as one call, behind what has no row; one that failed is called again alone.
+ */
+static void redis_rows_of_a_turn(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_row(p, 0, peer_on_reply);
+    peer_row(p, 1, peer_on_reply);
+    peer_call(p, 2);
+    assert_int_equal(redis_outstanding(p->redis), 3);
+    peer_hear(p, "*2\r\n$3\r\nGET\r\n$2\r\nk2\r\n"
+                 "*3\r\n$1\r\nF\r\n$2\r\nk0\r\n$2\r\nk1\r\n");
+    peer_say(p, "$1\r\nz\r\n*2\r\n$-1\r\n$1\r\nb\r\n");
+    peer_wait(p, 2);
+    assert_int_equal(p->numbers[0], 2);
+    assert_int_equal(p->numbers[1], 1);
+    assert_string_equal(p->text, "b");
+    peer_hear(p, "*2\r\n$1\r\nF\r\n$2\r\nk0\r\n");
+    peer_say(p, "-ERR no number\r\n");
+    peer_wait(p, 3);
+    assert_int_equal(p->errs[2], -ERR_STORE_REPLY);
+    assert_string_equal(p->text, "ERR no number");
+    assert_int_equal(redis_outstanding(p->redis), 0);
+}
+
+/* Rows that nobody has answered, or that were never sent, fail, each once. */
+static void redis_rows_are_lost(void **state)
+{
+    struct peer *p = *state;
+    peer_row(p, 0, peer_on_reply);
+    assert_int_equal(p->count, 0);
+    loop_turn(p->loop, false);
+    assert_int_equal(p->count, 1);
+    peer_greet(p);
+    peer_row(p, 1, peer_on_reply);
+    peer_row(p, 2, peer_on_reply_again);
+    peer_hear(p, "k2");
+    close(p->fd);
+    p->fd = -1;
+    peer_wait(p, 4); /* the one that called again, too */
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(p->errs[i], -ERR_STORE_DOWN);
+    }
+    assert_int_equal(p->numbers[1], 1);
+    assert_int_equal(p->numbers[3], 2);
+}
+
+/* Freed: rows that are out, and those that are gathered, are told once each. */
+static void redis_free_with_rows(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_row(p, 0, peer_on_reply_again);
+    peer_hear(p, "k0");
+    peer_row(p, 1, peer_on_reply_again);
+    redis_free(p->redis);
+    p->redis = NULL;
+    assert_int_equal(p->count, 2);
+    assert_int_equal(p->errs[0], -ERR_STORE_DOWN);
+    assert_int_equal(p->errs[1], -ERR_STORE_DOWN);
+}
+
 int main(void)
 {
 #define PEER(test) cmocka_unit_test_setup_teardown(test, peer_setup, peer_teardown)
@@ -531,6 +606,9 @@ int main(void)
         PEER(redis_own_sleep),
         PEER(redis_call_again_from_failure),
         PEER(redis_free_with_calls),
+        PEER(redis_rows_of_a_turn),
+        PEER(redis_rows_are_lost),
+        PEER(redis_free_with_rows),
     };
     return cmocka_run_group_tests_name("idempotency/redis", tests, NULL, NULL);
 }
