@@ -130,6 +130,8 @@ class Load(unittest.TestCase):
                                              "--rate", 50, "--connections", 8)
         self.assertLess(said["latency_ms"]["max"], 90)
         self.assertAlmostEqual(said["rate"], 50, delta=3)
+        self.assertEqual(said["kinds"][0]["measured"], said["measured"])
+        self.assertGreater(said["kinds"][0]["answers"], said["measured"])
 
 
 if __name__ == "__main__":

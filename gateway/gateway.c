@@ -86,7 +86,7 @@ static bool is_batch(enum message_type type)
 
 /* Loading many entities takes as long as it takes, and 503 answers nothing. What asked for 202
  * waits for less than the other checkouts. */
-static void stat_waited(struct gateway *gw, const struct pending *p, unsigned status)
+static void request_waited(struct gateway *gw, const struct pending *p, unsigned status)
 {
     const struct message *command = &p->match.command;
     int64_t now_ms = loop_now_ms(gw->context->loop), wait_ms = now_ms - p->began_ms;
@@ -119,7 +119,7 @@ static void request_answer(struct pending *p, const struct reply *reply)
         headers_add(&headers, "Retry-After", "1");
     }
     stat_answer(p->match.route, reply->status);
-    stat_waited(gw, p, reply->status);
+    request_waited(gw, p, reply->status);
     http_reply(p->http, reply->status, headers.at, headers.count, buf_slice(&reply->body));
 }
 
