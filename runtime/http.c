@@ -42,7 +42,7 @@
 
 #define HTTP_MEMORY_BYTES 8192 /* for a head; the library zeroes as much for each request */
 #define HTTP_METHOD_MAX   24
-#define HTTP_PASSES_MAX   4    /* of the library in one turn; then others have their turn */
+#define HTTP_PASSES_MAX   64   /* of the library, to finish what has begun */
 #define HTTP_WATCH_MS     1000 /* how late a slow client may be noticed */
 
 struct http {
@@ -481,12 +481,14 @@ void http_reply_with(struct http_request *r, const struct http_answer *answer)
 
 /* ---- driving the library ---- */
 
-static void http_run(struct http *http)
+/* One pass takes all that is ready. In a turn there is just one: who comes meanwhile must not keep
+ * waiting those whose answers have come. */
+static void http_run(struct http *http, int passes_max)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
     bool has_timeout = false;
     bool has_more = true;
-    for (int i = 0; i < HTTP_PASSES_MAX && has_more; i++) {
+    for (int i = 0; i < passes_max && has_more; i++) {
         http->is_dirty = false; /* set again by a reply to another request, inside on_request */
         MHD_run(http->daemon);
         has_timeout = MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES;
@@ -504,7 +506,7 @@ static void http_on_turn_end(void *ctx)
 {
     struct http *http = ctx;
     if (http->is_dirty) {
-        http_run(http);
+        http_run(http, 1);
     }
 }
 
@@ -597,7 +599,7 @@ void http_refuse_new(struct http *http)
     if (http->is_refusing) {
         return;
     }
-    http_run(http); /* who has connected is not turned away */
+    http_run(http, HTTP_PASSES_MAX); /* who has connected is not turned away */
     http->is_refusing = true;
     int fd = MHD_quiesce_daemon(http->daemon);
     if (fd >= 0) {
@@ -619,7 +621,7 @@ void http_close(struct http *http)
     }
     /* Sends what was answered in this turn, and hangs up on who was parked: the library must not
      * be stopped with a connection suspended. */
-    http_run(http);
+    http_run(http, HTTP_PASSES_MAX);
     loop_hook_remove(http->loop, LOOP_HOOK_HTTP, http_on_turn_end, http);
     loop_timer_free(http->timer);
     loop_timer_free(http->client_timer);

@@ -16,6 +16,7 @@ AFTER_S = 1.5  # load after the first success that began after the return
 RESUME_S = 60
 SETTLE_S = 60
 LOOK_S = 0.1  # between two looks whether it has settled
+ACKS_S = 0.1  # acknowledgements are gathered for 25 ms
 
 
 class Phases:
@@ -148,6 +149,7 @@ class Row:
         pending = sum(self.pending(name) for name in GATEWAYS)
         if opened or pending:
             return opened, pending, -1
+        time.sleep(ACKS_S)  # the question itself was a message
         queues = self.stack.queues()
         # -1: of one of them nobody knows
         return opened, pending, -1 if -1 in queues.values() else sum(queues.values())
