@@ -22,8 +22,6 @@
 /* Each acknowledgement is an entry of a quorum queue's log, with its own way through the broker.
  * Nobody waits for one, so they are gathered: for so long, or until so many deliveries are done. A
  * crash brings that many more repeats. */
-#define BROKER_HOLD_MS 1 /* a small envelope (outbox_flush) is held for so long at most */
-
 #define BROKER_ACK_MS  25
 #define BROKER_ACK_MAX 64
 
@@ -67,9 +65,6 @@ struct broker {
     struct outbox *outbox;
     struct loop_timer *release; /* what the broker refused goes out again */
     bool is_release_due;
-    struct loop_timer *hold;
-    bool is_holding;
-    bool is_hold_over;
 
     struct link *consumer; /* NULL: nothing is consumed */
     bool is_consuming;     /* false after broker_consume_stop */
@@ -310,30 +305,13 @@ static void broker_acks_gather(struct broker *b)
     }
 }
 
-static void broker_on_hold(void *ctx)
-{
-    struct broker *b = ctx;
-    b->is_holding = false;
-    b->is_hold_over = true;
-}
-
-static void broker_flush(struct broker *b, size_t room_bytes)
-{
-    bool is_held = outbox_flush(b->outbox, room_bytes, !b->is_hold_over);
-    b->is_hold_over = false;
-    if (is_held && !b->is_holding) {
-        b->is_holding = true;
-        loop_timer_start(b->hold, BROKER_HOLD_MS, 0);
-    }
-}
-
 static void broker_on_turn_end(void *ctx)
 {
     struct broker *b = ctx;
     broker_acks_gather(b);
     struct amqp_peer *peer = link_peer(b->publisher);
     if (peer != NULL && !b->is_blocked) {
-        broker_flush(b, amqp_peer_room_bytes(peer));
+        outbox_flush(b->outbox, amqp_peer_room_bytes(peer));
     }
     broker_update_gauges(b);
 }
@@ -355,12 +333,10 @@ struct broker *broker_new(struct loop *loop, const struct conf *conf, const char
         .window_bytes = (size_t)conf->window_bytes,
         .envelope_commands = (unsigned)conf->envelope_commands_max,
         .envelope_bytes = (size_t)conf->envelope_bytes_max,
-        .held_commands = (unsigned)conf->envelope_held_commands,
     };
     b->outbox = outbox_new(&limits, broker_publish, b);
     b->release = loop_timer_new(loop, broker_on_release, b);
     b->ack = loop_timer_new(loop, broker_on_ack, b);
-    b->hold = loop_timer_new(loop, broker_on_hold, b);
     b->publisher = link_new(loop, conf, service, true, &broker_publisher, b);
     loop_hook_add(loop, LOOP_HOOK_BROKER, broker_on_turn_end, b);
     return b;
@@ -377,7 +353,6 @@ void broker_free(struct broker *b)
     link_free(b->consumer);
     loop_timer_free(b->release);
     loop_timer_free(b->ack);
-    loop_timer_free(b->hold);
     outbox_free(b->outbox);
     free(b);
 }

@@ -20,8 +20,7 @@ struct outbox_envelope {
     struct outbox_envelope *next; /* in a list */
     uint64_t sequence;            /* order of opening */
     const char *queue;
-    unsigned *out; /* of outbox, counts what is out to that queue; NULL: parked */
-    char *reason;  /* parked: why; else NULL */
+    char *reason; /* parked: why; else NULL */
     struct buf body;
     uint64_t table; /* while it is open: of envelope_add */
     unsigned commands;
@@ -51,7 +50,6 @@ struct outbox {
     uint64_t next;                             /* tag of the next publish */
     unsigned out_envelopes;
     size_t out_bytes;
-    unsigned out_to[QUEUE_COUNT]; /* envelopes, parked ones aside */
 };
 
 /* ---- envelopes and lists ---- */
@@ -196,7 +194,6 @@ void outbox_add(struct outbox *o, enum topology_queue queue, const struct messag
     struct outbox_envelope *e = o->open[queue];
     if (e == NULL) {
         e = outbox_envelope_new(o, topology_queue_text(queue));
-        e->out = &o->out_to[queue];
         o->open[queue] = e;
     }
     envelope_add(&e->body, &e->table, m);
@@ -240,33 +237,15 @@ static bool outbox_put_out(struct outbox *o, struct outbox_envelope *e)
     o->next++;
     o->out_envelopes++;
     o->out_bytes += outbox_envelope_cost(e);
-    if (e->out != NULL) {
-        ++*e->out;
-    }
     return true;
 }
 
-/* The envelope is no longer out. */
-static void outbox_take_in(struct outbox *o, struct outbox_envelope *e)
-{
-    o->out_envelopes--;
-    o->out_bytes -= outbox_envelope_cost(e);
-    if (e->out != NULL) {
-        --*e->out;
-    }
-}
-
-static bool outbox_is_held(const struct outbox *o, unsigned queue)
-{
-    return o->open[queue]->commands < o->limits.held_commands && o->out_to[queue] > 0;
-}
-
-/* The queue whose open envelope was opened first, those aside that are held; QUEUE_COUNT: none. */
-static enum topology_queue outbox_oldest_open(const struct outbox *o, bool may_hold)
+/* The queue whose open envelope was opened first; QUEUE_COUNT when none is open. */
+static enum topology_queue outbox_oldest_open(const struct outbox *o)
 {
     enum topology_queue oldest = QUEUE_COUNT;
     for (unsigned q = 0; q < QUEUE_COUNT; q++) {
-        if (o->open[q] != NULL && !(may_hold && outbox_is_held(o, q)) &&
+        if (o->open[q] != NULL &&
             (oldest == QUEUE_COUNT || o->open[q]->sequence < o->open[oldest]->sequence)) {
             oldest = (enum topology_queue)q;
         }
@@ -276,11 +255,11 @@ static enum topology_queue outbox_oldest_open(const struct outbox *o, bool may_h
 
 /* The oldest goes first, closed or still open: else a queue that fills an envelope in each turn
  * would keep all others waiting. */
-bool outbox_flush(struct outbox *o, size_t room_bytes, bool may_hold)
+void outbox_flush(struct outbox *o, size_t room_bytes)
 {
     size_t window_bytes = o->limits.window_bytes < room_bytes ? o->limits.window_bytes : room_bytes;
     for (;;) {
-        enum topology_queue queue = outbox_oldest_open(o, may_hold);
+        enum topology_queue queue = outbox_oldest_open(o);
         struct outbox_envelope *e = o->waiting.first;
         bool is_open =
             queue != QUEUE_COUNT && (e == NULL || o->open[queue]->sequence < e->sequence);
@@ -288,7 +267,7 @@ bool outbox_flush(struct outbox *o, size_t room_bytes, bool may_hold)
             e = o->open[queue];
         }
         if (e == NULL || !outbox_has_room(o, window_bytes, outbox_envelope_cost(e))) {
-            return may_hold && e == NULL && outbox_oldest_open(o, false) != QUEUE_COUNT;
+            return; /* an open one stays open and gathers more */
         }
         if (is_open) {
             outbox_close(o, queue);
@@ -297,7 +276,7 @@ bool outbox_flush(struct outbox *o, size_t room_bytes, bool may_hold)
         }
         if (!outbox_put_out(o, e)) {
             outbox_list_insert(&o->waiting, e);
-            return false;
+            return;
         }
     }
 }
@@ -308,7 +287,8 @@ static struct outbox_envelope *outbox_take_tag(struct outbox *o, uint64_t tag)
     struct outbox_envelope *e = o->ring[tag % OUTBOX_RING];
     if (e != NULL) {
         o->ring[tag % OUTBOX_RING] = NULL;
-        outbox_take_in(o, e);
+        o->out_envelopes--;
+        o->out_bytes -= outbox_envelope_cost(e);
     }
     while (o->oldest < o->next && o->ring[o->oldest % OUTBOX_RING] == NULL) {
         o->oldest++;
@@ -376,14 +356,14 @@ void outbox_reset(struct outbox *o)
         struct outbox_envelope *e = o->ring[t % OUTBOX_RING];
         if (e != NULL) {
             o->ring[t % OUTBOX_RING] = NULL;
-            outbox_take_in(o, e);
             e->is_returned = false;
             outbox_list_insert(&out, e); /* tags are not in order of sequence after a release */
         }
     }
     o->oldest = 1;
     o->next = 1;
-    assert(o->out_envelopes == 0 && o->out_bytes == 0);
+    o->out_envelopes = 0;
+    o->out_bytes = 0;
     outbox_list_merge(&o->waiting, &out);
 }
 

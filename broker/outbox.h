@@ -19,7 +19,6 @@ struct outbox_limits {
     size_t window_bytes;
     unsigned envelope_commands;
     size_t envelope_bytes;
-    unsigned held_commands; /* an envelope of fewer is small; 0: none is */
 };
 
 /* Errors: anything but 0 stops the flush; the envelope stays. The n-th publish since the last
@@ -35,10 +34,8 @@ void outbox_add(struct outbox *o, enum topology_queue queue, const struct messag
 void outbox_park(struct outbox *o, enum topology_queue queue, struct slice body, const char *reason,
                  broker_on_confirm *on_confirm, void *ctx);
 
-/* Publishes while the window has room. room_bytes: what the connection takes without waiting.
- * may_hold: a small envelope stays open while others of its queue are unconfirmed. A small one
- * costs the broker as much as a large one, and it has something to do. Returns: is one held? */
-bool outbox_flush(struct outbox *o, size_t room_bytes, bool may_hold);
+/* Publishes while the window has room. room_bytes: what the connection takes without waiting. */
+void outbox_flush(struct outbox *o, size_t room_bytes);
 
 /* Tags that are not out are ignored. on_confirm may add and park, not flush.
  * Returns the number of commands confirmed. Those nacked or returned are kept back until

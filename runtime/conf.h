@@ -40,8 +40,6 @@
       "commands in an envelope")                                                                   \
     X(INT, envelope_bytes_max, "ENVELOPE_BYTES_MAX", 65536, 1024, 131072,                          \
       "an envelope is closed when it has grown past this")                                         \
-    X(INT, envelope_held_commands, "ENVELOPE_HELD_COMMANDS", 16, 0, 256,                           \
-      "one with fewer waits 1 ms for more while its queue is busy")                                \
     X(TEXT, order_redis, "ORDER_REDIS", "127.0.0.1:6379", 1, 255,                                  \
       "store of the orders and their saga journal, host:port")                                     \
     X(TEXT, stock_redis, "STOCK_REDIS", "127.0.0.1:6379", 1, 255, "store of the items")            \

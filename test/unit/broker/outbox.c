@@ -350,44 +350,6 @@ static void outbox_parks(void **state)
     assert_int_equal(f->confirmed, 1);
 }
 
-/* A small envelope waits for more while its queue is busy, not longer than it may, and holds up
- * neither other queues nor what is large enough. */
-static void outbox_holds_small_envelopes(void **state)
-{
-    struct fixture *f = *state;
-    outbox_free(f->outbox);
-    f->limits.held_commands = 3;
-    f->outbox = outbox_new(&f->limits, note_publish, f);
-    add(f, QUEUE_STOCK, 1);
-    assert_false(outbox_flush(f->outbox, SIZE_MAX, true)); /* the queue has nothing to do */
-    assert_int_equal(f->published_count, 1);
-    add(f, QUEUE_STOCK, 2);
-    assert_true(outbox_flush(f->outbox, SIZE_MAX, true));
-    assert_int_equal(f->published_count, 1);
-    add(f, QUEUE_STOCK, 1);
-    assert_false(outbox_flush(f->outbox, SIZE_MAX, true)); /* it is not small any more */
-    assert_int_equal(f->published_count, 2);
-    assert_int_equal(f->published[1].commands, 3);
-    add(f, QUEUE_STOCK, 1);
-    assert_true(outbox_flush(f->outbox, SIZE_MAX, true));
-    add(f, QUEUE_ORDER, 1);
-    assert_true(outbox_flush(f->outbox, SIZE_MAX, true));
-    assert_int_equal(f->published_count, 3);
-    assert_string_equal(f->published[2].queue, "kassa.order");
-    assert_false(outbox_flush(f->outbox, SIZE_MAX, false)); /* it has waited */
-    assert_int_equal(f->published_count, 4);
-    add(f, QUEUE_STOCK, 1);
-    assert_true(outbox_flush(f->outbox, SIZE_MAX, true));
-    outbox_confirm(f->outbox, 4, true, true);
-    assert_false(outbox_flush(f->outbox, SIZE_MAX, true)); /* nothing is out any more */
-    assert_int_equal(f->published_count, 5);
-    add(f, QUEUE_STOCK, 1);
-    assert_true(outbox_flush(f->outbox, SIZE_MAX, true));
-    outbox_reset(f->outbox); /* nor with a new connection */
-    assert_false(outbox_flush(f->outbox, SIZE_MAX, false));
-    assert_int_equal(f->published_count, 7);
-}
-
 int main(void)
 {
 #define OUTBOX_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -405,7 +367,6 @@ int main(void)
         OUTBOX_TEST(outbox_may_be_added_to_while_confirming),
         OUTBOX_TEST(outbox_bounds_span_of_tags),
         OUTBOX_TEST(outbox_parks),
-        OUTBOX_TEST(outbox_holds_small_envelopes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
