@@ -12,7 +12,7 @@ import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SERVICES = ("gateway", "order", "stock", "payment")
-SERVERS = ("redis", "rabbitmq")
+SERVERS = ("redis", "saga_redis", "rabbitmq")
 TICKS = os.sysconf("SC_CLK_TCK")
 TIMEOUT_S = 300
 METRICS = ("kassa_store_calls_total", "kassa_store_flushes_total",

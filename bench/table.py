@@ -4,7 +4,8 @@ import pathlib
 
 BEGIN, END = "<!-- begin bench -->", "<!-- end bench -->"
 README, PERFORMANCE = pathlib.Path("README.md"), pathlib.Path("docs/performance.md")
-PROCESSES = ("gateway", "order", "stock", "payment", "redis", "rabbitmq", "load", "sum")
+PROCESSES = ("gateway", "order", "stock", "payment", "redis", "saga_redis", "rabbitmq", "load",
+             "sum")
 
 
 def ms(value):

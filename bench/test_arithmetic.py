@@ -82,7 +82,7 @@ class Account(unittest.TestCase):
         rows = account.bill(shot(1, 0), shot(2, 3), 3000, 0.03)
         self.assertAlmostEqual(rows["order"]["cpu_us"], 10)
         self.assertAlmostEqual(rows["load"]["cpu_us"], 10)
-        self.assertAlmostEqual(rows["sum"]["cpu_us"], 70)
+        self.assertAlmostEqual(rows["sum"]["cpu_us"], 80)
         self.assertAlmostEqual(rows["order"]["calls"], 2)
         self.assertAlmostEqual(rows["sum"]["calls"], 8)
         self.assertAlmostEqual(rows["redis"]["calls"], 5)  # of functions: rows share them

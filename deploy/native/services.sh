@@ -10,9 +10,10 @@ services_binary() {
 # Everything else of their configuration they take from the caller's environment as it is.
 services_environment() {
     local redis=127.0.0.1:${STATE_KEPT[REDIS_PORT]:-6379}
+    local saga_redis=127.0.0.1:${STATE_KEPT[SAGA_REDIS_PORT]:-6379}
     export HTTP_HOST=${STATE_KEPT[HTTP_HOST]:-${HTTP_HOST:-127.0.0.1}}
     export HTTP_PORT=${STATE_KEPT[HTTP_PORT]:-${HTTP_PORT:-$STATE_HTTP_PORT}}
-    export ORDER_REDIS=$redis STOCK_REDIS=$redis PAYMENT_REDIS=$redis SAGA_REDIS=$redis
+    export ORDER_REDIS=$redis STOCK_REDIS=$redis PAYMENT_REDIS=$redis SAGA_REDIS=$saga_redis
     export REDIS_PASSWORD=$STATE_REDIS_PASSWORD
     export RABBITMQ_NODES=127.0.0.1:${STATE_KEPT[RABBITMQ_PORT]:-5672}
     export RABBITMQ_USER=kassa RABBITMQ_PASSWORD=$STATE_RABBITMQ_PASSWORD RABBITMQ_VHOST=/

@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2034  # the other parts read the variables set here
 # What is remembered between two calls, all of it under $KASSA_VAR (var/):
 #
-#   data/redis data/rabbitmq    what was sold and paid; only `down --wipe` deletes it
+#   data/redis data/saga_redis
+#   data/rabbitmq               what was sold and paid; only `down --wipe` deletes it
 #   run/ports                   ports and node name, kept so that a restart finds them again
 #   run/secrets                 passwords of the private servers, made at the first start
 #   run/<process>.pid           pid and start time
@@ -13,6 +14,7 @@
 declare -A STATE_PORTS=(
     [HTTP_PORT]=gateway
     [REDIS_PORT]=redis
+    [SAGA_REDIS_PORT]=saga_redis
     [RABBITMQ_PORT]=rabbitmq
     [RABBITMQ_DIST_PORT]=rabbitmq
     [EPMD_PORT]=epmd

@@ -14,7 +14,7 @@ status_row() {
 
 status_run() {
     local name port state bad=0
-    declare -A state_of=([redis]=redis_is_ready [rabbitmq]=rabbitmq_is_ready)
+    declare -A state_of=([redis]=redis_is_ready [saga_redis]=saga_redis_is_ready [rabbitmq]=rabbitmq_is_ready)
     state_open
     state_secrets
     printf '%-10s %-10s %8s %6s  %s\n' process state pid port since
@@ -28,7 +28,7 @@ status_run() {
             printf '           %s\n' "$SERVICES_WHY"
         fi
     done
-    for name in redis rabbitmq epmd; do
+    for name in redis saga_redis rabbitmq epmd; do
         port=${STATE_KEPT[${name^^}_PORT]:-}
         state=down
         if process_is_up "$name"; then
@@ -65,8 +65,9 @@ config_run() {
     services_environment
     "$(services_binary order)" --config || return
     printf '\nThe private servers of ./kassa up, on 127.0.0.1; a port of 0 is any free one:\n'
-    config_port REDIS_PORT 'port of the Redis'
-    config_row REDIS_MAXMEMORY "${REDIS_MAXMEMORY:-$(redis_maxmemory)}" \
+    config_port REDIS_PORT 'port of the Redis of orders, items and users'
+    config_port SAGA_REDIS_PORT 'port of the Redis of idempotency keys and notices'
+    config_row REDIS_MAXMEMORY "${REDIS_MAXMEMORY:-$(redis_maxmemory 2)}" \
         'memory it may fill before it refuses writes'
     config_port RABBITMQ_PORT 'AMQP port of the broker'
     config_port RABBITMQ_DIST_PORT 'its port for rabbitmqctl'

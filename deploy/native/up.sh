@@ -4,7 +4,7 @@
 #   packages -> ports, passwords -> redis, rabbitmq (they start while we compile)
 #            -> make -> both ready -> gateway, order, stock, payment -> all ready
 
-UP_PROCESSES=(gateway order stock payment redis rabbitmq epmd)
+UP_PROCESSES=(gateway order stock payment redis saga_redis rabbitmq epmd)
 
 up_is_complete() {
     local name
@@ -38,7 +38,7 @@ up_wait() {
     done
 }
 
-# The two servers; what is up already stays as it is. Their waiting is up_servers_wait's.
+# The servers; what is up already stays as it is. Their waiting is up_servers_wait's.
 up_servers_start() {
     if ! process_is_up rabbitmq; then
         rabbitmq_start
@@ -46,10 +46,14 @@ up_servers_start() {
     if ! process_is_up redis; then
         redis_start
     fi
+    if ! process_is_up saga_redis; then
+        saga_redis_start
+    fi
 }
 
 up_servers_wait() {
     up_wait redis "$UP_SECONDS" redis_is_ready || return 1
+    up_wait saga_redis "$UP_SECONDS" saga_redis_is_ready || return 1
     say_step "redis is ready on 127.0.0.1:${STATE_KEPT[REDIS_PORT]}"
     up_wait rabbitmq "$UP_SECONDS" rabbitmq_is_ready || return 1
     say_step "rabbitmq is ready on 127.0.0.1:${STATE_KEPT[RABBITMQ_PORT]}"
@@ -120,7 +124,7 @@ down_all() {
     DOWN_REPORT=''
     services_stop || bad=1
     DOWN_REPORT=$SERVICES_REPORT
-    process_stop 30 redis rabbitmq || {
+    process_stop 30 redis saga_redis rabbitmq || {
         bad=1
         DOWN_REPORT+="${DOWN_REPORT:+; }$PROCESS_REPORT"
     }
@@ -139,7 +143,8 @@ down_run() {
         fi
     done
     if [ "$any" = yes ]; then
-        say_step "stopping: gateway, order, stock, payment, redis, rabbitmq"
+        printf -v name '%s, ' "${UP_PROCESSES[@]}"
+        say_step "stopping: ${name%, }"
     fi
     down_all || {
         status=1

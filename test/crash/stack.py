@@ -197,9 +197,9 @@ class Stack:
             except ProcessLookupError:
                 pass
 
-    def redis(self, *words):
-        """One command to the store; the raw answer."""
-        port = int(self.settings("ports")["REDIS_PORT"])
+    def redis(self, *words, port="REDIS_PORT"):
+        """One command to the store, or to the one of the saga group; the raw answer."""
+        port = int(self.settings("ports")[port])
         password = self.settings("secrets")["REDIS_PASSWORD"]
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             for command in (("AUTH", password), words):
@@ -211,9 +211,10 @@ class Stack:
         return answer.decode("utf-8", "replace")
 
     def cut_store(self):
-        """Every connection to the store is closed by the server."""
-        for kind in ("normal", "pubsub"):
-            self.redis("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+        """Every connection to the stores is closed by the servers."""
+        for port in ("REDIS_PORT", "SAGA_REDIS_PORT"):
+            for kind in ("normal", "pubsub"):
+                self.redis("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes", port=port)
 
     def change_store(self):
         """As if the store came back as another server: who it was announced as is gone."""
