@@ -82,7 +82,7 @@ static void on_confirm(void *ctx)
 
 static void flush(struct fixture *f)
 {
-    outbox_flush(f->outbox, SIZE_MAX, false);
+    outbox_flush(f->outbox, SIZE_MAX);
 }
 
 static int fixture_setup(void **state)
@@ -179,7 +179,7 @@ static void outbox_bounds_window_bytes(void **state)
     limits_set(f, 4, 1 << 20);
     add(f, QUEUE_STOCK, 1);
     add(f, QUEUE_ORDER, 1);
-    outbox_flush(f->outbox, 100, false); /* the connection's room counts as well */
+    outbox_flush(f->outbox, 100); /* the connection's room counts as well */
     assert_int_equal(f->published_count, 3);
 }
 
