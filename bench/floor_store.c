@@ -179,28 +179,11 @@ static void store_close(struct floor_workload *w)
     free(w);
 }
 
-const struct floor_kind floor_store = {
-    .name = "store",
-    .at_once = "depth",
-    .open = store_open,
-    .is_ready = store_is_ready,
-    .begin = store_begin,
-    .end = store_end,
-    .is_drained = store_is_drained,
-    .done = store_done,
-    .fault = store_fault,
-    .close = store_close,
-};
-
-const struct floor_kind floor_rows = {
-    .name = "rows",
-    .at_once = "depth",
-    .open = rows_open,
-    .is_ready = store_is_ready,
-    .begin = store_begin,
-    .end = store_end,
-    .is_drained = store_is_drained,
-    .done = store_done,
-    .fault = store_fault,
-    .close = store_close,
-};
+#define STORE_KIND(kind_name, kind_open)                                                           \
+    {                                                                                              \
+        .name = kind_name, .at_once = "depth", .open = kind_open, .is_ready = store_is_ready,      \
+        .begin = store_begin, .end = store_end, .is_drained = store_is_drained,                    \
+        .done = store_done, .fault = store_fault, .close = store_close,                            \
+    }
+const struct floor_kind floor_store = STORE_KIND("store", store_open);
+const struct floor_kind floor_rows = STORE_KIND("rows", rows_open);

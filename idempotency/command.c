@@ -27,14 +27,19 @@ void redis_command_free(struct redis_command *c)
     c->row = 0;
 }
 
+/* What was added to `bytes` since the last end is one argument. */
+static void arg_end(struct redis_command *c)
+{
+    assert(c->count < REDIS_ARGS_MAX && c->bytes.bytes <= UINT32_MAX);
+    c->end[c->count++] = (uint32_t)c->bytes.bytes;
+}
+
 void redis_arg(struct redis_command *c, struct slice s)
 {
-    assert(c->count < REDIS_ARGS_MAX);
     if (s.bytes > 0) {
         buf_add(&c->bytes, s.data, s.bytes);
     }
-    assert(c->bytes.bytes <= UINT32_MAX);
-    c->end[c->count++] = (uint32_t)c->bytes.bytes;
+    arg_end(c);
 }
 
 void redis_row_begins(struct redis_command *c)
@@ -50,19 +55,15 @@ void redis_arg_text(struct redis_command *c, const char *text)
 
 void redis_arg_int(struct redis_command *c, int64_t value)
 {
-    assert(c->count < REDIS_ARGS_MAX);
     buf_add_int(&c->bytes, value);
-    assert(c->bytes.bytes <= UINT32_MAX);
-    c->end[c->count++] = (uint32_t)c->bytes.bytes;
+    arg_end(c);
 }
 
 void redis_arg_join(struct redis_command *c, const char *prefix, struct slice s)
 {
-    assert(c->count < REDIS_ARGS_MAX);
     buf_add_text(&c->bytes, prefix);
     buf_add_slice(&c->bytes, s);
-    assert(c->bytes.bytes <= UINT32_MAX);
-    c->end[c->count++] = (uint32_t)c->bytes.bytes;
+    arg_end(c);
 }
 
 void redis_argf(struct redis_command *c, const char *format, ...)

@@ -48,19 +48,6 @@ static void call_free(struct rows_call *call)
     free(call);
 }
 
-static struct rows_call *call_take(struct rows *r)
-{
-    struct rows_call *call = r->spare;
-    if (call == NULL) {
-        call = mem_new(sizeof(*call));
-        call->rows = r;
-        return call;
-    }
-    r->spare = call->next;
-    r->spare_count--;
-    return call;
-}
-
 static void call_give_back(struct rows_call *call)
 {
     struct rows *r = call->rows;
@@ -90,6 +77,30 @@ static void args_add(struct redis_command *to, const struct redis_command *from,
     }
 }
 
+/* A call with the head of `c`, without rows yet. */
+static struct rows_call *call_begin(struct rows *r, const struct redis_command *c, unsigned width)
+{
+    struct rows_call *call = r->spare;
+    if (call == NULL) {
+        call = mem_new(sizeof(*call));
+        call->rows = r;
+    } else {
+        r->spare = call->next;
+        r->spare_count--;
+    }
+    args_add(&call->command, c, 0, c->row);
+    redis_row_begins(&call->command);
+    call->width = width;
+    return call;
+}
+
+static void call_add(struct rows_call *call, const struct redis_command *c, unsigned first,
+                     struct row row)
+{
+    args_add(&call->command, c, first, call->width);
+    call->row[call->count++] = row;
+}
+
 static void on_rows(void *ctx, int err, const struct redis_reply *reply);
 
 static void call_send(struct rows_call *call)
@@ -101,13 +112,9 @@ static void call_send(struct rows_call *call)
 /* The same head with only row `i`. */
 static void row_send_alone(const struct rows_call *call, unsigned i)
 {
-    struct rows_call *alone = call_take(call->rows);
     const struct redis_command *c = &call->command;
-    args_add(&alone->command, c, 0, c->row);
-    alone->command.row = c->row;
-    args_add(&alone->command, c, c->row + i * call->width, call->width);
-    alone->width = call->width;
-    alone->row[alone->count++] = call->row[i];
+    struct rows_call *alone = call_begin(call->rows, c, call->width);
+    call_add(alone, c, c->row + i * call->width, call->row[i]);
     call_send(alone);
 }
 
@@ -155,37 +162,29 @@ static struct rows_call *rows_close(struct rows *r, unsigned place)
     return call;
 }
 
-/* The open call that the command's row fits into; or a new one with its head. */
-static struct rows_call *rows_call_for(struct rows *r, const struct redis_command *c)
+/* The place of the open call that the command's row fits into; or of a new one with its head. */
+static unsigned rows_place_for(struct rows *r, const struct redis_command *c)
 {
     for (unsigned i = 0; i < r->open_count; i++) {
         if (is_same_head(&r->open[i]->command, c)) {
-            return r->open[i];
+            return i;
         }
     }
     if (r->open_count == ROWS_OPEN_MAX) {
         call_send(rows_close(r, 0));
     }
-    struct rows_call *call = call_take(r);
-    args_add(&call->command, c, 0, c->row);
-    call->command.row = c->row;
-    call->width = c->count - c->row;
-    r->open[r->open_count++] = call;
-    return call;
+    r->open[r->open_count] = call_begin(r, c, c->count - c->row);
+    return r->open_count++;
 }
 
 void rows_add(struct rows *r, const struct redis_command *c, redis_on_reply *on_reply, void *ctx)
 {
     assert(c->row > 0 && c->row < c->count);
-    struct rows_call *call = rows_call_for(r, c);
+    unsigned place = rows_place_for(r, c);
+    struct rows_call *call = r->open[place];
     assert(c->count - c->row == call->width);
-    args_add(&call->command, c, c->row, call->width);
-    call->row[call->count++] = (struct row){on_reply, ctx};
+    call_add(call, c, c->row, (struct row){on_reply, ctx});
     if (call->count == ROWS_MAX || call->command.count + call->width > REDIS_ARGS_MAX) {
-        unsigned place = 0;
-        while (r->open[place] != call) {
-            place++;
-        }
         call_send(rows_close(r, place));
     }
 }

@@ -26,7 +26,6 @@
 #include "idempotency/wire.h"
 
 #define REDIS_DIGITS    24    /* of an int64, with room */
-#define REDIS_HEAD_MAX  24    /* bytes of "$4294967295\r\n", with room, and of the end of a text */
 #define REDIS_FLAT_KEPT 65536 /* texts; the memory of a larger reply is given back */
 #define REDIS_READS_MAX 16    /* in one turn, of 16 KiB each; the others want their turn too */
 
@@ -279,41 +278,30 @@ static void redis_wire_on_reply(redisAsyncContext *ac, void *answer, void *unuse
 }
 
 /* "*3\r\n" or "$11\r\n" */
-static char *redis_put_head(char *at, char kind, uint32_t number)
+static void redis_add_head(struct buf *out, char kind, uint32_t number)
 {
-    char digits[10];
-    size_t first = sizeof(digits);
-    do {
-        digits[--first] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    *at++ = kind;
-    memcpy(at, digits + first, sizeof(digits) - first);
-    at += sizeof(digits) - first;
-    *at++ = '\r';
-    *at++ = '\n';
-    return at;
+    *buf_room(out, 1) = kind;
+    buf_add_int(out, number);
+    buf_add(out, "\r\n", 2);
 }
 
 /* As it goes over the wire. hiredis would do it as well, but prints each length by a format. */
 static struct slice redis_wire_format(struct redis_wire *w, const struct redis_command *c)
 {
-    buf_reset(&w->request);
-    char *first = buf_room(&w->request, c->bytes.bytes + (c->count + (size_t)1) * REDIS_HEAD_MAX);
-    char *at = redis_put_head(first, '*', c->count);
+    struct buf *out = &w->request;
     uint32_t start = 0;
+    buf_reset(out);
+    redis_add_head(out, '*', c->count);
     for (unsigned i = 0; i < c->count; i++) {
         uint32_t bytes = c->end[i] - start;
-        at = redis_put_head(at, '$', bytes);
+        redis_add_head(out, '$', bytes);
         if (bytes > 0) {
-            memcpy(at, c->bytes.data + start, bytes);
+            buf_add(out, c->bytes.data + start, bytes);
         }
-        at += bytes;
-        *at++ = '\r';
-        *at++ = '\n';
+        buf_add(out, "\r\n", 2);
         start = c->end[i];
     }
-    return (struct slice){first, (size_t)(at - first)};
+    return buf_slice(out);
 }
 
 void redis_wire_send(struct redis_wire *w, const struct redis_command *c)

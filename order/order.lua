@@ -127,7 +127,7 @@ local function order_init(keys, argv)
 end
 
 -- A repeat of a request: tells what became of the saga it began or attached to.
-local function checkout_again(seen, order, request, waiter, paid, failed)
+local function checkout_again(seen, order, waiter, paid, failed)
     if part(seen, 1) == 'ended' then
         return journal_record('failed', order, select(2, journal_archived(seen)))
     end
@@ -185,8 +185,7 @@ local function order_checkout(keys, argv)
         return journal_record(is_empty and 'paid' or 'begun', order, text),
             'begun|' .. order .. '|' .. request
     end, function(seen, at)
-        return checkout_again(seen, argv[at + 1], argv[at], argv[at + 2] .. '/' .. argv[at], paid,
-            failed)
+        return checkout_again(seen, argv[at + 1], argv[at + 2] .. '/' .. argv[at], paid, failed)
     end)
     journal_index(keys[2], opened, {})
     recent_push(keys[3], begun)
