@@ -1,5 +1,7 @@
 /* The HTTP listener, over libmicrohttpd: the only includer of its header.
  *
+ *   accepted --> one shard of the connections, that is, one instance of the library:
+ *
  *   its epoll descriptor ready --.
  *   its timeout is over ---------+--> dirty --[turn's end]--> MHD_run --> http_handle
  *   http_reply to a parked one --'                                          |      ^
@@ -11,6 +13,11 @@
  * The library runs only in the turn-end hook, so one pass of it takes new requests and sends the
  * replies that the whole turn has produced. A response may be queued from its handler only:
  * http_reply leaves it with the request, resumes, and the handler, called again, queues it.
+ *
+ * A pass of the library cannot be cut short: it serves all of its connections that are ready. With
+ * thousands of them the store and the broker would wait for it, and so would everybody whose answer
+ * they have. Hence the shards: a turn that has served HTTP_TURN_MAX requests leaves the other
+ * shards to the next one.
  *
  * A request object belongs to two: the library, until http_on_completed, and the user, until
  * http_reply. The later of the two frees it.
@@ -24,6 +31,7 @@
 #include "runtime/http.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <linux/tcp.h> /* what netinet/tcp.h has of tcp_info ends before tcpi_bytes_received */
 #include <microhttpd.h>
 #include <netinet/in.h>
@@ -42,22 +50,37 @@
 
 #define HTTP_MEMORY_BYTES 8192 /* for a head; the library zeroes as much for each request */
 #define HTTP_METHOD_MAX   24
-#define HTTP_PASSES_MAX   64   /* of the library, to finish what has begun */
+#define HTTP_PASSES_MAX   64 /* of the library, to finish what has begun */
+#define HTTP_SHARDS       16
+#define HTTP_TURN_MAX     64   /* requests and answers; then the turn is the others' */
+#define HTTP_ACCEPT_MAX   64   /* connections a turn */
 #define HTTP_WATCH_MS     1000 /* how late a slow client may be noticed */
 
-struct http {
-    struct loop *loop;
+struct http_shard {
+    struct http *http;
     struct MHD_Daemon *daemon;
     struct loop_watch *watch;
     struct loop_timer *timer;
+    bool is_dirty; /* the library has something to do before the turn ends */
+};
+
+struct http {
+    struct loop *loop;
+    struct http_shard shards[HTTP_SHARDS];
+    unsigned shard_next; /* the next to be run */
+    unsigned accepted;
+    unsigned served; /* requests and answers in this turn */
+    int fd;          /* that listens; -1: no more */
+    struct loop_watch *accept_watch;
     http_on_request *on_request;
     void *ctx;
     struct http_request *first; /* all the library has not completed */
     struct http_client *clients;
+    unsigned client_count;
+    unsigned client_max;
     struct loop_timer *client_timer;
     int64_t receive_ms; /* a request is complete within this */
     int port;
-    bool is_dirty;    /* the library has something to do before the turn ends */
     bool is_refusing; /* no new connections; those there are end with their next answer */
     bool is_closing;  /* whatever is not answered now never will be */
 };
@@ -82,6 +105,7 @@ struct http_answer {
 
 struct http_request {
     struct http *http; /* NULL: the library has completed it */
+    struct http_shard *shard;
     struct http_request *next;
     struct http_request *previous;
     struct MHD_Connection *connection;
@@ -136,12 +160,20 @@ static uint64_t http_client_bytes(const struct http_client *c)
     return info.tcpi_bytes_received;
 }
 
+static void http_accept_resume(struct http *http)
+{
+    if (http->accept_watch) {
+        loop_watch_set(http->accept_watch, LOOP_READ);
+    }
+}
+
 static void http_on_connection(void *ctx, struct MHD_Connection *connection, void **socket_context,
                                enum MHD_ConnectionNotificationCode what)
 {
-    struct http *http = ctx;
+    struct http *http = ((struct http_shard *)ctx)->http;
     struct http_client *c = *socket_context;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        http->client_count++;
         c = mem_new(sizeof(*c));
         c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         c->next = http->clients;
@@ -164,6 +196,8 @@ static void http_on_connection(void *ctx, struct MHD_Connection *connection, voi
     }
     *socket_context = NULL;
     free(c);
+    http->client_count--;
+    http_accept_resume(http);
 }
 
 /* Shut down, not closed: the descriptor is the library's, which now reads the end of it. */
@@ -187,6 +221,7 @@ static void http_on_watch(void *ctx)
 {
     struct http *http = ctx;
     int64_t now_ms = loop_now_ms(http->loop);
+    http_accept_resume(http);
     if (!http->clients) {
         loop_timer_stop(http->client_timer);
     }
@@ -200,7 +235,8 @@ static void http_on_watch(void *ctx)
 /* The library's first word about a request: the line has been read, the headers have not. */
 static void *http_on_uri(void *ctx, const char *uri, struct MHD_Connection *connection)
 {
-    struct http *http = ctx;
+    struct http_shard *shard = ctx;
+    struct http *http = shard->http;
     size_t uri_bytes = strlen(uri);
     struct http_request *r = mem_new(sizeof(*r) + uri_bytes + 1);
     memcpy(r->uri, uri, uri_bytes + 1);
@@ -208,6 +244,7 @@ static void *http_on_uri(void *ctx, const char *uri, struct MHD_Connection *conn
     r->connection = connection;
     r->line_uri = uri;
     r->http = http;
+    r->shard = shard;
     r->next = http->first;
     if (r->next) {
         r->next->previous = r;
@@ -222,7 +259,7 @@ static void http_on_completed(void *ctx, struct MHD_Connection *connection, void
                               enum MHD_RequestTerminationCode why)
 {
     (void)why;
-    struct http *http = ctx;
+    struct http *http = ((struct http_shard *)ctx)->http;
     struct http_request *r = *request;
     struct http_client *client = http_client_of(connection);
     if (client) {
@@ -340,6 +377,7 @@ static enum MHD_Result http_send(struct http_request *r)
  * answer. */
 static enum MHD_Result http_dispatch(struct http_request *r)
 {
+    r->http->served++;
     if (!r->is_given && !r->http->is_closing) {
         http_client_of(r->connection)->is_served = true;
         r->is_given = true;
@@ -385,12 +423,12 @@ static enum MHD_Result http_handle(void *ctx, struct MHD_Connection *connection,
     return http_dispatch(r);
 }
 
-static void http_wake(struct http *http)
+static void http_wake(struct http_shard *shard)
 {
-    if (!http->is_dirty) {
-        http->is_dirty = true;
+    if (!shard->is_dirty) {
+        shard->is_dirty = true;
         /* For a reply made by a hook that runs after ours: the next turn comes at once then. */
-        loop_timer_start(http->timer, 0, 0);
+        loop_timer_start(shard->timer, 0, 0);
     }
 }
 
@@ -412,7 +450,7 @@ static void http_reply_end(struct http_request *r, unsigned status)
     if (r->is_parked) {
         r->is_parked = false;
         MHD_resume_connection(r->connection);
-        http_wake(r->http);
+        http_wake(r->shard);
     }
 }
 
@@ -483,42 +521,99 @@ void http_reply_with(struct http_request *r, const struct http_answer *answer)
 
 /* One pass takes all that is ready. In a turn there is just one: who comes meanwhile must not keep
  * waiting those whose answers have come. */
-static void http_run(struct http *http, int passes_max)
+static void http_shard_run(struct http_shard *shard, int passes_max)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
     bool has_timeout = false;
     bool has_more = true;
     for (int i = 0; i < passes_max && has_more; i++) {
-        http->is_dirty = false; /* set again by a reply to another request, inside on_request */
-        MHD_run(http->daemon);
-        has_timeout = MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES;
-        has_more = http->is_dirty || (has_timeout && timeout_ms == 0);
+        shard->is_dirty = false; /* set again by a reply to another request, inside on_request */
+        MHD_run(shard->daemon);
+        has_timeout = MHD_get_timeout(shard->daemon, &timeout_ms) == MHD_YES;
+        has_more = shard->is_dirty || (has_timeout && timeout_ms == 0);
     }
-    http->is_dirty = has_more;
+    shard->is_dirty = has_more;
     if (has_more || has_timeout) {
-        loop_timer_start(http->timer, has_more ? 0 : (int64_t)timeout_ms, 0);
+        loop_timer_start(shard->timer, has_more ? 0 : (int64_t)timeout_ms, 0);
     } else {
-        loop_timer_stop(http->timer);
+        loop_timer_stop(shard->timer);
+    }
+}
+
+/* All of them, to finish what has begun. */
+static void http_finish(struct http *http)
+{
+    for (unsigned i = 0; i < HTTP_SHARDS; i++) {
+        http_shard_run(&http->shards[i], HTTP_PASSES_MAX);
     }
 }
 
 static void http_on_turn_end(void *ctx)
 {
     struct http *http = ctx;
-    if (http->is_dirty) {
-        http_run(http, 1);
+    http->served = 0;
+    for (unsigned i = 0; i < HTTP_SHARDS && http->served < HTTP_TURN_MAX; i++) {
+        struct http_shard *shard = &http->shards[http->shard_next++ % HTTP_SHARDS];
+        if (shard->is_dirty) {
+            http_shard_run(shard, 1);
+        }
+    }
+    for (unsigned i = 0; i < HTTP_SHARDS; i++) {
+        if (http->shards[i].is_dirty) { /* was left over: the next turn comes at once */
+            loop_timer_start(http->shards[i].timer, 0, 0);
+            break;
+        }
     }
 }
 
 static void http_on_ready(void *ctx, int events)
 {
     (void)events;
-    ((struct http *)ctx)->is_dirty = true;
+    ((struct http_shard *)ctx)->is_dirty = true;
 }
 
 static void http_on_timer(void *ctx)
 {
-    ((struct http *)ctx)->is_dirty = true;
+    ((struct http_shard *)ctx)->is_dirty = true;
+}
+
+/* ---- new connections ---- */
+
+/* Until a connection is over; or, when the system has no descriptor left, for a second. */
+static void http_accept_pause(struct http *http)
+{
+    loop_watch_set(http->accept_watch, 0);
+    loop_timer_start(http->client_timer, HTTP_WATCH_MS, HTTP_WATCH_MS);
+}
+
+/* Errors: false when there is nobody else, or no room. */
+static bool http_accept(struct http *http)
+{
+    struct sockaddr_storage address;
+    socklen_t bytes = sizeof(address);
+    if (http->client_count >= http->client_max) {
+        http_accept_pause(http);
+        return false;
+    }
+    int fd = accept4(http->fd, (struct sockaddr *)&address, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+            log_warn("accept_failed", "error=%s", log_quote(slice_from(strerror(errno))));
+            http_accept_pause(http);
+        }
+        return errno == EINTR || errno == ECONNABORTED;
+    }
+    struct http_shard *shard = &http->shards[http->accepted++ % HTTP_SHARDS];
+    MHD_add_connection(shard->daemon, fd, (struct sockaddr *)&address, bytes); /* or closes it */
+    shard->is_dirty = true;
+    return true;
+}
+
+static void http_on_accept(void *ctx, int events)
+{
+    (void)events;
+    for (int i = 0; i < HTTP_ACCEPT_MAX && http_accept(ctx); i++) {
+    }
 }
 
 static void http_on_log(void *ctx, const char *format, va_list args)
@@ -541,49 +636,91 @@ static size_t http_keep_encoded(void *ctx, struct MHD_Connection *connection, ch
 
 /* ---- opening and closing ---- */
 
-static struct MHD_Daemon *http_start_library(struct http *http, const struct conf *conf, int fd)
+static struct MHD_Daemon *http_start_library(struct http_shard *shard, const struct conf *conf)
 {
-    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
-                            NULL, http_handle, http, MHD_OPTION_EXTERNAL_LOGGER, http_on_log, http,
-                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-                            (unsigned)conf->http_connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
-                            (unsigned)conf->http_idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                            (size_t)HTTP_MEMORY_BYTES, MHD_OPTION_URI_LOG_CALLBACK, http_on_uri,
-                            http, MHD_OPTION_UNESCAPE_CALLBACK, http_keep_encoded, NULL,
-                            MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, http,
-                            MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, http, MHD_OPTION_END);
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+        NULL, NULL, http_handle, shard, MHD_OPTION_EXTERNAL_LOGGER, http_on_log, shard,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)conf->http_connections_max,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)conf->http_idle_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_BYTES, MHD_OPTION_URI_LOG_CALLBACK,
+        http_on_uri, shard, MHD_OPTION_UNESCAPE_CALLBACK, http_keep_encoded, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, shard, MHD_OPTION_NOTIFY_CONNECTION,
+        http_on_connection, shard, MHD_OPTION_END);
+}
+
+/* Errors: false when the library does not start. */
+static bool http_shard_open(struct http *http, struct http_shard *shard, const struct conf *conf)
+{
+    shard->http = http;
+    shard->daemon = http_start_library(shard, conf);
+    if (!shard->daemon) {
+        return false;
+    }
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(shard->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    assert(info);
+    shard->watch = loop_watch_new(http->loop, info->epoll_fd, http_on_ready, shard);
+    loop_watch_set(shard->watch, LOOP_READ);
+    shard->timer = loop_timer_new(http->loop, http_on_timer, shard);
+    return true;
+}
+
+static void http_shard_close(struct http_shard *shard)
+{
+    loop_timer_free(shard->timer);
+    loop_watch_free(shard->watch);
+    if (shard->daemon) {
+        MHD_stop_daemon(shard->daemon);
+    }
+}
+
+static void http_listen_end(struct http *http)
+{
+    loop_watch_free(http->accept_watch);
+    http->accept_watch = NULL;
+    if (http->fd >= 0) {
+        close(http->fd);
+        http->fd = -1;
+    }
+}
+
+static void http_free(struct http *http)
+{
+    http_listen_end(http);
+    for (unsigned i = 0; i < HTTP_SHARDS; i++) {
+        http_shard_close(&http->shards[i]);
+    }
+    assert(!http->first && !http->clients);
+    loop_timer_free(http->client_timer);
+    free(http);
 }
 
 int http_open(struct loop *loop, const struct conf *conf, const char *host, int port,
               http_on_request *on_request, void *ctx, struct http **ret_http,
               struct buf *ret_sentence)
 {
-    int bound_port;
-    int fd;
-    int err = listener_open(host, port, &fd, &bound_port, ret_sentence);
+    struct http *http = mem_new(sizeof(*http));
+    int err = listener_open(host, port, &http->fd, &http->port, ret_sentence);
     if (err) {
+        free(http);
         return err;
     }
-    struct http *http = mem_new(sizeof(*http));
     http->loop = loop;
     http->on_request = on_request;
     http->ctx = ctx;
-    http->port = bound_port;
     http->receive_ms = conf->http_receive_s * 1000;
-    http->daemon = http_start_library(http, conf, fd);
-    if (!http->daemon) {
-        close(fd);
-        free(http);
-        buf_reset(ret_sentence);
-        buf_addf(ret_sentence, "the HTTP library does not start on %s:%d", host, bound_port);
-        return -ERR_SYSTEM;
-    }
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    assert(info);
-    http->watch = loop_watch_new(loop, info->epoll_fd, http_on_ready, http);
-    loop_watch_set(http->watch, LOOP_READ);
-    http->timer = loop_timer_new(loop, http_on_timer, http);
+    http->client_max = (unsigned)conf->http_connections_max;
     http->client_timer = loop_timer_new(loop, http_on_watch, http);
+    for (unsigned i = 0; i < HTTP_SHARDS; i++) {
+        if (!http_shard_open(http, &http->shards[i], conf)) {
+            buf_reset(ret_sentence);
+            buf_addf(ret_sentence, "the HTTP library does not start on %s:%d", host, http->port);
+            http_free(http);
+            return -ERR_SYSTEM;
+        }
+    }
+    http->accept_watch = loop_watch_new(loop, http->fd, http_on_accept, http);
+    loop_watch_set(http->accept_watch, LOOP_READ);
     loop_hook_add(loop, LOOP_HOOK_HTTP, http_on_turn_end, http);
     *ret_http = http;
     return 0;
@@ -599,12 +736,11 @@ void http_refuse_new(struct http *http)
     if (http->is_refusing) {
         return;
     }
-    http_run(http, HTTP_PASSES_MAX); /* who has connected is not turned away */
-    http->is_refusing = true;
-    int fd = MHD_quiesce_daemon(http->daemon);
-    if (fd >= 0) {
-        close(fd);
+    while (http_accept(http)) { /* who has connected is not turned away */
     }
+    http_finish(http);
+    http->is_refusing = true;
+    http_listen_end(http);
 }
 
 void http_close(struct http *http)
@@ -621,12 +757,7 @@ void http_close(struct http *http)
     }
     /* Sends what was answered in this turn, and hangs up on who was parked: the library must not
      * be stopped with a connection suspended. */
-    http_run(http, HTTP_PASSES_MAX);
+    http_finish(http);
     loop_hook_remove(http->loop, LOOP_HOOK_HTTP, http_on_turn_end, http);
-    loop_timer_free(http->timer);
-    loop_timer_free(http->client_timer);
-    loop_watch_free(http->watch);
-    MHD_stop_daemon(http->daemon);
-    assert(!http->first && !http->clients);
-    free(http);
+    http_free(http);
 }

@@ -603,6 +603,64 @@ static void http_idle_test(void **state)
     close(fd);
 }
 
+#define HERD 400
+
+/* However many are ready, a turn serves a part of them and leaves the loop to the others; all are
+ * served in the end, each once. */
+static void http_herd_test(void **state)
+{
+    struct fixture *f = *state;
+    static const char request[] = "GET /a HTTP/1.1\r\n" HOST "\r\n";
+    int fds[HERD];
+    for (int i = 0; i < HERD; i++) {
+        fds[i] = client(f);
+        turns(f, 0); /* it is accepted, and rests */
+    }
+    turns(f, 20);
+    for (int i = 0; i < HERD; i++) {
+        assert_int_equal(send(fds[i], request, sizeof(request) - 1, MSG_NOSIGNAL),
+                         sizeof(request) - 1);
+    }
+    for (int served = 0, turn = 0; served < HERD; turn++) {
+        loop_turn(f->loop, false);
+        assert_in_range(f->requests - served, 0, HERD / 2);
+        assert_true(turn < 1000);
+        served = f->requests;
+    }
+    turns(f, 20);
+    assert_int_equal(f->requests, HERD);
+    for (int i = 0; i < HERD; i++) {
+        struct buf heard = {0};
+        assert_true(hear(f, fds[i], &heard, "{\"ok\":true}", 1));
+        buf_free(&heard);
+        close(fds[i]);
+    }
+}
+
+/* Who comes when there is no room waits in the backlog, until somebody leaves. */
+static void http_full_test(void **state)
+{
+    struct fixture *f = *state;
+    struct buf sentence = {0}, heard = {0};
+    http_close(f->http);
+    f->conf.http_connections_max = 2;
+    assert_int_equal(
+        http_open(f->loop, &f->conf, "127.0.0.1", 0, on_request, f, &f->http, &sentence), 0);
+    int fds[3];
+    for (int i = 0; i < 3; i++) {
+        fds[i] = client(f);
+        say(f, fds[i], "GET /a HTTP/1.1\r\n" HOST "\r\n");
+    }
+    turns(f, 50);
+    assert_int_equal(f->requests, 2);
+    close(fds[0]);
+    assert_true(hear(f, fds[2], &heard, "{\"ok\":true}", 1));
+    assert_int_equal(f->requests, 3);
+    close(fds[1]);
+    close(fds[2]);
+    buf_free(&heard);
+}
+
 /* A port that is taken, or a host that does not exist, is refused with a sentence. */
 static void http_open_refused_test(void **state)
 {
@@ -638,7 +696,8 @@ int main(void)
         HTTP_TEST(http_body_test),         HTTP_TEST(http_headers_test),
         HTTP_TEST(http_big_test),          HTTP_TEST(http_refuse_new_test),
         HTTP_TEST(http_close_parked_test), HTTP_TEST(http_idle_test),
-        HTTP_TEST(http_open_refused_test),
+        HTTP_TEST(http_open_refused_test), HTTP_TEST(http_herd_test),
+        HTTP_TEST(http_full_test),
     };
     return cmocka_run_group_tests_name("runtime/http", tests, NULL, NULL);
 }
