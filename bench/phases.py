@@ -28,6 +28,7 @@ FAIR_SHARE = 0.8   # of what would be everybody else's part
 FOR_SALE = 1000    # orders that a scarce item is enough for
 PHASES = 20
 SETTLE_S = 30
+REST_S = 60
 
 
 class Bench:
@@ -109,6 +110,7 @@ class Bench:
         n = self.o.orders
         seconds = self.batch(f"/orders/batch_init/{count}/{items or n}/{n}/{PRICE}")
         self.fresh, self.stored, self.paid = 0, count, 0
+        self.rest()
         return seconds
 
     def need(self, rate, seconds):
@@ -116,6 +118,14 @@ class Bench:
         count = int(rate * seconds * 1.3) + 2 * self.o.connections
         if self.stored - self.fresh < count:
             self.batch_orders(max(count, self.o.orders))
+        self.rest()
+
+    def rest(self):
+        """A phase begins when the store has dealt with what was before: loading, or a peak, makes
+        it write its file anew, which takes seconds, a processor and the disk."""
+        until = time.monotonic() + REST_S
+        while self.stack.redis_is_rewriting() and time.monotonic() < until:
+            time.sleep(0.2)
 
     @staticmethod
     def kinds(said):

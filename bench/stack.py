@@ -139,6 +139,9 @@ class Stack:
         return {"calls": int(calls), "fsyncs": writes - int(info["total_writes_processed"]),
                 "memory": int(info["used_memory"])}
 
+    def redis_is_rewriting(self):
+        return info_fields(self.redis("INFO", "persistence"))["aof_rewrite_in_progress"] != "0"
+
     def rabbitmq_fsyncs(self):
         """Batches of the quorum queues' write-ahead log, each of which ends with an fsync."""
         done = subprocess.run(

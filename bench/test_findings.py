@@ -59,6 +59,10 @@ class Fake:
     def machine_s():
         return {"busy": 1, "stolen": 0, "all": time.monotonic()}
 
+    @staticmethod
+    def redis_is_rewriting():
+        return False
+
     def metrics(self, _):
         return {"kassa_commands_parked_total": self.parked}
 
