@@ -36,7 +36,7 @@ ALL_CFLAGS   = $(CPPFLAGS) $(CFLAGS) $(VARIANT_CFLAGS_$(VARIANT)) $(WARN) -D_GNU
 ALL_LDFLAGS := $(LDFLAGS) $(VARIANT_LDFLAGS_$(VARIANT))
 
 # Rooms, lowest layer first. Each is an archive; a binary links its own room and those below.
-LAYERS   := runtime broker idempotency saga
+LAYERS   := runtime broker idempotency saga checkout
 SERVICES := gateway order stock payment
 PROGRAMS := $(SERVICES) audit
 TOOLS    := load floor
@@ -65,10 +65,10 @@ $(OUT)/$(1).a: $$(call objects,$(1)) $(2)
 	$$(call say,AR,$$@)
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
-$(foreach l,runtime broker saga,$(eval $(call archive_rule,$(l),)))
+$(foreach l,runtime broker saga checkout,$(eval $(call archive_rule,$(l),)))
 $(eval $(call archive_rule,idempotency,$(OUT)/lua/key.o))
 
-LAYER_ARCHIVES := $(OUT)/saga.a $(OUT)/idempotency.a $(OUT)/broker.a $(OUT)/runtime.a
+LAYER_ARCHIVES := $(OUT)/checkout.a $(OUT)/saga.a $(OUT)/idempotency.a $(OUT)/broker.a $(OUT)/runtime.a
 
 define service_rule
 $(OUT)/kassa-$(1): $(OUT)/$(1)/main.o $$(call objects,$(1)) $(if $(LUA_$(1)),$(OUT)/lua/$(1).o) $(LAYER_ARCHIVES)

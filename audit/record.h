@@ -77,7 +77,7 @@ bool record_order_parse(struct slice record, struct record_order *ret_order);
 #define JOURNAL_PARTS 11
 void record_journal_cut(struct slice journal, struct slice ret_head[3]);
 
-/* X(state, charge must, take must, is open). YES, NO, or MAY. The states of order/checkout.c. */
+/* X(state, charge must, take must, is open). YES, NO, or MAY. The states of checkout/checkout.c. */
 #define RECORD_STATES(X)                                                                           \
     X(CHARGING, MAY, MAY, true)                                                                    \
     X(CANCELLING, MAY, MAY, true)                                                                  \

@@ -2,6 +2,7 @@
  * answered by a notice (reply).
  *
  *   client -> on_request -> route_find -> [claim of its Idempotency-Key] -> command -> broker
+ *                                                     '-> a checkout: the order's store -> broker
  *   client <- http_reply <- reply_make <- on_notice <- Redis pub/sub
  *
  * 429 is said before anything is begun; after that a client waits until the truth is known. */
@@ -14,6 +15,7 @@
 
 #include "broker/broker.h"
 #include "gateway/admission.h"
+#include "gateway/begin.h"
 #include "gateway/pending.h"
 #include "gateway/prefer.h"
 #include "gateway/ready.h"
@@ -31,6 +33,7 @@ struct gateway {
     struct service_context *context;
     struct http *http;
     struct broker *broker;
+    struct begin *begin;
     struct redis *store; /* of the idempotency keys */
     struct redis_subscription *notices;
     struct ready *ready;
@@ -176,6 +179,18 @@ static void pending_ask(struct pending *p)
     }
 }
 
+/* The first time, a checkout goes the short way. */
+static void pending_ask_first(struct pending *p)
+{
+    struct gateway *gw = p->owner;
+    if (p->match.command.type == MESSAGE_ORDER_CHECKOUT && can_ask(gw) &&
+        begin_is_open(gw->begin)) {
+        begin_ask(gw->begin, &p->match.command);
+    } else {
+        pending_ask(p);
+    }
+}
+
 /* The id is final: from now on it is the command's, and of what the command creates. */
 static void pending_begin(struct pending *p)
 {
@@ -198,7 +213,7 @@ static void pending_begin(struct pending *p)
     }
     p->is_claimed = true;
     pending_enter(&gw->table, p);
-    pending_ask(p);
+    pending_ask_first(p);
 }
 
 static void on_claimed(void *ctx, int err, const struct redis_reply *reply)
@@ -364,8 +379,9 @@ static void on_request(void *ctx, struct http_request *http)
 
 /* ---- notices ---- */
 
-static void on_answer(struct gateway *gw, const struct message *answer)
+static void on_answer(void *ctx, const struct message *answer)
 {
+    struct gateway *gw = ctx;
     if (answer->type == MESSAGE_PONG) {
         ready_on_pong(gw->ready, answer->id);
         return;
@@ -445,6 +461,7 @@ int gateway_start(struct service_context *context)
     gw->notices =
         redis_subscribe(context->loop, conf, conf->saga_redis, channel.data, on_notice, gw);
     gw->broker = broker_new(context->loop, conf, context->name);
+    gw->begin = begin_new(context->loop, conf, gw->broker, on_answer, gw);
     gw->ready = ready_new(context, gw->broker, gw->store, gw->notices, gw->id.text);
     gw->tick = loop_timer_new(context->loop, on_tick, gw);
     log_info("listening", "port=%d gateway=%s", http_port(gw->http), gw->id.text);
@@ -473,6 +490,7 @@ void gateway_stop(struct service_context *context)
     struct pending *p;
     loop_timer_free(gw->tick);
     redis_free(gw->store); /* first: claims that are out fail now, while their requests exist */
+    begin_free(gw->begin);
     while ((p = TAILQ_FIRST(&gw->table.asks)) != NULL) {
         pending_remove(&gw->table, p);
         pending_answer(p, reply_pending());

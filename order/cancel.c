@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "idempotency/once.h"
-#include "order/checkout.h"
+#include "order/drive.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"
 #include "saga/answer.h"

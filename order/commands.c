@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-#include "order/checkout.h"
+#include "order/drive.h"
 #include "order/recovery.h"
 #include "saga/answer.h"
 

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "order/checkout.h"
+#include "order/drive.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"
 #include "runtime/log.h"

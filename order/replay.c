@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "idempotency/once.h"
-#include "order/checkout.h"
+#include "order/drive.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
 #include "runtime/stat.h"

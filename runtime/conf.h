@@ -55,6 +55,8 @@
       "with fewer open requests nobody is turned away, until an overload has begun")               \
     X(INT, admission_target_ms, "ADMISSION_TARGET_MS", 50, 1, 60000,                               \
       "when even the fastest answers have waited longer, it is an overload")                       \
+    X(INT, gateway_begins, "GATEWAY_BEGINS", 1, 0, 1,                                              \
+      "1: a gateway begins checkouts in the orders' store itself; 0: asks an order service to")    \
     X(INT, reask_ms, "REASK_MS", 1000, 50, 60000, "a waiting request is asked for again each")     \
     X(INT, deadline_ms, "DEADLINE_MS", 240000, 1000, 280000,                                       \
       "a request without any answer is told so after this")                                        \

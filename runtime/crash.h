@@ -64,7 +64,7 @@
     X("redis.up.before", PLAIN, AT, "the greeting is over; nobody knows")                          \
     X("redis.up.after", PLAIN, SENT, "the first calls are written")                                \
     X("redis.down", PLAIN, AT, "a connection was lost; who waits for answers does not know")       \
-    /* requests, gateway/gateway.c */                                                              \
+    /* requests, gateway/gateway.c and begin.c */                                                  \
     X("gateway.park.before", PLAIN, AT, "a request is here and admitted")                          \
     X("gateway.park.after", PLAIN, AT, "it is parked, and has an id")                              \
     X("gateway.claim.before", PLAIN, AT, "its key is not claimed")                                 \
@@ -72,6 +72,10 @@
     X("gateway.claim.after", PLAIN, AT, "the claim is answered; nothing is asked")                 \
     X("gateway.ask.before", PLAIN, AT, "its command is not handed to the broker")                  \
     X("gateway.ask.after", PLAIN, SENT, "its command is written")                                  \
+    X("gateway.begin.before", PLAIN, AT, "its checkout is not begun")                              \
+    X("gateway.begin.sent", PLAIN, SENT, "the call that begins it is written, not answered")       \
+    X("gateway.begin.after", PLAIN, AT, "it is begun and durable; nothing follows from it yet")    \
+    X("gateway.begin.published", PLAIN, SENT, "what follows is written, not confirmed")            \
     X("gateway.notice", PLAIN, AT, "answers are here, unread")                                     \
     X("gateway.reply.before", PLAIN, AT, "the client's answer is known, not written")              \
     X("gateway.reply.after", PLAIN, SENT, "the client's answer is written")

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "idempotency/buckets.h"
 #include "idempotency/notice.h"
 #include "idempotency/once.h"
 #include "runtime/crash.h"
@@ -16,8 +17,7 @@
 #include "saga/sweep.h"
 
 #define TICK_MS          500
-#define STORE_ERRORS_MAX 20 /* then the command is parked: it is a fault, not an outage */
-#define BUCKETS_KNOWN    64
+#define STORE_ERRORS_MAX 20    /* then the command is parked: it is a fault, not an outage */
 #define UNCONFIRMED_MAX  10000 /* commands; more and re-sends wait */
 
 /* For crash points: the command that a delivery is named by. */
@@ -63,8 +63,7 @@ struct consumer {
     struct redis_command call;
     struct buf once; /* what its buckets' keys begin with */
     struct buf text;
-    char buckets[BUCKETS_KNOWN][ONCE_BUCKET_TEXT_BYTES + 1]; /* registered in <name>:buckets */
-    unsigned bucket_next;
+    struct buckets *buckets;
     struct stat_value *count_of[MESSAGE_TYPE_COUNT];
     struct stat_value *parked;
     struct stat_value *retried;
@@ -186,23 +185,6 @@ static void on_reply(void *ctx, int err, const struct redis_reply *reply)
     }
 }
 
-/* The bucket's name goes into <name>:buckets, by which old buckets are found and dropped. */
-static void bucket_register(struct consumer *c, const char *bucket)
-{
-    for (unsigned i = 0; i < BUCKETS_KNOWN; i++) {
-        if (strcmp(c->buckets[i], bucket) == 0) {
-            return;
-        }
-    }
-    strcpy(c->buckets[c->bucket_next++ % BUCKETS_KNOWN], bucket);
-    redis_command_reset(&c->call);
-    redis_arg_text(&c->call, "ZADD");
-    redis_argf(&c->call, "%s:buckets", c->definition->name);
-    redis_arg_int(&c->call, strtoll(bucket, NULL, 16));
-    redis_arg_text(&c->call, bucket);
-    redis_call(c->store, &c->call, NULL, NULL);
-}
-
 /* Beat 1. */
 static void work_run(struct work *work)
 {
@@ -214,7 +196,7 @@ static void work_run(struct work *work)
         err = once_bucket(in->id, consumer_now_ms(c), work->is.bucket);
     }
     if (err == 0) {
-        bucket_register(c, work->is.bucket);
+        buckets_use(c->buckets, work->is.bucket);
         redis_command_reset(&c->call);
         err = work->handler->record(&work->is, &c->call);
     }
@@ -306,12 +288,9 @@ static void on_tick(void *ctx)
     }
 }
 
-/* A store that comes up may be another one, without the bucket names. */
 static void on_store_up(void *ctx)
 {
-    struct consumer *c = ctx;
-    memset(c->buckets, 0, sizeof(c->buckets));
-    retry_waiting(c);
+    retry_waiting(ctx);
 }
 
 void consumer_send(struct consumer_work *is, enum topology_queue queue, const struct message *m)
@@ -418,6 +397,7 @@ static int consumer_start(struct service_context *context)
                           ? c->store
                           : redis_new(context->loop, conf, "saga", conf->saga_redis, NULL);
     c->notices = notices_new(context->loop, c->notice_store, &consumer_notice_form);
+    c->buckets = buckets_new(c->store, c->definition->name); /* the first to hear of its being up */
     redis_watch_up(c->store, on_store_up, c);
     c->tick = loop_timer_new(context->loop, on_tick, c);
     c->sweep = sweep_new(context->loop, c->store, c->definition->name);
@@ -466,6 +446,7 @@ static void consumer_stop(struct service_context *context)
     while ((d = TAILQ_FIRST(&c->deliveries)) != NULL) {
         delivery_free(c, d);
     }
+    buckets_free(c->buckets);
     redis_command_free(&c->call);
     buf_free(&c->once);
     buf_free(&c->text);

@@ -30,7 +30,7 @@ struct consumer_work {
     const struct message *in;
     char bucket[10];                /* of the command's once-record */
     unsigned round;                 /* store calls of this command that were answered before */
-    struct saga_state state;        /* for handlers that look twice (order/checkout.c) */
+    struct saga_state state;        /* for handlers that look twice (order/drive.c) */
     char note[CONSUMER_NOTE_BYTES]; /* what they saw the first time, as they like */
 };
 

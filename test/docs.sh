@@ -178,7 +178,7 @@ named $operations metric
 } | grep -oE '"[a-z_]+"' | tr -d '"' | sort -u >"$work/names"
 named $operations 'event of the log'
 
-grep -hoE '(acting|compensating|cancelling|stuck|completed|aborted) = "[A-Z]+"' order/checkout.c |
+grep -hoE '(acting|compensating|cancelling|stuck|completed|aborted) = "[A-Z]+"' checkout/checkout.c |
     grep -oE '[A-Z]+' | sort -u >"$work/names"
 named $protocol state
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The direction of includes: services -> saga -> idempotency, broker -> runtime; and each outside
-# library is included by one file. Prints every breach; exits 1 when there is one.
+# The direction of includes: services -> checkout -> saga -> idempotency, broker -> runtime; and each
+# outside library is included by one file. Prints every breach; exits 1 when there is one.
 set -eu
 cd "$(dirname "$0")/.."
 status=0
@@ -14,16 +14,17 @@ breach() {
     fi
 }
 services='order|stock|payment|gateway|audit|bench'
-breach runtime "broker|idempotency|saga|$services"
-breach broker "idempotency|saga|$services"
-breach idempotency "broker|saga|$services"
-breach saga "$services"
+breach runtime "broker|idempotency|saga|checkout|$services"
+breach broker "idempotency|saga|checkout|$services"
+breach idempotency "broker|saga|checkout|$services"
+breach saga "checkout|$services"
+breach checkout "$services"
 breach order 'stock|payment|gateway|audit|bench'
-breach stock 'order|payment|gateway|audit|bench'
-breach payment 'order|stock|gateway|audit|bench'
+breach stock 'checkout|order|payment|gateway|audit|bench'
+breach payment 'checkout|order|stock|gateway|audit|bench'
 breach gateway 'order|stock|payment|audit|bench'
-breach audit 'order|stock|payment|gateway|bench'
-breach bench 'saga|order|stock|payment|gateway|audit'
+breach audit 'checkout|order|stock|payment|gateway|bench'
+breach bench 'saga|checkout|order|stock|payment|gateway|audit'
 
 # only FILE PATTERN: no other source may include a header that matches PATTERN
 only() {

@@ -24,7 +24,7 @@ import tempfile
 import time
 
 import plan
-from scenarios import LATE_ENVIRONMENT, SCENARIOS
+from scenarios import ENVIRONMENTS, SCENARIOS
 from shop import Customer, Lie
 from stack import ROOT, SERVICES, Stack
 
@@ -46,7 +46,7 @@ class Matrix:
         self.not_reached = 0
         self.deaths = 0
         self.trades = []  # since the last look at everything
-        self.is_late = False
+        self.way = {}  # of the services: variables that a scenario wants
 
     # ---- one experiment ----
 
@@ -158,7 +158,7 @@ class Matrix:
         start = time.monotonic()
         customer = Customer(self.stack)
         verdict, failed = "ok", False
-        self.turn_late(scenario == "late")
+        self.turn(scenario)
         try:
             trades = self.experiment(scenario, shots)
             verdict += self.settle(customer)
@@ -193,18 +193,19 @@ class Matrix:
         """After a failure: the next experiment is not to suffer for it."""
         for service in SERVICES:
             self.stack.end(service, signal.SIGKILL)
-        self.is_late = False
+        self.way = {}
         self.stack.up()
 
-    def turn_late(self, is_late):
-        """The order service with, or without, a deadline that passes at once."""
-        if is_late != self.is_late:
-            self.is_late = is_late
-            self.stack.end("order")
-            self.stack.start("order", self.extra("order"))
+    def turn(self, scenario):
+        """The services in the way that the scenario wants them."""
+        before, self.way = self.way, ENVIRONMENTS.get(scenario, {})
+        for service in SERVICES:
+            if before.get(service) != self.way.get(service):
+                self.stack.end(service)
+                self.stack.start(service, self.extra(service))
 
     def extra(self, service):
-        return LATE_ENVIRONMENT if self.is_late and service == "order" else None
+        return self.way.get(service)
 
     def look(self):
         """At everything since the last look: nothing has changed since it was at rest."""
@@ -249,7 +250,7 @@ class Matrix:
         return passed
 
     def trace_one(self, scenario, kind, passed):
-        self.turn_late(scenario == "late")
+        self.turn(scenario)
         trade = kind(self.stack)
         trade.prepare()
         logs = {s: self.stack.log_size(s) for s in SERVICES}
@@ -286,7 +287,7 @@ class Matrix:
                 missing[shot.service, shot.point] = fired or shot.fired
             if n % BATCH == 0:
                 self.look()
-        self.turn_late(False)
+        self.turn(None)
         self.look()
         for (service, point), fired in missing.items():
             if not fired:

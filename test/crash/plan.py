@@ -7,7 +7,7 @@ with its reason; anything else that no scenario passes is a hole, and fails the 
 import random
 
 OUTCOMES = ("paid", "credit", "stock", "cancelled")
-PREFERRED = ("stock", "cancelled", "paid", "credit", "shop", "late")
+PREFERRED = ("stock", "cancelled", "paid", "credit", "shop", "asked", "late")
 PUBLISHING = ("consumer.publish.", "consumer.confirm.")
 # Commands from which another command follows; all others end with a notice, or with nothing.
 SENDERS = {
@@ -74,8 +74,15 @@ def scenarios_of(service, point, passed):
     if disturbance(point) and not impossible(service, point):
         return list(OUTCOMES)
     reached = [name for name in passed if passed[name].get((service, point))]
-    # `late` takes long, and is there for what only it passes.
-    return [name for name in reached if name != "late" or point.startswith("recovery.")]
+    # Those that are there for what only they pass.
+    own = {"late": point.startswith("recovery."), "asked": point.endswith(":order.checkout")}
+    return [name for name in reached if own.get(name, True)]
+
+
+def together(plan):
+    """Those whose services run in their own way come at the end, side by side."""
+    return sorted(plan, key=lambda entry: ("asked", "late").index(entry[0]) + 1
+                  if entry[0] in ("asked", "late") else 0)
 
 
 def holes(points, passed):
@@ -90,7 +97,7 @@ def holes(points, passed):
 
 
 def full(points, passed, dice):
-    """(scenario, [shot]) of everything, mixed, but the scenario `late` together at the end."""
+    """(scenario, [shot]) of everything, mixed."""
     plan = []
     for service, point in points:
         if impossible(service, point):
@@ -100,7 +107,7 @@ def full(points, passed, dice):
             for hit in (1, 2, random_hit(hits, point, dice)):
                 plan.append((scenario, [Shot(service, point, hit)]))
     dice.shuffle(plan)
-    return sorted(plan, key=lambda entry: entry[0] == "late")
+    return together(plan)
 
 
 def quick(points, passed, dice):
@@ -119,7 +126,7 @@ def quick(points, passed, dice):
         while any(by_service.values()):
             plan.append((scenario, [shots.pop() for shots in by_service.values() if shots]))
     dice.shuffle(plan)
-    return sorted(plan, key=lambda entry: entry[0] == "late")
+    return together(plan)
 
 
 def dice(seed):

@@ -3,6 +3,7 @@
     paid, credit, stock   three checkouts at once that end in this way
     cancelled             an operator cancels: while the charge hangs, while the take hangs, and
                           where the take was lost and stock has a tombstone
+    asked                 checkouts that the gateway leaves to the order service to begin
     late                  sagas past their deadline, whose refunds get stuck for a while
     shop                  everything that is no checkout
 """
@@ -14,8 +15,11 @@ import time
 from shop import CANCELLED, CREDIT, LATE, PAID, QUANTITY, TOTAL, Checkout, Customer, Lie
 
 CHECKOUTS = 3
-# Variables of the order service for the scenario `late`.
-LATE_ENVIRONMENT = {"SAGA_DEADLINE_MS": "700", "SAGA_STUCK_RETRIES": "1"}
+# What a scenario needs of its services: {scenario: {service: its variables}}.
+ENVIRONMENTS = {
+    "asked": {"gateway": {"GATEWAY_BEGINS": "0"}},
+    "late": {"order": {"SAGA_DEADLINE_MS": "700", "SAGA_STUCK_RETRIES": "1"}},
+}
 LATE_S = 1.6
 BATCH = 1200  # more than a chunk
 BATCH_CREDIT, BATCH_STOCK, BATCH_PRICE = 7, 5, 2
@@ -223,5 +227,6 @@ SCENARIOS = {
     "stock": NoStock,
     "cancelled": Cancelled,
     "shop": Shop,
+    "asked": Paid,
     "late": Late,
 }

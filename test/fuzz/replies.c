@@ -6,11 +6,11 @@
 #include <hiredis/read.h>
 #include <string.h>
 
+#include "checkout/begin.h"
 #include "idempotency/key.h"
 #include "idempotency/once.h"
 #include "idempotency/rows.h"
 #include "idempotency/wire.h"
-#include "order/checkout.h"
 #include "runtime/uuid.h"
 #include "saga/answer.h"
 
@@ -43,6 +43,20 @@ static void record_check(const struct redis_reply *reply)
     }
 }
 
+static void begun_check(struct slice text)
+{
+    struct message request = {.type = MESSAGE_ORDER_CHECKOUT};
+    struct checkout_begun begun;
+    struct buf id = {0}, other = {0};
+    message_set(&request, id, SLICE_TEXT("0193abcd-ef12-7000-8000-000000000001"));
+    if (checkout_begun(&request, text, &id, &other, &begun) == 0) {
+        assert(begun.command.type == MESSAGE_NONE || message_is_valid(&begun.command));
+        assert(begun.answer.type == MESSAGE_NONE || message_is_valid(&begun.answer));
+    }
+    buf_free(&id);
+    buf_free(&other);
+}
+
 static void journal_check(const struct redis_reply *reply)
 {
     struct journal_record record;
@@ -69,6 +83,7 @@ static void journal_check(const struct redis_reply *reply)
             envelope_add(&out, &table, &command);
             buf_free(&out);
         }
+        begun_check(redis_reply_at(reply, n));
         assert(n < 100000);
     }
     buf_free(&id);

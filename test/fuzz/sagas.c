@@ -2,8 +2,8 @@
  * What is parsed is what was printed; every story makes one JSON value. */
 #include "test/fuzz/fuzz.h"
 
+#include "checkout/checkout.h"
 #include "gateway/reply.h"
-#include "order/checkout.h"
 #include "runtime/json.h"
 
 static void command_check(const struct saga_definition *def, struct slice id)

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "order/checkout.h"
+#include "checkout/checkout.h"
 #include "test/lib/story.h"
 
 static struct redis_command command;

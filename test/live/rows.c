@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checkout/checkout.h"
 #include "idempotency/rows.h"
-#include "order/checkout.h"
 #include "test/lib/orders.h"
 #include "test/lib/story.h"
 

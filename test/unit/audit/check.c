@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "audit/check.h"
-#include "order/checkout.h"
+#include "checkout/checkout.h"
 
 enum { ROW_CHARGE, ROW_TAKE };
 enum { SENT_CHARGE = 1, SENT_REFUND = 2, SENT_TAKE = 4, SENT_CANCEL = 8, SENT_ALL = 16 };

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "order/checkout.h"
+#include "checkout/checkout.h"
 #include "order/recovery.h"
 #include "runtime/err.h"
 

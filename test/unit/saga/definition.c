@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "order/checkout.h"
+#include "checkout/checkout.h"
 #include "test/lib/trip.h"
 
 #define SAGA "0193a000-0000-7000-8000-000000000001"

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "order/checkout.h"
+#include "checkout/checkout.h"
 #include "runtime/err.h"
 #include "test/lib/trip.h"
 

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "order/checkout.h"
+#include "checkout/checkout.h"
 #include "runtime/err.h"
 #include "test/lib/trip.h"
 

@@ -1,5 +1,5 @@
 /* What answers mean to the checkout saga, the command that each state asks for, and what its
- * waiters are told (order/checkout): the pure parts. */
+ * waiters are told (checkout/checkout): the pure parts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,8 +8,9 @@
 
 #include <string.h>
 
-#include "order/checkout.h"
+#include "checkout/checkout.h"
 #include "order/commands.h"
+#include "order/drive.h"
 #include "runtime/err.h"
 
 #define SAGA "0193abcd-ef12-7000-8000-000000000001"
@@ -328,5 +329,5 @@ int main(void)
         cmocka_unit_test(denial_of_every_state),
         cmocka_unit_test(replay_of_an_archived_saga),
     };
-    return cmocka_run_group_tests_name("order/checkout", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("checkout/checkout", tests, NULL, NULL);
 }

@@ -1,0 +1,31 @@
+/* The beginning of a checkout: its order is frozen and its saga begun in one call of the order's
+ * store, and what follows from the reply is sent by whoever called. Pure.
+ *
+ *   request --checkout_begin--> order_checkout --checkout_begun--> payment.charge  begun
+ *                                                             '--> an answer       running, ended
+ *
+ * Twice the same request is one saga, whoever calls: a gateway does so itself (gateway/begin.h),
+ * and when it asks again an order service does (order/drive.h). Source: protocol.md section 2. */
+#ifndef KASSA_CHECKOUT_BEGIN_H
+#define KASSA_CHECKOUT_BEGIN_H
+
+#include "checkout/checkout.h"
+
+/* Builds the call, a row (redis_row_begins). `request` is an order.checkout; `bucket` that of its
+ * id (once_bucket). due_ms: when its first command is sent again, wall clock. */
+void checkout_begin(const struct message *request, const char *bucket, int64_t now_ms,
+                    int64_t due_ms, struct redis_command *call);
+
+/* What follows: a command, an answer to the request, both, or none. */
+struct checkout_begun {
+    struct message command; /* type 0: none */
+    enum topology_queue queue;
+    struct message answer; /* type 0: none yet, the saga's end will be told */
+};
+
+/* `text`: the call's reply to this request. Errors: -ERR_RECORD when it is none of ours: nothing
+ * may be concluded from it. Borrows from the request, the text and the two bufs. */
+int checkout_begun(const struct message *request, struct slice text, struct buf *id,
+                   struct buf *other, struct checkout_begun *ret_begun);
+
+#endif

@@ -1,0 +1,112 @@
+/* Checkouts begun by the gateway itself. See begin.h. */
+#include "gateway/begin.h"
+
+#include <stdlib.h>
+
+#include "checkout/begin.h"
+#include "idempotency/buckets.h"
+#include "idempotency/once.h"
+#include "runtime/crash.h"
+#include "runtime/stat.h"
+
+struct begin {
+    struct loop *loop;
+    struct redis *store; /* of the orders; NULL: the short way is closed */
+    struct buckets *buckets;
+    struct broker *broker;
+    begin_on_answer *on_answer;
+    void *ctx;
+    int64_t resend_ms;
+    struct redis_command call;
+    struct buf id, other; /* of the command that follows */
+    struct stat_value *asks;
+};
+
+/* A call that is out. Who waits may have been answered by then. */
+struct ask {
+    struct begin *begin;
+    bool is_async;
+    char id[ID_BYTES_MAX + 1];
+};
+
+struct begin *begin_new(struct loop *loop, const struct conf *conf, struct broker *broker,
+                        begin_on_answer *on_answer, void *ctx)
+{
+    struct begin *b = mem_new(sizeof(*b));
+    b->loop = loop;
+    b->broker = broker;
+    b->on_answer = on_answer;
+    b->ctx = ctx;
+    b->resend_ms = conf->saga_resend_ms;
+    b->asks = stat_counter("kassa_checkouts_begun_total", "",
+                           "checkouts taken to the orders' store by the gateway itself");
+    if (conf->gateway_begins != 0) {
+        /* the functions there are the order service's, of its version */
+        b->store = redis_new(loop, conf, "order", conf->order_redis, NULL);
+        b->buckets = buckets_new(b->store, "order");
+    }
+    return b;
+}
+
+void begin_free(struct begin *b)
+{
+    if (b != NULL) {
+        b->on_answer = NULL;
+        redis_free(b->store);
+        buckets_free(b->buckets);
+        redis_command_free(&b->call);
+        buf_free(&b->id);
+        buf_free(&b->other);
+        free(b);
+    }
+}
+
+bool begin_is_open(const struct begin *b)
+{
+    return b->store != NULL && redis_is_up(b->store);
+}
+
+static void on_begun(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct ask *ask = ctx;
+    struct begin *b = ask->begin;
+    struct message request = {.type = MESSAGE_ORDER_CHECKOUT};
+    struct checkout_begun begun;
+    message_set(&request, id, slice_from(ask->id));
+    if (ask->is_async) {
+        message_set(&request, async, 1);
+    }
+    if (err != 0 ||
+        checkout_begun(&request, redis_reply_at(reply, 0), &b->id, &b->other, &begun) != 0) {
+        free(ask); /* who waits asks again */
+        return;
+    }
+    crash_point("gateway.begin.after");
+    if (begun.command.type != MESSAGE_NONE) {
+        broker_send(b->broker, begun.queue, &begun.command, NULL, NULL);
+        crash_sent("gateway.begin.published");
+    }
+    if (begun.answer.type != MESSAGE_NONE && b->on_answer != NULL) {
+        b->on_answer(b->ctx, &begun.answer);
+    }
+    free(ask);
+}
+
+void begin_ask(struct begin *b, const struct message *request)
+{
+    int64_t now_ms = loop_wall_ms(b->loop);
+    char bucket[ONCE_BUCKET_TEXT_BYTES + 1];
+    if (once_bucket(request->id, now_ms, bucket) != 0) {
+        return;
+    }
+    struct ask *ask = mem_new(sizeof(*ask));
+    ask->begin = b;
+    ask->is_async = message_has(request, async);
+    slice_copy(request->id, ask->id, sizeof(ask->id));
+    crash_point("gateway.begin.before");
+    stat_add(b->asks, 1);
+    buckets_use(b->buckets, bucket);
+    checkout_begin(request, bucket, now_ms, now_ms + b->resend_ms, &b->call);
+    redis_call(b->store, &b->call, on_begun, ask);
+    crash_sent("gateway.begin.sent");
+}
