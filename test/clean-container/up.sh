@@ -50,7 +50,8 @@ count() {
 }
 
 exits 'up, on a bare machine' 0 ./kassa up
-for name in redis-server beam.smp epmd; do
+expect 'two redis-server, the private ones' 2 count redis-server
+for name in beam.smp epmd; do
     expect "one $name, the private one" 1 count "$name"
 done
 expect 'health' '"ok":true' curl -sS "$url/health"
