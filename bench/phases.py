@@ -120,6 +120,13 @@ class Bench:
             self.batch_orders(max(count, self.o.orders))
         self.rest()
 
+    def empty(self):
+        """Runs that begin alike can be compared: from empty stores on, but for items and users."""
+        self.stack.redis("FLUSHALL")
+        self.stored = self.fresh = 0
+        self.batch_items(self.o.orders)
+        self.batch_users(self.o.orders)
+
     def rest(self):
         """A phase begins when the store has dealt with what was before: loading, or a peak, makes
         it write its file anew, which takes seconds, a processor and the disk."""
@@ -201,7 +208,8 @@ class Bench:
         self.begin("peak")
         probe = self.checkouts("probe", "--seconds", 2)
         runs = []
-        for _ in range(self.o.runs):
+        for n in range(self.o.runs):
+            self.empty()
             self.need(max([probe["rate"] * 1.2] + [said["rate"] for said, _ in runs]),
                       seconds + warm)
             before = account.snapshot(self.stack, is_first=True)
@@ -210,6 +218,7 @@ class Bench:
             rows = account.bill(before, after, max(said["answers"], 1), said["cpu_seconds"])
             runs.append((said, rows))
             self.tell(f"peak, {self.o.connections} clients", said)
+            self.audit(f"after the peak, run {n + 1}")
         said, rows = account.median_by(runs, key=lambda run: run[0]["rate"])
         self.report["peak"] = said
         self.report["peak_rates"] = [run["rate"] for run, _ in runs]
@@ -225,6 +234,7 @@ class Bench:
 
     def alone(self):
         self.begin("one client alone")
+        self.empty()
         self.need(500, 3)
         said = self.checkouts("alone", "--seconds", self.o.short, connections=1)
         self.report["alone"] = said
@@ -416,9 +426,7 @@ class Bench:
         few, many = self.o.growth
         rows = []
         for stored in (few, many, few):
-            self.stack.redis("FLUSHALL")
-            self.batch_items(self.o.orders)
-            self.batch_users(self.o.orders)
+            self.empty()
             seconds = self.batch_orders(stored)
             runs = []
             for _ in range(self.o.rounds):
