@@ -6,9 +6,15 @@
  *                   v
  *                  failed --(turn's end)--> on_reply(-ERR_STORE_DOWN), for each
  *
- *   WAITING --delay--> RESOLVING --> GREETING: auth, role, library --> UP
- *      ^                   |             |                              |
- *      '-------------------'-------------'------ error, silence --------'
+ *   WAITING --delay--> FINDING --> RESOLVING --> GREETING: auth, role, library --> UP
+ *      ^                  |            |             |                              |
+ *      '------------------'------------'-------------'------ error, silence --------'
+ *
+ * Where there are replicas, an answer is held back until enough of them have what led to it: the
+ * calls of a turn are followed by one WAIT.
+ *
+ *   call, call, call, WAIT 1 --> server --> answers --> held --WAIT said 1--> on_reply, for each
+ *                                                         '---WAIT said 0--> connection dropped
  */
 #include "idempotency/redis.h"
 
@@ -19,6 +25,7 @@
 #include <sys/random.h>
 
 #include "idempotency/lookup.h"
+#include "idempotency/master.h"
 #include "idempotency/pace.h"
 #include "idempotency/push.h"
 #include "idempotency/rows.h"
@@ -34,7 +41,14 @@
 #define REDIS_SUSPECT_MS 10 /* a silent connection gets this much more: it may be us who slept */
 #define REDIS_NUDGE_MS   1
 
-enum redis_state { REDIS_WAITING, REDIS_RESOLVING, REDIS_GREETING, REDIS_UP, REDIS_GONE };
+enum redis_state {
+    REDIS_WAITING,
+    REDIS_FINDING, /* the Sentinels are asked where the master is */
+    REDIS_RESOLVING,
+    REDIS_GREETING,
+    REDIS_UP,
+    REDIS_GONE
+};
 enum redis_step { REDIS_AUTH, REDIS_ROLE, REDIS_LIBRARY, REDIS_DONE };
 
 struct redis_watcher {
@@ -47,8 +61,11 @@ struct redis {
     char group[64];
     char host[CONF_TEXT_MAX];
     int port;
-    char password[CONF_TEXT_MAX]; /* empty: none */
-    const char *library;          /* NULL: none */
+    char password[CONF_TEXT_MAX];          /* empty: none */
+    char sentinels[CONF_TEXT_MAX];         /* empty: host and port stay as they are */
+    char sentinel_password[CONF_TEXT_MAX]; /* empty: none */
+    char master[CONF_TEXT_MAX];            /* its name there */
+    const char *library;                   /* NULL: none */
     int64_t timeout_ms;
     redis_on_push *on_push; /* NULL: a store, not a listener */
     void *push_ctx;
@@ -57,6 +74,7 @@ struct redis {
     enum redis_step step; /* while GREETING */
     struct pace pace;
     bool is_up_news;         /* that it is down was logged, so that it is up is worth a line too */
+    struct master *finding;  /* while FINDING */
     struct lookup *lookup;   /* while RESOLVING a name */
     struct redis_wire *wire; /* while GREETING and UP */
     uint64_t epoch;          /* grows with each wire that is over */
@@ -71,11 +89,15 @@ struct redis {
     struct rows *rows; /* calls that are gathered in this turn */
     unsigned depth;    /* callbacks of the owner that are running now */
     struct waiters out;
+    struct waiters held;    /* those whose answers are here, but not yet at the replicas */
+    unsigned wait_replicas; /* 0: none is waited for */
+    bool is_unwaited;       /* calls were sent since the last WAIT */
     struct waiters failed;
     struct redis_watcher watchers[REDIS_UP_MAX];
     unsigned watcher_count;
 
     struct stat_value *stat_calls, *stat_errors, *stat_reconnects, *stat_up, *stat_flushes;
+    struct stat_value *stat_degraded;
 };
 
 /* ---- calls and their answers ---- */
@@ -138,14 +160,50 @@ static void redis_call_now(void *ctx, const struct redis_command *c, redis_on_re
                            void *reply_ctx)
 {
     struct redis *r = ctx;
-    struct waiter waiter = {on_reply, reply_ctx};
+    struct waiter waiter = {.on_reply = on_reply, .ctx = reply_ctx};
     if (r->state != REDIS_UP || r->out.count >= REDIS_CALLS_MAX) {
         redis_fail(r, waiter);
         return;
     }
     redis_owed(r);
+    r->is_unwaited = true;
     waiters_push(&r->out, waiter);
     redis_wire_send(r->wire, c);
+}
+
+/* ---- replicas ---- */
+
+/* Marks the WAIT among those who wait for answers; never called. */
+static void redis_waited(void *ctx, int err, const struct redis_reply *reply)
+{
+    (void)ctx, (void)err, (void)reply;
+}
+
+/* One for all calls of the turn. The server gives it half of the time that we do, so that a short
+ * count is told apart from silence. */
+static void redis_wait(struct redis *r)
+{
+    static struct redis_command c;
+    if (r->wait_replicas == 0 || !r->is_unwaited || r->state != REDIS_UP) {
+        return;
+    }
+    redis_command_reset(&c);
+    redis_arg_text(&c, "WAIT");
+    redis_arg_int(&c, r->wait_replicas);
+    redis_arg_int(&c, r->timeout_ms / 2);
+    waiters_push(&r->out, (struct waiter){.on_reply = redis_waited});
+    redis_wire_send(r->wire, &c);
+    r->is_unwaited = false;
+}
+
+static void redis_release(struct redis *r)
+{
+    for (unsigned left = r->held.count; left > 0; left--) {
+        struct waiter waiter = waiters_pop(&r->held);
+        redis_reply_renew();
+        redis_tell(r, waiter, waiter.err, waiter.reply);
+        redis_reply_release(waiter.reply);
+    }
 }
 
 void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *on_reply, void *ctx)
@@ -173,6 +231,22 @@ static void redis_say(struct redis *r, enum log_level level, const char *event, 
     }
 }
 
+/* In the order of the calls. */
+static void redis_fail_all(struct redis *r)
+{
+    while (r->held.count > 0) {
+        struct waiter waiter = waiters_pop(&r->held);
+        redis_reply_release(waiter.reply);
+        redis_fail(r, waiter);
+    }
+    while (r->out.count > 0) {
+        struct waiter waiter = waiters_pop(&r->out);
+        if (waiter.on_reply != redis_waited) {
+            redis_fail(r, waiter);
+        }
+    }
+}
+
 /* The connection is over, or the attempt at one: everything that is out fails, another attempt
  * is due. */
 static void redis_lost(struct redis *r, const char *reason)
@@ -186,9 +260,8 @@ static void redis_lost(struct redis *r, const char *reason)
     r->state = REDIS_WAITING;
     stat_set(r->stat_up, 0);
     stat_add(r->stat_reconnects, 1);
-    while (r->out.count > 0) {
-        redis_fail(r, waiters_pop(&r->out));
-    }
+    r->is_unwaited = false;
+    redis_fail_all(r);
     if (getrandom(&dice, sizeof(dice), GRND_NONBLOCK) != (ssize_t)sizeof(dice)) {
         dice = (uint32_t)loop_now_ms(r->loop); /* less random, and good enough for jitter */
     }
@@ -299,6 +372,35 @@ static void redis_on_heard(void *ctx)
     r->is_owed = r->is_suspect = false;
 }
 
+/* What a WAIT says: how many replicas have all that this connection has written. */
+static void redis_on_waited(struct redis *r, const struct redis_reply *reply)
+{
+    int64_t replicas = 0;
+    bool is_enough =
+        slice_int64(redis_reply_at(reply, 0), &replicas) && replicas >= r->wait_replicas;
+    stat_set(r->stat_degraded, is_enough ? 0 : 1);
+    if (is_enough) {
+        redis_release(r);
+    } else {
+        redis_drop(r, "too few replicas have what was written");
+    }
+}
+
+static void redis_on_call_answer(struct redis *r, const struct redis_reply *reply, int err)
+{
+    struct waiter waiter = waiters_pop(&r->out);
+    if (waiter.on_reply == redis_waited) {
+        redis_on_waited(r, reply);
+    } else if (r->wait_replicas > 0) {
+        redis_reply_keep(reply);
+        waiter.err = err;
+        waiter.reply = reply;
+        waiters_push(&r->held, waiter);
+    } else {
+        redis_tell(r, waiter, err, reply);
+    }
+}
+
 static void redis_on_answer(void *ctx, const struct redis_reply *reply, bool is_error)
 {
     struct redis *r = ctx;
@@ -313,7 +415,7 @@ static void redis_on_answer(void *ctx, const struct redis_reply *reply, bool is_
         snprintf(reason, sizeof(reason), "%.*s", SLICE_ARG(redis_reply_at(reply, 0)));
         redis_drop(r, reason); /* this call is in `out` still, and fails with the others */
     } else {
-        redis_tell(r, waiters_pop(&r->out), is_error ? -ERR_STORE_REPLY : 0, reply);
+        redis_on_call_answer(r, reply, is_error ? -ERR_STORE_REPLY : 0);
     }
 }
 
@@ -326,6 +428,7 @@ static void redis_on_turn_end(void *ctx)
 {
     struct redis *r = ctx;
     rows_flush(r->rows);
+    redis_wait(r);
     if (r->failed.count > 0) {
         redis_tell_failed(r);
         /* This hook is the last: what was caused in other rooms needs the end of another turn. */
@@ -363,14 +466,38 @@ static void redis_on_found(void *ctx, const char *address)
     }
 }
 
-static void redis_attempt(struct redis *r)
+static void redis_reach(struct redis *r)
 {
     r->state = REDIS_RESOLVING;
-    crash_point("redis.connect");
     if (lookup_is_numeric(r->host)) {
         redis_connect(r, r->host);
     } else {
         r->lookup = lookup_start(r->loop, r->host, r->pace.attempts, redis_on_found, r);
+    }
+}
+
+static void redis_on_master(void *ctx, const char *host, int port)
+{
+    struct redis *r = ctx;
+    r->finding = NULL;
+    if (host) {
+        snprintf(r->host, sizeof(r->host), "%s", host);
+        r->port = port;
+        redis_reach(r);
+    } else {
+        redis_lost(r, "no Sentinel knows the master");
+    }
+}
+
+static void redis_attempt(struct redis *r)
+{
+    crash_point("redis.connect");
+    if (r->sentinels[0]) {
+        r->state = REDIS_FINDING;
+        r->finding = master_ask(r->loop, r->sentinels, r->sentinel_password, r->master,
+                                r->pace.attempts, redis_on_master, r);
+    } else {
+        redis_reach(r);
     }
 }
 
@@ -405,8 +532,15 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     char labels[96];
     struct redis *r = mem_new(sizeof(*r));
     r->loop = loop;
-    bool is_node = conf_node(node, 0, r->host, sizeof(r->host), &r->port);
-    assert(is_node); /* conf_load has looked at it */
+    if (conf_has_sentinels(conf)) {
+        snprintf(r->sentinels, sizeof(r->sentinels), "%s", conf->redis_sentinels);
+        snprintf(r->sentinel_password, sizeof(r->sentinel_password), "%s", conf->sentinel_password);
+        snprintf(r->master, sizeof(r->master), "%s", node);
+    } else {
+        bool is_node = conf_node(node, 0, r->host, sizeof(r->host), &r->port);
+        assert(is_node); /* conf_load has looked at it */
+    }
+    r->wait_replicas = (unsigned)conf->redis_wait_replicas;
     snprintf(r->group, sizeof(r->group), "%s", group);
     snprintf(r->password, sizeof(r->password), "%s", conf->redis_password);
     r->library = library;
@@ -420,6 +554,8 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     r->stat_reconnects =
         stat_counter("kassa_store_reconnects_total", labels, "further attempts to connect");
     r->stat_up = stat_gauge("kassa_store_up", labels, "1: the store can be used");
+    r->stat_degraded = stat_gauge("kassa_store_degraded", labels,
+                                  "1: too few replicas have what was written; nothing follows");
     r->stat_flushes =
         stat_counter("kassa_store_flushes_total", labels, "pipelines written, one a turn");
     r->timer = loop_timer_new(loop, redis_on_timer, r);
@@ -445,20 +581,20 @@ void redis_free(struct redis *r)
     }
     assert(r->depth == 0); /* not from inside on_reply, on_up or on_push */
     loop_hook_remove(r->loop, LOOP_HOOK_STORE, redis_on_turn_end, r);
+    master_forget(r->finding);
     lookup_forget(r->lookup);
     redis_wire_close(r->wire);
     r->wire = NULL;
     r->state = REDIS_GONE;
     stat_set(r->stat_up, 0);
-    while (r->out.count > 0) {
-        waiters_push(&r->failed, waiters_pop(&r->out));
-    }
+    redis_fail_all(r);
     redis_tell_failed(r);
     rows_free(r->rows);
     loop_timer_free(r->timer);
     loop_timer_free(r->nudge);
     waiters_free(&r->out);
     waiters_free(&r->failed);
+    waiters_free(&r->held);
     free(r);
 }
 
@@ -469,7 +605,7 @@ bool redis_is_up(const struct redis *r)
 
 unsigned redis_outstanding(const struct redis *r)
 {
-    return r->out.count + r->failed.count + rows_gathered(r->rows);
+    return r->out.count + r->held.count + r->failed.count + rows_gathered(r->rows);
 }
 
 void redis_watch_up(struct redis *r, redis_on_up *on_up, void *ctx)

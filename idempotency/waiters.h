@@ -7,6 +7,8 @@
 struct waiter {
     redis_on_reply *on_reply; /* NULL: nobody wants to know */
     void *ctx;
+    int err;                         /* of an answer that is held back, as on_reply will be told */
+    const struct redis_reply *reply; /* the answer, kept (redis_reply_keep) */
 };
 
 /* Zero-initialised is empty and valid. Owns: ring, until waiters_free. */

@@ -136,6 +136,41 @@ struct slice redis_reply_at(const struct redis_reply *reply, unsigned i)
     return i < count ? redis_flat.texts[redis_flat.first + i] : (struct slice){NULL, 0};
 }
 
+/* hiredis frees each reply when its callback returns, by a function that can be replaced: ours
+ * leaves the one that is to be kept. */
+static const struct redis_reply *redis_kept;
+
+static void redis_reply_free(void *reply)
+{
+    if (redis_kept == reply) {
+        redis_kept = NULL;
+    } else {
+        freeReplyObject(reply);
+    }
+}
+
+void redis_reply_keep(const struct redis_reply *reply)
+{
+    assert(redis_kept == NULL);
+    redis_kept = reply;
+}
+
+void redis_reply_release(const struct redis_reply *reply)
+{
+    freeReplyObject((void *)reply);
+}
+
+/* All readers share the one table: it has to outlive each of them. */
+static void redis_wire_own_replies(redisAsyncContext *ac)
+{
+    static redisReplyObjectFunctions functions;
+    if (functions.freeObject == NULL) {
+        functions = *ac->c.reader->fn;
+        functions.freeObject = redis_reply_free;
+    }
+    ac->c.reader->fn = &functions;
+}
+
 /* ---- hiredis on our loop ---- */
 
 static void redis_wire_watch(struct redis_wire *w, int watched)
@@ -341,6 +376,7 @@ struct redis_wire *redis_wire_open(struct loop *loop, const char *address, int p
         redisAsyncFree(ac);
         return NULL;
     }
+    redis_wire_own_replies(ac);
     struct redis_wire *w = mem_new(sizeof(*w));
     w->ac = ac;
     w->events = events;

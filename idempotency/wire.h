@@ -36,4 +36,9 @@ bool redis_wire_write(struct redis_wire *w);
 /* Before a new reply is given out: what was remembered of the last one is void. */
 void redis_reply_renew(void);
 
+/* The reply in hand lives on when on_answer returns, until it is released, whatever becomes of the
+ * wire. Only inside on_answer. */
+void redis_reply_keep(const struct redis_reply *reply);
+void redis_reply_release(const struct redis_reply *reply);
+
 #endif

@@ -118,6 +118,18 @@ static bool conf_is_node(const char *text)
     return !strchr(text, ',') && conf_node(text, 0, host, sizeof(host), &port);
 }
 
+/* Which of the two it has to be depends on REDIS_SENTINELS: conf_check_stores. */
+#define STORE_ALLOWED "host:port, or with REDIS_SENTINELS the name of a master"
+static bool conf_is_store(const char *text)
+{
+    return conf_is_node(text) || slice_is_id(slice_from(text));
+}
+
+static bool conf_is_node_list_or_none(const char *text)
+{
+    return text[0] == '\0' || conf_node_count(text) > 0;
+}
+
 static bool conf_is_node_list(const char *text)
 {
     char host[CONF_TEXT_MAX];
@@ -138,10 +150,12 @@ static const struct conf_rule {
 } conf_rules[] = {
     {offsetof(struct conf, rabbitmq_nodes), conf_is_node_list,
      "host:port, or several of them separated by commas"},
-    {offsetof(struct conf, order_redis), conf_is_node, "host:port"},
-    {offsetof(struct conf, stock_redis), conf_is_node, "host:port"},
-    {offsetof(struct conf, payment_redis), conf_is_node, "host:port"},
-    {offsetof(struct conf, saga_redis), conf_is_node, "host:port"},
+    {offsetof(struct conf, order_redis), conf_is_store, STORE_ALLOWED},
+    {offsetof(struct conf, stock_redis), conf_is_store, STORE_ALLOWED},
+    {offsetof(struct conf, payment_redis), conf_is_store, STORE_ALLOWED},
+    {offsetof(struct conf, saga_redis), conf_is_store, STORE_ALLOWED},
+    {offsetof(struct conf, redis_sentinels), conf_is_node_list_or_none,
+     "host:port, several of them separated by commas, or nothing"},
     {offsetof(struct conf, log_level), conf_is_level, "debug, info, warn or error"},
 };
 
@@ -158,15 +172,74 @@ static int conf_check_row(const struct conf *conf, const struct conf_row *row,
     return 0;
 }
 
+bool conf_has_sentinels(const struct conf *conf)
+{
+    return conf->redis_sentinels[0] != '\0';
+}
+
+/* All stores are addresses, or all are names. */
+static int conf_check_stores(const struct conf *conf, struct buf *ret_sentence)
+{
+    static const size_t stores[] = {
+        offsetof(struct conf, order_redis), offsetof(struct conf, stock_redis),
+        offsetof(struct conf, payment_redis), offsetof(struct conf, saga_redis)};
+    for (size_t i = 0; i < CONF_ROWS; i++) {
+        for (size_t s = 0; s < sizeof(stores) / sizeof(stores[0]); s++) {
+            const struct conf_row *row = &conf_rows[i];
+            const char *text = conf_text(conf, row);
+            if (row->offset == stores[s] && conf_is_node(text) == conf_has_sentinels(conf)) {
+                return conf_refuse(ret_sentence, row, slice_from(text),
+                                   conf_has_sentinels(conf)
+                                       ? "the name of a master, since REDIS_SENTINELS is set"
+                                       : "host:port, since REDIS_SENTINELS is not set");
+            }
+        }
+    }
+    return 0;
+}
+
+/* A secret that is not in the environment may be in a file, as containers are given theirs: its
+ * first line. Errors: -ERR_CONFIG when the file cannot be read. */
+static int conf_load_file(struct conf *conf, const struct conf_row *row, const char *path,
+                          struct buf *ret_sentence)
+{
+    char line[CONF_TEXT_MAX + 2];
+    FILE *file = fopen(path, "re");
+    char *read = file ? fgets(line, sizeof(line), file) : NULL;
+    if (file) {
+        fclose(file);
+    }
+    if (!read) {
+        buf_reset(ret_sentence);
+        buf_addf(ret_sentence, "%s_FILE is ", row->variable);
+        conf_quote(ret_sentence, slice_from(path));
+        buf_addf(ret_sentence, ": it must be a file that can be read, with a line in it");
+        return -ERR_CONFIG;
+    }
+    line[strcspn(line, "\n")] = '\0';
+    return conf_load_row(conf, row, line, ret_sentence);
+}
+
+/* The path in <variable>_FILE, of a secret; or NULL. */
+static const char *conf_file(const struct conf_row *row, conf_lookup *lookup)
+{
+    char variable[64];
+    snprintf(variable, sizeof(variable), "%s_FILE", row->variable);
+    return row->kind == CONF_SECRET ? lookup(variable) : NULL;
+}
+
 int conf_load(struct conf *ret_conf, conf_lookup *lookup, struct buf *ret_sentence)
 {
     struct conf conf = {0};
     for (size_t i = 0; i < CONF_ROWS; i++) {
         const struct conf_row *row = &conf_rows[i];
         const char *given = lookup(row->variable);
+        const char *path = given ? NULL : conf_file(row, lookup);
         int err = 0;
         if (given) {
             err = conf_load_row(&conf, row, given, ret_sentence);
+        } else if (path) {
+            err = conf_load_file(&conf, row, path, ret_sentence);
         } else if (row->kind == CONF_INT) {
             *conf_int(&conf, row) = row->default_int;
         } else {
@@ -177,8 +250,11 @@ int conf_load(struct conf *ret_conf, conf_lookup *lookup, struct buf *ret_senten
             return err;
         }
     }
-    *ret_conf = conf;
-    return 0;
+    int err = conf_check_stores(&conf, ret_sentence);
+    if (err == 0) {
+        *ret_conf = conf;
+    }
+    return err;
 }
 
 /* The value (or, without conf, the default) as the table shows it. */
@@ -264,18 +340,25 @@ static bool conf_node_parse(struct slice node, struct slice *ret_host, int64_t *
            *ret_port <= 65535;
 }
 
-bool conf_node(const char *nodes, unsigned n, char *ret_host, size_t host_size, int *ret_port)
+unsigned conf_node_count(const char *nodes)
 {
     unsigned count = 0;
+    struct slice node, host;
+    int64_t port;
+    for (struct slice rest = slice_from(nodes); slice_cut(&rest, ',', &node); count++) {
+        if (!conf_node_parse(node, &host, &port)) {
+            return 0;
+        }
+    }
+    return count;
+}
+
+bool conf_node(const char *nodes, unsigned n, char *ret_host, size_t host_size, int *ret_port)
+{
     struct slice node;
     struct slice host = {NULL, 0};
     int64_t port = 0;
-    for (struct slice rest = slice_from(nodes); slice_cut(&rest, ',', &node);) {
-        if (!conf_node_parse(node, &host, &port)) {
-            return false;
-        }
-        count++;
-    }
+    unsigned count = conf_node_count(nodes);
     if (count == 0) {
         return false;
     }

@@ -11,7 +11,8 @@
 #define CONF_TEXT_MAX 256
 
 /* X(kind, field, variable, default, min, max, what it is)
- * INT: a whole number within min..max. TEXT: min..max bytes. SECRET: TEXT that is never printed. */
+ * INT: a whole number within min..max. TEXT: min..max bytes. SECRET: TEXT that is never printed; it
+ * may also be the first line of a file that <variable>_FILE names. */
 #define CONF_TABLE(X)                                                                              \
     X(TEXT, http_host, "HTTP_HOST", "127.0.0.1", 1, 255, "address the gateway listens on")         \
     X(INT, http_port, "HTTP_PORT", 8000, 0, 65535, "port of the gateway; 0: any free one")         \
@@ -21,6 +22,8 @@
       "a connection without a request is closed after this")                                       \
     X(INT, http_receive_s, "HTTP_RECEIVE_SECONDS", 10, 1, 900,                                     \
       "a request that is not complete after this is not waited for")                               \
+    X(TEXT, metrics_host, "METRICS_HOST", "127.0.0.1", 1, 255,                                     \
+      "address of /metrics and /health of order, stock and payment")                               \
     X(INT, metrics_port, "METRICS_PORT", 0, 0, 65535,                                              \
       "port of /metrics and /health of order, stock and payment; 0: none")                         \
     X(TEXT, rabbitmq_nodes, "RABBITMQ_NODES", "127.0.0.1:5672", 1, 255,                            \
@@ -46,6 +49,13 @@
     X(TEXT, payment_redis, "PAYMENT_REDIS", "127.0.0.1:6379", 1, 255, "store of the users")        \
     X(TEXT, saga_redis, "SAGA_REDIS", "127.0.0.1:6379", 1, 255,                                    \
       "store of idempotency keys, and the channel of completion notices")                          \
+    X(TEXT, redis_sentinels, "REDIS_SENTINELS", "", 0, 255,                                        \
+      "Sentinels, host:port separated by commas: the stores above are names of their masters "     \
+      "then")                                                                                      \
+    X(SECRET, sentinel_password, "SENTINEL_PASSWORD", "", 0, 255,                                  \
+      "password of the Sentinels; empty: none")                                                    \
+    X(INT, redis_wait_replicas, "REDIS_WAIT_REPLICAS", 0, 0, 5,                                    \
+      "replicas that must have a write before anything follows from it")                           \
     X(SECRET, redis_password, "REDIS_PASSWORD", "", 0, 255, "password of the stores; empty: none") \
     X(INT, redis_timeout_ms, "REDIS_TIMEOUT_MS", 1000, 50, 60000,                                  \
       "a store connection with calls and no answer for this long is dropped")                      \
@@ -92,8 +102,12 @@ int conf_load(struct conf *ret_conf, conf_lookup *lookup, struct buf *ret_senten
 /* The table as a person reads it, with the effective values (secrets as ***). */
 void conf_print(const struct conf *conf, struct buf *out);
 
+/* Are the stores named, and their masters found by Sentinels? */
+bool conf_has_sentinels(const struct conf *conf);
+
 /* host:port[,host:port..]: the n-th, counted from 0, wrapping around.
  * Errors: false when the text is malformed. Units: host_size in bytes. */
 bool conf_node(const char *nodes, unsigned n, char *ret_host, size_t host_size, int *ret_port);
+unsigned conf_node_count(const char *nodes); /* 0: malformed */
 
 #endif

@@ -18,12 +18,12 @@
 #include "runtime/err.h"
 #include "runtime/http.h"
 #include "runtime/log.h"
+#include "runtime/probe.h"
 #include "runtime/stat.h"
 
 #define SERVICE_VERSION         "0.1.0"
 #define SERVICE_DRAIN_ASK_MS    10
 #define SERVICE_DESCRIPTORS_MAX 65536
-#define SERVICE_METRICS_HOST    "127.0.0.1"
 
 enum { SERVICE_OK = 0, SERVICE_FAILED = 1, SERVICE_USAGE = 2 };
 
@@ -70,7 +70,7 @@ static int service_open_metrics(struct service_process *p)
         return 0;
     }
     struct buf sentence = {0};
-    int err = http_open(p->context.loop, &p->context.conf, SERVICE_METRICS_HOST, port,
+    int err = http_open(p->context.loop, &p->context.conf, p->context.conf.metrics_host, port,
                         service_on_request, p, &p->metrics, &sentence);
     if (err) {
         log_error("metrics_failed", "error=%s reason=%s", err_name(err),
@@ -163,10 +163,12 @@ metrics:
 static int service_usage(const struct service *service, FILE *out, int status)
 {
     fprintf(out,
-            "usage: kassa-%s [--help | --version | --config]\n"
+            "usage: kassa-%s [--help | --version | --config | --health]\n"
             "%s\n\n"
             "Without an argument it runs until SIGTERM or SIGINT. It is configured by environment\n"
-            "variables; kassa-%s --config lists each with its value, its default and what it is.\n",
+            "variables; kassa-%s --config lists each with its value, its default and what it is.\n"
+            "--health asks the one that runs with the same configuration whether it is well, and\n"
+            "ends with 0 when it is: for the healthcheck of a container.\n",
             service->name, service->summary, service->name);
     return status;
 }
@@ -183,6 +185,19 @@ static int service_print_config(const struct conf *conf)
 static const char *service_lookup(const char *variable)
 {
     return getenv(variable);
+}
+
+static int service_ask_health(const struct service *service, const struct conf *conf)
+{
+    struct buf sentence = {0};
+    bool is_gateway = service->has_own_http;
+    int err = probe_health(is_gateway ? conf->http_host : conf->metrics_host,
+                           (int)(is_gateway ? conf->http_port : conf->metrics_port), &sentence);
+    if (err) {
+        fprintf(stderr, "kassa-%s: %s\n", service->name, sentence.data);
+    }
+    buf_free(&sentence);
+    return err ? SERVICE_FAILED : SERVICE_OK;
 }
 
 static int service_with_conf(struct service_process *p)
@@ -203,6 +218,7 @@ int service_run(const struct service *service, int argc, char **argv)
     const char *argument = argc > 1 ? argv[1] : "";
     crash_begin(service->name, argc, argv);
     bool is_config = strcmp(argument, "--config") == 0;
+    bool is_health = strcmp(argument, "--health") == 0;
     if (argc == 2 && strcmp(argument, "--help") == 0) {
         return service_usage(service, stdout, SERVICE_OK);
     }
@@ -210,7 +226,7 @@ int service_run(const struct service *service, int argc, char **argv)
         printf("kassa-%s %s\n", service->name, SERVICE_VERSION);
         return SERVICE_OK;
     }
-    if (argc > 2 || (argc == 2 && !is_config)) {
+    if (argc > 2 || (argc == 2 && !is_config && !is_health)) {
         return service_usage(service, stderr, SERVICE_USAGE);
     }
     struct service_process process = {
@@ -224,5 +240,9 @@ int service_run(const struct service *service, int argc, char **argv)
     if (err) {
         return SERVICE_USAGE;
     }
-    return is_config ? service_print_config(&process.context.conf) : service_with_conf(&process);
+    if (is_config) {
+        return service_print_config(&process.context.conf);
+    }
+    return is_health ? service_ask_health(service, &process.context.conf)
+                     : service_with_conf(&process);
 }

@@ -7,6 +7,7 @@
 #include <ftw.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ struct redis_server {
     char node[32];
     char directory[64];
     char password[64]; /* empty: none */
+    bool is_sentinel;
 };
 
 static void redis_server_fail(const char *what)
@@ -76,6 +78,12 @@ static void redis_server_exec(const struct redis_server *s, pid_t parent)
     dup2(log, 1);
     dup2(log, 2);
     close_range(3, ~0U, 0);
+    if (s->is_sentinel) {
+        close(open("sentinel.conf", O_WRONLY | O_CREAT, 0600)); /* it writes down what it learns */
+        execlp("redis-server", "redis-server", "sentinel.conf", "--sentinel", "--port", port,
+               "--bind", "127.0.0.1", (char *)NULL);
+        _exit(127);
+    }
     execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1", "--appendonly",
            "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction",
            "--requirepass", s->password, (char *)NULL);
@@ -156,12 +164,13 @@ static int redis_server_launch(struct redis_server *s)
     return -1;
 }
 
-struct redis_server *redis_server_start(const char *password)
+static struct redis_server *redis_server_begin(const char *password, bool is_sentinel)
 {
     struct redis_server *s = calloc(1, sizeof(*s));
     if (s == NULL) {
         redis_server_fail("memory");
     }
+    s->is_sentinel = is_sentinel;
     snprintf(s->password, sizeof(s->password), "%s", password == NULL ? "" : password);
     snprintf(s->directory, sizeof(s->directory), "/tmp/kassa-test-redis-XXXXXX");
     if (mkdtemp(s->directory) == NULL) {
@@ -176,6 +185,16 @@ struct redis_server *redis_server_start(const char *password)
     }
     redis_server_fail("redis-server does not start; is it installed?");
     return NULL;
+}
+
+struct redis_server *redis_server_start(const char *password)
+{
+    return redis_server_begin(password, false);
+}
+
+struct redis_server *redis_server_start_sentinel(void)
+{
+    return redis_server_begin(NULL, true);
 }
 
 static void redis_server_signal(struct redis_server *s, int signal)

@@ -11,6 +11,8 @@ struct redis_server;
 
 /* Owns: the caller, until redis_server_free. `password` NULL: none. */
 struct redis_server *redis_server_start(const char *password);
+/* A Sentinel instead, that watches nothing yet ("SENTINEL MONITOR .."). */
+struct redis_server *redis_server_start_sentinel(void);
 void redis_server_free(struct redis_server *s); /* kills it, removes its directory; NULL is fine */
 
 const char *redis_server_node(const struct redis_server *s); /* "127.0.0.1:<port>" */

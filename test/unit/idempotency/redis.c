@@ -234,7 +234,7 @@ static void redis_waiters_in_order(void **state)
     uintptr_t in = 0, out = 0;
     for (int round = 0; round < 200; round++) {
         for (int i = 0; i < 7; i++) {
-            waiters_push(&w, (struct waiter){NULL, (void *)++in});
+            waiters_push(&w, (struct waiter){.ctx = (void *)++in});
         }
         for (int i = 0; i < 4; i++) {
             assert_int_equal((uintptr_t)waiters_pop(&w).ctx, ++out);

@@ -4,7 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "runtime/conf.h"
@@ -13,8 +15,15 @@
 static const char *given_variable; /* the one that is set; NULL: none */
 static const char *given_value;
 
+static const char *const *given_pairs; /* name, value, .., NULL; or NULL */
+
 static const char *conf_given(const char *variable)
 {
+    for (const char *const *pair = given_pairs; pair && *pair; pair += 2) {
+        if (strcmp(variable, pair[0]) == 0) {
+            return pair[1];
+        }
+    }
     return given_variable && strcmp(variable, given_variable) == 0 ? given_value : NULL;
 }
 
@@ -79,7 +88,14 @@ static void conf_refused_test(void **state)
         refused("HTTP_PORT", wrong[i], sentence);
     }
     refused("LOG_LEVEL", "loud", "LOG_LEVEL is \"loud\": it must be debug, info, warn or error");
-    refused("ORDER_REDIS", "localhost", "ORDER_REDIS is \"localhost\": it must be host:port");
+    refused("ORDER_REDIS", "localhost",
+            "ORDER_REDIS is \"localhost\": it must be host:port, since REDIS_SENTINELS is not set");
+    refused("ORDER_REDIS", "a b:1",
+            "ORDER_REDIS is \"a b:1\": it must be host:port, or with REDIS_SENTINELS the name of a "
+            "master");
+    refused("REDIS_SENTINELS", "a:1,b",
+            "REDIS_SENTINELS is \"a:1,b\": it must be host:port, several of them separated by "
+            "commas, or nothing");
     refused("RABBITMQ_NODES", "a:1,b",
             "RABBITMQ_NODES is \"a:1,b\": it must be host:port, or several of them separated by "
             "commas");
@@ -100,6 +116,61 @@ static void conf_secret_test(void **state)
     assert_null(strstr(text.data, "hunter2"));
     assert_non_null(strstr(text.data, "* RABBITMQ_PASSWORD  "));
     buf_free(&text);
+}
+
+/* With Sentinels all stores are names of masters; one that is an address is refused. */
+static void conf_sentinels_test(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "REDIS_SENTINELS", "s1:26379,s2:26379", "ORDER_REDIS", "order", "STOCK_REDIS", "stock",
+        "PAYMENT_REDIS",   "payment",           "SAGA_REDIS",  "saga",  NULL};
+    static const char *const mixed[] = {"REDIS_SENTINELS", "s1:26379",   "ORDER_REDIS", "order",
+                                        "STOCK_REDIS",     "stock:6379", NULL};
+    struct conf conf;
+    struct buf sentence = {0};
+    given_pairs = names;
+    assert_int_equal(load(NULL, NULL, &conf, &sentence), 0);
+    assert_true(conf_has_sentinels(&conf));
+    assert_string_equal(conf.order_redis, "order");
+    assert_int_equal(conf_node_count(conf.redis_sentinels), 2);
+    given_pairs = mixed;
+    assert_int_equal(load(NULL, NULL, &conf, &sentence), -ERR_CONFIG);
+    assert_string_equal(sentence.data, "STOCK_REDIS is \"stock:6379\": it must be the name of a "
+                                       "master, since REDIS_SENTINELS is set");
+    given_pairs = NULL;
+    buf_free(&sentence);
+}
+
+/* A secret may be the first line of a file; what is in the environment comes first; a file that is
+ * not there is refused by its name. Only secrets have files. */
+static void conf_file_test(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/kassa-conf-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "from file\nsecond\n", 17), 17);
+    close(fd);
+    const char *const filed[] = {"REDIS_PASSWORD_FILE", path, "HTTP_PORT_FILE", path, NULL};
+    const char *const both[] = {"REDIS_PASSWORD_FILE", path, "REDIS_PASSWORD", "given", NULL};
+    const char *const gone[] = {"REDIS_PASSWORD_FILE", "/nowhere/x", NULL};
+    struct conf conf;
+    struct buf sentence = {0};
+    given_pairs = filed;
+    assert_int_equal(load(NULL, NULL, &conf, &sentence), 0);
+    assert_string_equal(conf.redis_password, "from file");
+    assert_int_equal(conf.http_port, 8000);
+    given_pairs = both;
+    assert_int_equal(load(NULL, NULL, &conf, &sentence), 0);
+    assert_string_equal(conf.redis_password, "given");
+    given_pairs = gone;
+    assert_int_equal(load(NULL, NULL, &conf, &sentence), -ERR_CONFIG);
+    assert_string_equal(sentence.data, "REDIS_PASSWORD_FILE is \"/nowhere/x\": it must be a file "
+                                       "that can be read, with a line in it");
+    given_pairs = NULL;
+    buf_free(&sentence);
+    unlink(path);
 }
 
 /* The table has a line for each variable, its columns aligned, and marks what was changed. */
@@ -162,9 +233,10 @@ static void conf_node_test(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(conf_defaults_test), cmocka_unit_test(conf_given_test),
-        cmocka_unit_test(conf_refused_test),  cmocka_unit_test(conf_secret_test),
-        cmocka_unit_test(conf_print_test),    cmocka_unit_test(conf_node_test),
+        cmocka_unit_test(conf_defaults_test),  cmocka_unit_test(conf_given_test),
+        cmocka_unit_test(conf_refused_test),   cmocka_unit_test(conf_secret_test),
+        cmocka_unit_test(conf_sentinels_test), cmocka_unit_test(conf_file_test),
+        cmocka_unit_test(conf_print_test),     cmocka_unit_test(conf_node_test),
     };
     return cmocka_run_group_tests_name("runtime/conf", tests, NULL, NULL);
 }

@@ -1,0 +1,314 @@
+/* A store with replicas (idempotency/redis, idempotency/master): nothing is answered that too few
+ * of them have, and the master is who the Sentinels say, and itself. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "idempotency/redis.h"
+#include "runtime/err.h"
+#include "test/lib/redis_server.h"
+
+#define SENTINELS 3
+#define NODES     3
+#define WAIT_MS   20000
+
+struct fixture {
+    struct redis_server *nodes[NODES];
+    struct redis_server *sentinels[SENTINELS];
+    struct conf conf;
+    struct loop *loop;
+    struct redis *redis;
+    struct redis_command command;
+    unsigned answers, losses;
+    char last[64];
+};
+
+static const char *no_variable(const char *variable)
+{
+    (void)variable;
+    return NULL;
+}
+
+static int64_t clock_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void follow(struct redis_server *replica, const struct redis_server *master)
+{
+    char line[64];
+    snprintf(line, sizeof(line), "REPLICAOF 127.0.0.1 %d", redis_server_port(master));
+    assert_memory_equal(redis_server_ask(replica, line), "+OK", 3);
+    for (int64_t end = clock_ms() + WAIT_MS;
+         !strstr(redis_server_ask(replica, "INFO replication"), "master_link_status:up");) {
+        assert_true(clock_ms() < end);
+        usleep(20000);
+    }
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct buf sentence = {0};
+    assert_int_equal(conf_load(&f->conf, no_variable, &sentence), 0);
+    f->conf.redis_wait_replicas = 1;
+    f->conf.redis_timeout_ms = 600;
+    for (int i = 0; i < NODES; i++) {
+        f->nodes[i] = redis_server_start(NULL);
+        assert_memory_equal(/* a replica need not wait for another to come */
+                            redis_server_ask(f->nodes[i], "CONFIG SET repl-diskless-sync-delay 0"),
+                            "+OK", 3);
+    }
+    follow(f->nodes[1], f->nodes[0]);
+    follow(f->nodes[2], f->nodes[0]);
+    f->loop = loop_new();
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    redis_free(f->redis);
+    redis_command_free(&f->command);
+    loop_free(f->loop);
+    for (int i = 0; i < NODES; i++) {
+        redis_server_free(f->nodes[i]);
+    }
+    for (int i = 0; i < SENTINELS; i++) {
+        redis_server_free(f->sentinels[i]);
+    }
+    free(f);
+    return 0;
+}
+
+static void on_reply(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct fixture *f = ctx;
+    if (err == 0) {
+        f->answers++;
+        slice_copy(redis_reply_at(reply, 0), f->last, sizeof(f->last));
+    } else {
+        f->losses++;
+    }
+}
+
+static void turns(struct fixture *f, int64_t ms)
+{
+    for (int64_t end = clock_ms() + ms; clock_ms() < end; usleep(200)) {
+        loop_turn(f->loop, false);
+    }
+}
+
+static void open_store(struct fixture *f, const char *node)
+{
+    f->redis = redis_new(f->loop, &f->conf, "test", node, NULL);
+}
+
+static void wait_up(struct fixture *f)
+{
+    for (int64_t end = clock_ms() + WAIT_MS; !redis_is_up(f->redis);) {
+        assert_true(clock_ms() < end);
+        turns(f, 1);
+    }
+}
+
+static void call(struct fixture *f, const char *word, const char *key, const char *value)
+{
+    redis_command_reset(&f->command);
+    redis_arg_text(&f->command, word);
+    redis_arg_text(&f->command, key);
+    if (value) {
+        redis_arg_text(&f->command, value);
+    }
+    redis_call(f->redis, &f->command, on_reply, f);
+}
+
+/* Calls again and again, as whoever depends on it does, until it is answered. */
+static void call_until_answered(struct fixture *f, const char *word, const char *key,
+                                const char *value)
+{
+    unsigned before = f->answers;
+    for (int64_t end = clock_ms() + WAIT_MS; f->answers == before;) {
+        unsigned losses = f->losses;
+        assert_true(clock_ms() < end);
+        call(f, word, key, value);
+        while (f->answers == before && f->losses == losses) {
+            turns(f, 1);
+        }
+        turns(f, 20);
+    }
+}
+
+/* With replicas that follow, answers come, in their order and with their own texts. */
+static void answers_are_released_in_order(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, redis_server_node(f->nodes[0]));
+    wait_up(f);
+    for (int i = 1; i <= 300; i++) {
+        char value[16];
+        snprintf(value, sizeof(value), "%d", i);
+        call(f, "SET", "k", value);
+        call(f, "GET", "k", NULL);
+        if (i % 7 == 0) {
+            loop_turn(f->loop, false);
+        }
+    }
+    for (int64_t end = clock_ms() + WAIT_MS; f->answers + f->losses < 600;) {
+        assert_true(clock_ms() < end);
+        turns(f, 1);
+    }
+    assert_int_equal(f->losses, 0);
+    assert_string_equal(f->last, "300");
+    assert_memory_equal(redis_server_ask(f->nodes[1], "GET k"), "$3\r\n300", 7);
+}
+
+/* While no replica follows, nothing is answered, though the master has it; then it is. */
+static void nothing_is_answered_without_replicas(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, redis_server_node(f->nodes[0]));
+    wait_up(f);
+    redis_server_pause(f->nodes[1]);
+    redis_server_pause(f->nodes[2]);
+    call(f, "SET", "k", "1");
+    turns(f, 200);
+    assert_memory_equal(redis_server_ask(f->nodes[0], "GET k"), "$1\r\n1", 5);
+    assert_int_equal(f->answers, 0);
+    turns(f, 600);
+    assert_int_equal(f->answers, 0);
+    assert_int_equal(f->losses, 1);
+    redis_server_resume(f->nodes[1]);
+    redis_server_resume(f->nodes[2]);
+    call_until_answered(f, "SET", "k", "2");
+}
+
+/* A replica is not taken for the master. */
+static void a_replica_is_no_master(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, redis_server_node(f->nodes[1]));
+    turns(f, 500);
+    assert_false(redis_is_up(f->redis));
+}
+
+static void watch(struct fixture *f)
+{
+    char line[128];
+    char *nodes = f->conf.redis_sentinels;
+    for (int i = 0; i < SENTINELS; i++) {
+        f->sentinels[i] = redis_server_start_sentinel();
+        snprintf(line, sizeof(line), "SENTINEL MONITOR shop 127.0.0.1 %d 2",
+                 redis_server_port(f->nodes[0]));
+        assert_memory_equal(redis_server_ask(f->sentinels[i], line), "+OK", 3);
+        assert_memory_equal(
+            redis_server_ask(f->sentinels[i], "SENTINEL SET shop down-after-milliseconds 500"),
+            "+OK", 3);
+        assert_memory_equal(
+            redis_server_ask(f->sentinels[i], "SENTINEL SET shop failover-timeout 3000"), "+OK", 3);
+        size_t at = strlen(nodes);
+        snprintf(nodes + at, CONF_TEXT_MAX - at, "%s%s", i > 0 ? "," : "",
+                 redis_server_node(f->sentinels[i]));
+    }
+    for (int i = 0; i < SENTINELS; i++) { /* until each knows the others, and the replicas */
+        for (int64_t end = clock_ms() + WAIT_MS;;) {
+            const char *told = redis_server_ask(f->sentinels[i], "INFO sentinel");
+            if (strstr(told, "slaves=2,sentinels=3")) {
+                break;
+            }
+            assert_true(clock_ms() < end);
+            usleep(50000);
+        }
+    }
+}
+
+/* The master is killed: the Sentinels promote a replica, and all that was answered is there. */
+static void a_killed_master_is_replaced(void **state)
+{
+    struct fixture *f = *state;
+    watch(f);
+    open_store(f, "shop");
+    wait_up(f);
+    for (int i = 0; i < 200; i++) {
+        call(f, "INCR", "count", NULL);
+    }
+    while (f->answers < 200) {
+        assert_int_equal(f->losses, 0);
+        turns(f, 1);
+    }
+    redis_server_kill9(f->nodes[0]);
+    call_until_answered(f, "INCR", "count", NULL);
+    long count = strtol(f->last, NULL, 10);
+    assert_in_range(count, 201, 201 + f->losses); /* a lost call may have been made */
+}
+
+/* The Sentinels do not agree yet, or one of them is away: the next one is asked. */
+static void a_sentinel_that_is_away_is_passed_over(void **state)
+{
+    struct fixture *f = *state;
+    watch(f);
+    redis_server_pause(f->sentinels[0]);
+    redis_server_kill9(f->sentinels[1]);
+    open_store(f, "shop");
+    wait_up(f);
+    call_until_answered(f, "SET", "k", "1");
+}
+
+/* A name that no Sentinel knows: it is not up, and says why; nothing crashes. */
+static void an_unknown_master(void **state)
+{
+    struct fixture *f = *state;
+    watch(f);
+    open_store(f, "nobody");
+    turns(f, 500);
+    assert_false(redis_is_up(f->redis));
+    call(f, "SET", "k", "1");
+    turns(f, 50);
+    assert_int_equal(f->losses, 1);
+}
+
+/* The old master comes back while it still believes to be one: WAIT finds nobody behind it, or
+ * ROLE says what it is. What it took meanwhile was not answered. */
+static void a_paused_master_is_not_believed(void **state)
+{
+    struct fixture *f = *state;
+    watch(f);
+    open_store(f, "shop");
+    wait_up(f);
+    call_until_answered(f, "SET", "k", "before");
+    redis_server_pause(f->nodes[0]);
+    call_until_answered(f, "SET", "k", "after");
+    redis_server_resume(f->nodes[0]);
+    call_until_answered(f, "GET", "k", NULL);
+    assert_string_equal(f->last, "after");
+    turns(f, 1500);
+    call_until_answered(f, "GET", "k", NULL);
+    assert_string_equal(f->last, "after");
+}
+
+#define REPLICAS_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        REPLICAS_TEST(answers_are_released_in_order),
+        REPLICAS_TEST(nothing_is_answered_without_replicas),
+        REPLICAS_TEST(a_replica_is_no_master),
+        REPLICAS_TEST(a_killed_master_is_replaced),
+        REPLICAS_TEST(a_sentinel_that_is_away_is_passed_over),
+        REPLICAS_TEST(an_unknown_master),
+        REPLICAS_TEST(a_paused_master_is_not_believed),
+    };
+    return cmocka_run_group_tests_name("live replicas", tests, NULL, NULL);
+}
