@@ -1,0 +1,54 @@
+#!/bin/sh
+# nginx in front of as many gateways as there are: their addresses are looked up each second. When
+# there is a new one nginx reads its configuration anew; requests that are under way are not dropped,
+# but idle connections of clients are closed. So one that has gone is left out only after a while:
+# until then nginx finds by itself that it does not answer, and most come back.
+set -eu
+dir=/tmp/nginx
+AWAY_S=30
+away=0
+mkdir -p "$dir"
+
+# A line for each gateway, in a steady order.
+gateways() {
+    getent ahostsv4 gateway | awk '{print $1}' | sort -u |
+        sed 's/.*/server &:8000 max_fails=1 fail_timeout=1s;/'
+}
+
+# Is there one that nginx does not know?
+has_more() {
+    echo "$new" | while read -r line; do
+        case $now in *"$line"*) ;; *) echo more ;; esac
+    done | grep -q more
+}
+
+render() {
+    awk -v dir="$dir" -v gateways="$1" '
+        { gsub("@USER@", ""); gsub("@DIR@", dir); gsub("@LISTEN@", "0.0.0.0:8000") }
+        { gsub("@GATEWAYS@", gateways); print }' /etc/kassa/nginx.conf >"$dir/nginx.conf.new"
+    mv "$dir/nginx.conf.new" "$dir/nginx.conf"
+}
+
+now=$(gateways)
+until [ -n "$now" ]; do
+    sleep 0.5
+    now=$(gateways)
+done
+render "$(echo "$now" | tr '\n' ' ')"
+nginx -e stderr -c "$dir/nginx.conf" -p "$dir" &
+pid=$!
+trap 'kill -QUIT $pid; wait $pid; exit 0' TERM QUIT INT
+while kill -0 $pid 2>/dev/null; do
+    sleep 1 &
+    wait $! || true
+    new=$(gateways || true)
+    if [ -z "$new" ] || [ "$new" = "$now" ]; then
+        away=0
+    elif has_more || [ $((away += 1)) -ge "$AWAY_S" ]; then
+        away=0
+        now=$new
+        render "$(echo "$now" | tr '\n' ' ')"
+        kill -HUP $pid
+    fi
+done
+wait $pid
