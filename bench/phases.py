@@ -118,7 +118,8 @@ class Bench:
         count = int(rate * seconds * 1.3) + 2 * self.o.connections
         if self.stored - self.fresh < count:
             self.batch_orders(max(count, self.o.orders))
-        self.rest()
+        else:
+            self.rest()
 
     def empty(self):
         """Runs that begin alike can be compared: from empty stores on, but for items and users."""

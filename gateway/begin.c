@@ -51,7 +51,6 @@ struct begin *begin_new(struct loop *loop, const struct conf *conf, struct broke
 void begin_free(struct begin *b)
 {
     if (b != NULL) {
-        b->on_answer = NULL;
         redis_free(b->store);
         buckets_free(b->buckets);
         redis_command_free(&b->call);
@@ -86,7 +85,7 @@ static void on_begun(void *ctx, int err, const struct redis_reply *reply)
         broker_send(b->broker, begun.queue, &begun.command, NULL, NULL);
         crash_sent("gateway.begin.published");
     }
-    if (begun.answer.type != MESSAGE_NONE && b->on_answer != NULL) {
+    if (begun.answer.type != MESSAGE_NONE) {
         b->on_answer(b->ctx, &begun.answer);
     }
     free(ask);

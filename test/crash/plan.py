@@ -81,8 +81,7 @@ def scenarios_of(service, point, passed):
 
 def together(plan):
     """Those whose services run in their own way come at the end, side by side."""
-    return sorted(plan, key=lambda entry: ("asked", "late").index(entry[0]) + 1
-                  if entry[0] in ("asked", "late") else 0)
+    return sorted(plan, key=lambda entry: entry[0] if entry[0] in ("asked", "late") else "")
 
 
 def holes(points, passed):
