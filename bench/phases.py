@@ -2,6 +2,7 @@
 must be into the findings."""
 
 import concurrent.futures
+import os
 import sys
 import time
 
@@ -29,12 +30,15 @@ FOR_SALE = 1000    # orders that a scarce item is enough for
 PHASES = 20
 SETTLE_S = 30
 REST_S = 60
+STOLEN_MAX = 0.05  # of the processors' time, by the host of a virtual machine
+AGAIN_MAX = 3      # times that a measurement with more of it is made again
+AGAIN_PAUSE_S = 5
 
 
 class Bench:
     def __init__(self, stack, options):
         self.stack, self.o = stack, options
-        self.report = {"findings": []}
+        self.report = {"findings": [], "again": 0}
         self.fresh = self.stored = 0  # orders fresh.. of 0..stored-1 nobody has checked out
         self.paid = 0                 # orders 0..paid-1 are paid
         self.phase = 0
@@ -129,11 +133,24 @@ class Bench:
         self.batch_users(self.o.orders)
 
     def rest(self):
-        """A phase begins when the store has dealt with what was before: loading, or a peak, makes
-        it write its file anew, which takes seconds, a processor and the disk."""
+        """A phase begins when store and disk have dealt with what was before: loading, or a peak,
+        makes the store write its file anew, which takes seconds, a processor and the disk."""
         until = time.monotonic() + REST_S
         while self.stack.redis_is_rewriting() and time.monotonic() < until:
             time.sleep(0.2)
+        os.sync()
+
+    def undisturbed(self, measure):
+        """While the host gives the processors to somebody else it is the host that is measured: so
+        that is done again."""
+        for left in range(AGAIN_MAX, -1, -1):
+            said = measure()
+            stolen = said["machine"]["stolen"]
+            if stolen <= STOLEN_MAX or left == 0:
+                return said
+            self.report["again"] += 1
+            self.say(f"the host took {stolen:.0%} of the processors: once more")
+            time.sleep(AGAIN_PAUSE_S)
 
     @staticmethod
     def kinds(said):
@@ -209,20 +226,25 @@ class Bench:
         self.begin("peak")
         probe = self.checkouts("probe", "--seconds", 2)
         runs = []
-        for n in range(self.o.runs):
+
+        def measure():
             self.empty()
-            self.need(max([probe["rate"] * 1.2] + [said["rate"] for said, _ in runs]),
-                      seconds + warm)
+            self.need(max([probe["rate"] * 1.2] + [said["rate"] for said in runs]), seconds + warm)
             before = account.snapshot(self.stack, is_first=True)
             said = self.checkouts("peak", "--seconds", seconds, "--warm", warm)
             after = account.snapshot(self.stack, is_first=False)
-            rows = account.bill(before, after, max(said["answers"], 1), said["cpu_seconds"])
-            runs.append((said, rows))
-            self.tell(f"peak, {self.o.connections} clients", said)
+            said["bill"] = account.bill(before, after, max(said["answers"], 1),
+                                        said["cpu_seconds"])
+            return said
+
+        for n in range(self.o.runs):
+            runs.append(self.undisturbed(measure))
+            self.tell(f"peak, {self.o.connections} clients", runs[-1])
             self.audit(f"after the peak, run {n + 1}")
-        said, rows = account.median_by(runs, key=lambda run: run[0]["rate"])
+        said = account.median_by(runs, key=lambda run: run["rate"])
+        rows = said.pop("bill")
         self.report["peak"] = said
-        self.report["peak_rates"] = [run["rate"] for run, _ in runs]
+        self.report["peak_rates"] = [run["rate"] for run in runs]
         self.report["bill"] = rows
         for kind, key in (("call", "checkout"), ("row", "checkout_rows")):
             self.report["floor"][key] = account.floor_of_a_checkout(
@@ -242,10 +264,12 @@ class Bench:
         self.tell("one client alone", said)
 
     def open_loop(self, rate, seconds):
-        self.need(rate, seconds + 1)
-        said = self.checkouts(f"{rate:,.0f}/s", "--rate", f"{rate:.1f}", "--seconds", seconds,
-                              "--warm", 1)
-        return {**said, "offered": rate}
+        def measure():
+            self.need(rate, seconds + 1)
+            return self.checkouts(f"{rate:,.0f}/s", "--rate", f"{rate:.1f}", "--seconds", seconds,
+                                  "--warm", 1)
+
+        return {**self.undisturbed(measure), "offered": rate}
 
     def fixed(self):
         self.begin(f"open loop at {RATE_FIXED}/s")
@@ -268,6 +292,8 @@ class Bench:
         rate, seconds = self.report["peak"]["rate"], self.o.short
         warm = min(2, seconds)
         self.begin(f"overload, {OVERLOAD} times the peak")
+        # The store's file is written anew now, that it is not due in the middle of the recovery.
+        self.stack.redis("BGREWRITEAOF")
         self.batch_orders(int(rate * (OVERLOAD * (seconds + warm) + 0.6 * (seconds + 1))) + 1000)
         before_mib = self.stack.memory_mib("gateway")
         said = self.open_loop_busy("overload", OVERLOAD * rate, seconds, warm)
@@ -426,13 +452,17 @@ class Bench:
         self.begin("growth")
         few, many = self.o.growth
         rows = []
+
+        def measure():
+            self.batch_orders(few)  # the first ones anew; the others stay
+            return self.checkouts("growth", "--seconds", 60, count=few)
+
         for stored in (few, many, few):
             self.empty()
             seconds = self.batch_orders(stored)
             runs = []
             for _ in range(self.o.rounds):
-                self.batch_orders(few)  # the first ones anew; the others stay
-                runs.append(self.checkouts("growth", "--seconds", 60, count=few))
+                runs.append(self.undisturbed(measure))
             said = account.median_by(runs, key=lambda run: run["rate"])
             rows.append({"stored": stored, "rate": said["rate"], "seconds": seconds,
                          "p99": said["latency_ms"]["p99"], "machine": said["machine"],

@@ -150,7 +150,13 @@ def groups(report):
     shares = ", ".join(f"{kind} {share:.0%}" for kind, share in report["peak"]["machine"].items())
     return (f"at the peak: {checkout['calls_at_once']:.0f} calls in a pipeline, "
             f"{checkout['commands_in_a_message']:.0f} commands in a message; the processors' time: "
-            f"{shares}")
+            f"{shares}{disturbed(report)}")
+
+
+def disturbed(report):
+    again = report.get("again", 0)
+    times = "once" if again == 1 else f"{again} times"
+    return f"; measured again because the host had taken the processors: {times}" if again else ""
 
 
 def verdict(report):

@@ -197,6 +197,23 @@ static int amqp_peer_declare(struct amqp_peer *p, enum topology_queue q)
     return amqp_peer_declare_queue(p, queue, arguments, 4);
 }
 
+static int amqp_peer_declare_all(struct amqp_peer *p, unsigned queues)
+{
+    int err = 0;
+    if (queues != 0) {
+        amqp_exchange_declare(p->connection, AMQP_PEER_CHANNEL,
+                              amqp_cstring_bytes(TOPOLOGY_DEAD_EXCHANGE),
+                              amqp_cstring_bytes("direct"), 0, 1, 0, 0, amqp_empty_table);
+        err = amqp_peer_check_reply(p, amqp_get_rpc_reply(p->connection), TOPOLOGY_DEAD_EXCHANGE);
+    }
+    for (unsigned q = 0; q < QUEUE_COUNT && err == 0; q++) {
+        if (queues & (1u << q)) {
+            err = amqp_peer_declare(p, (enum topology_queue)q);
+        }
+    }
+    return err;
+}
+
 static int amqp_peer_prepare(struct amqp_peer *p, const struct amqp_peer_setup *setup)
 {
     amqp_connection_state_t c = p->connection;
@@ -205,12 +222,7 @@ static int amqp_peer_prepare(struct amqp_peer *p, const struct amqp_peer_setup *
     if (err != 0) {
         return err;
     }
-    amqp_exchange_declare(c, AMQP_PEER_CHANNEL, amqp_cstring_bytes(TOPOLOGY_DEAD_EXCHANGE),
-                          amqp_cstring_bytes("direct"), 0, 1, 0, 0, amqp_empty_table);
-    err = amqp_peer_check_reply(p, amqp_get_rpc_reply(c), TOPOLOGY_DEAD_EXCHANGE);
-    for (unsigned q = 0; q < QUEUE_COUNT && err == 0; q++) {
-        err = amqp_peer_declare(p, (enum topology_queue)q);
-    }
+    err = amqp_peer_declare_all(p, setup->queues);
     if (err != 0) {
         return err;
     }

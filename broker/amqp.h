@@ -24,9 +24,10 @@ struct amqp_peer_setup {
     bool is_publisher;   /* else a consumer */
     unsigned node;       /* which of conf's nodes, wrapping around */
     unsigned nonce;      /* makes consumer tags fresh */
+    unsigned queues;     /* 1 << topology_queue, of each that it consumes and so declares */
 };
 
-/* Connects, logs in, opens the channel, declares the topology. Blocks for up to some seconds.
+/* Connects, logs in, opens the channel, declares its queues. Blocks for up to some seconds.
  * Errors: -ERR_BROKER_DOWN, -ERR_BROKER_REPLY (both RETRY), with a sentence in ret_why. */
 int amqp_peer_open(const struct amqp_peer_setup *setup, struct amqp_peer **ret_peer,
                    char ret_why[AMQP_PEER_WHY_MAX]);

@@ -139,13 +139,12 @@ static void broker_on_confirm_frame(void *ctx, uint64_t tag, bool is_multiple, b
     }
 }
 
-/* Its queue is gone. A new connection declares it anew; then the envelope goes out again. */
+/* There is no such queue, until its consumer has declared it: the envelope goes out again later. */
 static void broker_on_return(void *ctx, uint64_t sequence)
 {
     struct broker *b = ctx;
     if (outbox_return(b->outbox, sequence)) {
         stat_add(b->stats.returned, 1);
-        link_restart(b->publisher, "an envelope could not be routed");
     }
 }
 
@@ -390,6 +389,7 @@ void broker_consume(struct broker *b, enum topology_queue queue, broker_on_deliv
     if (b->consumer == NULL) {
         b->consumer = link_new(b->loop, b->conf, b->service, false, &broker_consumer_owner, b);
     }
+    link_declare(b->consumer, queue);
 }
 
 void broker_ack_up_to(struct broker *b, uint64_t epoch, uint64_t tag)

@@ -188,6 +188,12 @@ struct link *link_new(struct loop *loop, const struct conf *conf, const char *se
     return l;
 }
 
+void link_declare(struct link *l, enum topology_queue queue)
+{
+    assert(!l->is_connecting && l->peer == NULL);
+    l->attempt.setup.queues |= 1u << queue;
+}
+
 void link_free(struct link *l)
 {
     if (l == NULL) {
@@ -217,12 +223,5 @@ void link_sent(struct link *l, int err)
         link_lose(l, amqp_peer_why(l->peer));
     } else if (amqp_peer_has_more(l->peer)) {
         loop_timer_start(l->soon, 0, 0);
-    }
-}
-
-void link_restart(struct link *l, const char *why)
-{
-    if (l->peer != NULL) {
-        link_lose(l, why);
     }
 }

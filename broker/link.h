@@ -19,14 +19,12 @@ struct link_owner {
 struct link *link_new(struct loop *loop, const struct conf *conf, const char *service,
                       bool is_publisher, const struct link_owner *owner, void *ctx);
 void link_free(struct link *l); /* NULL is fine */
+/* Before the first attempt: each connection declares this queue, too. */
+void link_declare(struct link *l, enum topology_queue queue);
 
 /* The peer to send on; NULL when there is none. Whoever sent, or failed to, says so with
  * link_sent in the same turn. */
 struct amqp_peer *link_peer(struct link *l);
 void link_sent(struct link *l, int err);
-
-/* Gives the connection up, for a reason of the owner's, and makes a new one. on_down comes in a
- * later turn, never from inside. */
-void link_restart(struct link *l, const char *why);
 
 #endif

@@ -1,4 +1,5 @@
-/* Queues, dead letters and parking, in one const table, declared at every connect.
+/* Queues, dead letters and parking, in one const table. Who consumes a queue declares it, at every
+ * connect; nobody else has to be allowed to.
  *
  *   default exchange -- kassa.order ----(delivery limit 50)---> kassa.dead --> kassa.order.parked
  *

@@ -40,6 +40,7 @@
 #define REDIS_CALLS_MAX  (1u << 20) /* out at once; one more fails as if the store were down */
 #define REDIS_SUSPECT_MS 10 /* a silent connection gets this much more: it may be us who slept */
 #define REDIS_NUDGE_MS   1
+#define REDIS_NOBODY     "kassa.nobody" /* a channel without listeners */
 
 enum redis_state {
     REDIS_WAITING,
@@ -61,6 +62,7 @@ struct redis {
     char group[64];
     char host[CONF_TEXT_MAX];
     int port;
+    char user[CONF_TEXT_MAX];              /* empty: the default one */
     char password[CONF_TEXT_MAX];          /* empty: none */
     char sentinels[CONF_TEXT_MAX];         /* empty: host and port stay as they are */
     char sentinel_password[CONF_TEXT_MAX]; /* empty: none */
@@ -180,13 +182,23 @@ static void redis_waited(void *ctx, int err, const struct redis_reply *reply)
 }
 
 /* One for all calls of the turn. The server gives it half of the time that we do, so that a short
- * count is told apart from silence. */
+ * count is told apart from silence.
+ *
+ * What was only read has to be waited for as well: a master that was deposed and does not know it
+ * yet would tell old things. Its replicas acknowledge only what is written, so something is: a
+ * notice to nobody goes to the replicas, but into no file. */
 static void redis_wait(struct redis *r)
 {
     static struct redis_command c;
     if (r->wait_replicas == 0 || !r->is_unwaited || r->state != REDIS_UP) {
         return;
     }
+    redis_command_reset(&c);
+    redis_arg_text(&c, "PUBLISH");
+    redis_arg_text(&c, REDIS_NOBODY);
+    redis_arg_text(&c, "");
+    waiters_push(&r->out, (struct waiter){.on_reply = NULL});
+    redis_wire_send(r->wire, &c);
     redis_command_reset(&c);
     redis_arg_text(&c, "WAIT");
     redis_arg_int(&c, r->wait_replicas);
@@ -318,6 +330,9 @@ static void redis_greet(struct redis *r, enum redis_step step)
     struct redis_command *c = mem_new(sizeof(*c));
     if (step == REDIS_AUTH && r->password[0]) {
         redis_arg_text(c, "AUTH");
+        if (r->user[0]) {
+            redis_arg_text(c, r->user);
+        }
         redis_arg_text(c, r->password);
     } else if (step <= REDIS_ROLE) {
         step = REDIS_ROLE;
@@ -542,6 +557,7 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     }
     r->wait_replicas = (unsigned)conf->redis_wait_replicas;
     snprintf(r->group, sizeof(r->group), "%s", group);
+    snprintf(r->user, sizeof(r->user), "%s", conf->redis_user);
     snprintf(r->password, sizeof(r->password), "%s", conf->redis_password);
     r->library = library;
     r->timeout_ms = conf->redis_timeout_ms;

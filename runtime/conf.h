@@ -56,6 +56,7 @@
       "password of the Sentinels; empty: none")                                                    \
     X(INT, redis_wait_replicas, "REDIS_WAIT_REPLICAS", 0, 0, 5,                                    \
       "replicas that must have a write before anything follows from it")                           \
+    X(TEXT, redis_user, "REDIS_USER", "", 0, 255, "user of the stores; empty: their default one")  \
     X(SECRET, redis_password, "REDIS_PASSWORD", "", 0, 255, "password of the stores; empty: none") \
     X(INT, redis_timeout_ms, "REDIS_TIMEOUT_MS", 1000, 50, 60000,                                  \
       "a store connection with calls and no answer for this long is dropped")                      \

@@ -7,6 +7,7 @@ set -eu
 dir=/tmp/nginx
 AWAY_S=30
 away=0
+access=off
 mkdir -p "$dir"
 
 # A line for each gateway, in a steady order.
@@ -23,8 +24,9 @@ has_more() {
 }
 
 render() {
-    awk -v dir="$dir" -v gateways="$1" '
+    awk -v dir="$dir" -v gateways="$1" -v access="$access" '
         { gsub("@USER@", ""); gsub("@DIR@", dir); gsub("@LISTEN@", "0.0.0.0:8000") }
+        { gsub("@ACCESS@", access) }
         { gsub("@GATEWAYS@", gateways); print }' /etc/kassa/nginx.conf >"$dir/nginx.conf.new"
     mv "$dir/nginx.conf.new" "$dir/nginx.conf"
 }
@@ -34,6 +36,13 @@ until [ -n "$now" ]; do
     sleep 0.5
     now=$(gateways)
 done
+if [ "${ACCESS_LOG:-on}" = on ]; then
+    # nginx may not open what is behind its own standard output, which belongs to root.
+    access="$dir/access kassa"
+    rm -f "$dir/access"
+    mkfifo "$dir/access"
+    cat "$dir/access" &
+fi
 render "$(echo "$now" | tr '\n' ' ')"
 nginx -e stderr -c "$dir/nginx.conf" -p "$dir" &
 pid=$!

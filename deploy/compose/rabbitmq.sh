@@ -1,17 +1,61 @@
 #!/bin/sh
-# Starts a node of the broker's cluster, with the password and the cookie of this installation.
+# Starts a node of the broker's cluster, with the cookie of this installation and a user for each
+# service. Who consumes a queue declares and reads it; everybody may send to all of them.
 set -eu
 umask 077
-cp /run/kassa/erlang_cookie /tmp/.erlang.cookie
+secrets=/run/kassa
+
+# bytes HEX: what the digits stand for.
+bytes() {
+    for two in $(echo "$1" | sed 's/../& /g'); do
+        # shellcheck disable=SC2059  # the format is the byte
+        printf "\\$(printf %03o "0x$two")"
+    done
+}
+
+# hash PASSWORD: salt and SHA-256 of salt and password, base64 (RabbitMQ manual: Credentials and
+# Passwords). The salt follows from the password, so that each start says the same.
+hash() {
+    salt=$(printf 'salt %s' "$1" | sha256sum | cut -c1-8)
+    digest=$({ bytes "$salt"; printf %s "$1"; } | sha256sum | cut -d' ' -f1)
+    bytes "$salt$digest" | base64 -w0
+}
+
+# user NAME SECRET TAGS
+user() {
+    printf '{"name":"%s","password_hash":"%s","hashing_algorithm":"%s","tags":"%s"}' \
+        "$1" "$(hash "$(cat "$secrets/$2")")" rabbit_password_hashing_sha256 "$3"
+}
+
+# permission USER CONFIGURE WRITE READ
+permission() {
+    printf '{"user":"%s","vhost":"/","configure":"%s","write":"%s","read":"%s"}' "$@"
+}
+
+# consumer USER QUEUES: its queues, their parked ones, and the way from one to the other.
+consumer() {
+    permission "$1" "^kassa\\\\.(dead|($2)(\\\\.parked)?)\$" \
+        "^(amq\\\\.default|kassa\\\\.(dead|($2)\\\\.parked))\$" "^kassa\\\\.(dead|$2)\$"
+}
+
+definitions() {
+    printf '{"vhosts":[{"name":"/"}],"users":[%s' "$(user kassa rabbitmq_password administrator)"
+    for name in gateway order stock payment; do
+        printf ',%s' "$(user "$name" "rabbitmq_$name" '')"
+    done
+    printf '],"permissions":[%s,%s,%s,%s,%s]}\n' "$(permission kassa '.*' '.*' '.*')" \
+        "$(permission gateway '^$' '^amq\\.default$' '^$')" \
+        "$(consumer order 'order|saga')" "$(consumer stock stock)" "$(consumer payment payment)"
+}
+
+cp "$secrets/erlang_cookie" /tmp/.erlang.cookie
 chmod 0400 /tmp/.erlang.cookie
-{
-    cat /etc/kassa/rabbitmq.conf
-    echo "default_user = kassa"
-    echo "default_pass = $(cat /run/kassa/rabbitmq_password)"
-} >/tmp/rabbitmq.conf
+definitions >/tmp/definitions.json
+cp /etc/kassa/rabbitmq.conf /tmp/rabbitmq.conf
 printf '[].\n' >/tmp/enabled_plugins
+# net_ticktime: a node that was cut off is missed after 10 s, not 60; until then nobody decides.
 export HOME=/tmp RABBITMQ_CONFIG_FILE=/tmp/rabbitmq.conf \
     RABBITMQ_ENABLED_PLUGINS_FILE=/tmp/enabled_plugins RABBITMQ_LOGS=- \
     RABBITMQ_MNESIA_BASE=/var/lib/rabbitmq/mnesia RABBITMQ_LOG_BASE=/tmp \
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='+sbwt none +sbwtdcpu none +sbwtdio none'
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='+sbwt none +sbwtdcpu none +sbwtdio none -kernel net_ticktime 10'
 exec rabbitmq-server

@@ -38,12 +38,40 @@ else
 fi
 say "$group: the master is $master, this is $own"
 
+# may NAME KEYS COMMANDS: a user for one service. What a function does is done as its caller.
+may() {
+    echo "user $1 on >$(cat "/run/kassa/redis_$1") ~$2 &kassa.* +@connection +role +wait +publish $3"
+}
+
+# Services: their own group, and of the others' what they need. The default user is for replicas,
+# Sentinels and operators.
+users() {
+    data='+@read +@write -@dangerous +info'
+    case $group in
+    order)
+        may order 'order:*' "$data +fcall +function|load"
+        may gateway 'order:*' "$data +fcall"
+        ;;
+    stock | payment) may "$group" "$group:*" "$data +fcall +function|load" ;;
+    saga)
+        may gateway '*' "$data +fcall +function|load +subscribe"
+        for name in order stock payment; do
+            may "$name" nothing ''
+        done
+        return
+        ;;
+    esac
+    may audit "$group:*" '+@read -@dangerous +info'
+}
+
 umask 077
 {
     cat /etc/kassa/redis.conf
     echo "requirepass $password"
+    users
     echo "masterauth $password"
     echo "replica-announce-ip $own"
     [ "$master" = "$own" ] || echo "replicaof $master 6379"
 } >"$conf"
-exec redis-server "$conf"
+# shellcheck disable=SC2086  # REDIS_ARGS is words
+exec redis-server "$conf" ${REDIS_ARGS:-}

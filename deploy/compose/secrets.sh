@@ -1,11 +1,34 @@
 #!/bin/sh
-# Makes the passwords of this installation, once: they are in the volume `secrets` and nowhere else.
+# Makes the passwords of this installation, once. They are in volumes and nowhere else: the servers'
+# has all of them, that of a service its own two.
+#
+#   /run/kassa/           redis_password, rabbitmq_password: of the servers among themselves, and of
+#                         operators; erlang_cookie; redis_<service>, rabbitmq_<service>
+#   /run/kassa-<service>/ redis_password, rabbitmq_password: that service's
 set -eu
+SERVICES='gateway order stock payment audit'
 cd /run/kassa
-for name in redis_password rabbitmq_password erlang_cookie; do
-    if [ ! -s "$name" ]; then
-        od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$name.new"
-        mv "$name.new" "$name"
+
+# Only containers that mount the volume see it.
+keep() {
+    chmod 0444 "$1.new"
+    mv "$1.new" "$1"
+}
+
+make() {
+    if [ ! -s "$1" ]; then
+        od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$1.new"
+        keep "$1"
     fi
-    chmod 0444 "$name" # only containers that mount the volume see it
+}
+
+for name in redis_password rabbitmq_password erlang_cookie; do
+    make "$name"
+done
+for service in $SERVICES; do
+    for server in redis rabbitmq; do
+        make "${server}_$service"
+        cat "${server}_$service" >"/run/kassa-$service/${server}_password.new"
+        keep "/run/kassa-$service/${server}_password"
+    done
 done

@@ -74,7 +74,7 @@ drill_nginx() {
     done
     state_render "$KASSA_ROOT/deploy/nginx/nginx.conf" "$KASSA_VAR/run/nginx.conf" \
         "USER=$user" "LISTEN=127.0.0.1:${STATE_KEPT[HTTP_PORT]}" "DIR=$KASSA_VAR/run" \
-        "GATEWAYS=$gateways"
+        ACCESS=off "GATEWAYS=$gateways"
     drill_note nginx nginx -c "$KASSA_VAR/run/nginx.conf"
 }
 
@@ -109,7 +109,10 @@ drill_clean() {
 drill_run() {
     local status=0
     case " $* " in
-    *' --compose '*) say_die "drill --compose needs the containers, which are not there yet" ;;
+    *' --compose '*)
+        compose_drill_run "$@"
+        return
+        ;;
     esac
     cd "$KASSA_ROOT" || exit 1
     KASSA_VAR=$(mktemp -d "${TMPDIR:-/tmp}/kassa-drill.XXXXXX") || exit 1

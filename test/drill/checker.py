@@ -8,6 +8,7 @@
     C6  "out of stock" and "insufficient credit" only when it was so at some moment of the request
     C7  afterwards nothing is open, nobody waits, no message is left
     C8  a read after an answered write shows it
+    C9  the master and the replicas of a store have the same
 
 Violations are of these kinds: `lost` (in the stores there is less than was answered), `doubled`
 (more of it), `lie` (an answer that is not true); `audit` is what kassa-audit says. Answers that nobody can use are errors, counted
@@ -73,6 +74,7 @@ class Checker:
         self.finals = [r for r in records if r["t"] == "final"]
         self.settled = [r for r in records if r["t"] == "settled"]
         self.audits = [r for r in records if r["t"] == "audit"]
+        self.copies = [r for r in records if r["t"] == "copies"]
         self.users = collections.defaultdict(Ledger)
         self.items = collections.defaultdict(Ledger)
         self.prices = {}
@@ -91,6 +93,7 @@ class Checker:
         self.check_balances()
         self.check_settled()
         self.check_audit()
+        self.check_copies()
         return self.verdict
 
     # ---- what was said ----
@@ -299,6 +302,11 @@ class Checker:
                                  f"{f['found']}, should be {f['wanted']}")
             if r["open"] != 0:
                 self.verdict.add("audit", "C7", f"{r['open']} sagas are open in the journals")
+
+    def check_copies(self):
+        for r in self.copies:
+            for what in r["unequal"]:
+                self.verdict.add("lost", "C9", what)
 
 
 def check(records):

@@ -2,10 +2,11 @@
 """The failure drills, started by ./kassa drill: break each part under load, mend it, and hold each
 answer to the stores.
 
-    stack     the private system        workload  the crowd of clients
-    faults    how it is broken          checker   what must be true afterwards
-    row       one row of the table      result    what it came to, and the worst of several runs
-    table     what is printed and written
+    stack      what a row needs of a system        workload  the crowd of clients
+    processes  private processes, and their faults  checker   what must be true afterwards
+    containers the compose stack, and its faults    row       one row of the table
+    matrix     which rows there are                 result    what it came to; the worst of runs
+    table      what is printed and written
 
 A row whose fault did not happen, or on a system that did not work before, proves nothing: that
 ends the drill with status 2. Status 1: a row found something. 0: all rows of all runs are clean.
@@ -18,28 +19,20 @@ import signal
 import sys
 import traceback
 
-import faults
+import matrix
 import table
 from result import sentence
 from row import Row
-from stack import Broken, Stack
+from stack import Broken
 
 ARTIFACTS = pathlib.Path("artifacts/drill")
-SOON_S, LATE_S = 0.3, 12
 RUNS_MAX = 100  # the logs of all of them are kept until the end: 5 MB a run
-LONG = [("redis", "cut", 60), ("rabbitmq", "cut", 60), ("redis", "stop", 120),
-        ("rabbitmq", "stop", 120)]
-QUICK = [(component, "kill", SOON_S) for component in faults.COMPONENTS] + [
-    ("redis", "pause", 3), ("rabbitmq", "cut", 3)]
-
-
-def full():
-    return [(component, kind, delay_s) for delay_s in (SOON_S, LATE_S)
-            for component in faults.COMPONENTS for kind in faults.KINDS] + LONG
 
 
 def parse_options(arguments=None):
     parser = argparse.ArgumentParser(prog="./kassa drill", description=__doc__.split("\n")[0])
+    parser.add_argument("--compose", action="store_true",
+                        help="the containers of docker-compose.yml, as a project of its own")
     parser.add_argument("--quick", action="store_true", help="each part killed once, a pause, a cut")
     parser.add_argument("--only", default="", metavar="WORD,..",
                         help="rows whose name has one of these in it, e.g. redis-kill")
@@ -57,10 +50,18 @@ def parse_options(arguments=None):
 
 
 def choose_rows(options):
-    rows = QUICK if options.quick else full()
     words = [word for word in options.only.split(",") if word]
-    return [row for row in rows
-            if not words or any(word in f"{row[0]}-{row[1]}-{row[2]:g}s" for word in words)]
+    return [row for row in matrix.rows(options.compose, options.quick)
+            if not words or any(word in matrix.name(*row) for word in words)]
+
+
+def make_stack(options):
+    """Each kind has its own needs, so only that of the kind is loaded."""
+    if options.compose:
+        from containers import Containers
+        return Containers()
+    from processes import Processes
+    return Processes()
 
 
 class Drill:
@@ -127,7 +128,7 @@ def main():
     options = parse_options()
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    stack = Stack()
+    stack = make_stack(options)
     drill = Drill(stack, options)
     try:
         drill.run()
@@ -143,7 +144,7 @@ def main():
         stack.down()
     drill.report(options.runs)
     if options.write_docs:
-        table.write_docs(options.runs, drill.results)
+        table.write_docs(options.runs, drill.results, options.compose)
     print(f"{len(drill.results) - len(drill.bad)} passed, {len(drill.bad)} failed")
     return 1 if drill.bad else 0
 

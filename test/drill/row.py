@@ -1,14 +1,13 @@
 """One row of the table: workload, fault, return, settling, reading, auditing, checking."""
 
 import asyncio
-import re
 import time
 
 import checker
-from faults import Fault
+import matrix
 from history import History
 from result import Result
-from stack import GATEWAYS, Broken
+from stack import Broken
 from workload import Unusable, Workload
 
 WARM_S = 1.5  # load before the fault
@@ -55,11 +54,12 @@ class Row:
 
     @property
     def name(self):
-        return f"{self.component}-{self.kind}-{self.delay_s:g}s"
+        return matrix.name(self.component, self.kind, self.delay_s)
 
     async def run(self, say):
         phases = self.phases = Phases(say)
-        workload = Workload(self.stack.url, self.history)
+        fault = self.stack.fault(self.component, self.kind)
+        workload = Workload(self.stack.url, self.history, fault.is_of_the_front)
         async with workload.pool:
             phases.begin("prepare")
             try:
@@ -72,7 +72,7 @@ class Row:
             if self.history.paid == 0:
                 raise Broken("before the fault not one checkout was paid: nothing is proved")
             phases.begin("fault")
-            await self.break_and_mend(say)
+            await self.break_and_mend(fault, say)
             phases.begin("resume")
             await self.wait_resumed()
             phases.begin("load")
@@ -86,15 +86,16 @@ class Row:
             phases.begin("read")
             await workload.read_stores()
         phases.begin("audit")
-        await asyncio.get_running_loop().run_in_executor(None, self.audit)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self.audit)
+        self.history.note("copies", unequal=await loop.run_in_executor(None, self.stack.unequal))
         await self.look_again(settling_from)
         phases.begin("judge")
         self.judge()
         phases.end()
         self.history.note("phases", **phases.seconds)
 
-    async def break_and_mend(self, say):
-        fault = Fault(self.stack, self.component, self.kind)
+    async def break_and_mend(self, fault, say):
         self.in_flight = len(self.history.in_flight)
         self.struck_at = self.history.now()
         self.history.note("fault", at=self.struck_at, what=f"{fault.name}: {self.kind}",
@@ -144,20 +145,13 @@ class Row:
         return await asyncio.get_running_loop().run_in_executor(None, self.look)
 
     def look(self):
-        status, body = self.stack.get(self.stack.port("HTTP_PORT"), "/sagas?state=open")
-        opened = body.count('"saga_id"') if status == 200 else -1
-        pending = sum(self.pending(name) for name in GATEWAYS)
+        opened, pending = self.stack.open_sagas(), self.stack.pending()
         if opened or pending:
             return opened, pending, -1
         time.sleep(ACKS_S)  # the question itself was a message
         queues = self.stack.queues()
         # -1: of one of them nobody knows
         return opened, pending, -1 if -1 in queues.values() else sum(queues.values())
-
-    def pending(self, gateway):
-        status, body = self.stack.get(self.stack.port(f"PORT_{gateway}"), "/metrics")
-        found = re.search(r"^kassa_pending_requests (\d+)$", body, re.M)
-        return int(found.group(1)) if status == 200 and found else -1
 
     def audit(self):
         """The same stores once more, by another program that believes no answer."""

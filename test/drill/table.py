@@ -6,11 +6,11 @@ import sys
 from result import counted, sentence, worst
 
 DOCS = pathlib.Path("docs/drills.md")
-BEGIN, END = "<!-- begin drills -->", "<!-- end drills -->"
+MARKS = {False: "drills", True: "compose drills"}  # is_compose -> what begins and ends the table
 FINDINGS_MAX = 12
 HEADS = ("component", "fault", "return", "checkouts", "outage", "longest wait", "settled", "lost",
          "doubled", "lies", "errors", "audit")
-WIDTHS = (9, 5, 7, 9, 8, 12, 7, 5, 7, 5, 6, 5)
+WIDTHS = (13, 8, 7, 9, 8, 12, 7, 5, 7, 5, 6, 5)
 
 
 def cells(result):
@@ -67,10 +67,13 @@ def print_worst(runs, results):
         print_result(result)
 
 
-def write_docs(runs, results, path=DOCS):
-    head, _, rest = path.read_text().partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    lines = [f"## The last full run: {counted(runs, 'run')}", "", f"{sentence(runs, results)}.", "",
+def write_docs(runs, results, is_compose=False, path=DOCS):
+    begin, end = (f"<!-- {which} {MARKS[is_compose]} -->" for which in ("begin", "end"))
+    head, _, rest = path.read_text().partition(begin)
+    _, _, tail = rest.partition(end)
+    if not tail:
+        raise ValueError(f"{path} has no place for the table: {begin} .. {end}")
+    lines = [f"### The last full run: {counted(runs, 'run')}", "", f"{sentence(runs, results)}.", "",
              f"| {' | '.join(HEADS)} |", "|" + "---|" * len(HEADS)]
     lines += [f"| {' | '.join(cells(result))} |" for result in worst(results)]
-    path.write_text("\n".join([head + BEGIN, *lines, END]) + tail)
+    path.write_text("\n".join([head + begin, *lines, end]) + tail)

@@ -39,14 +39,16 @@ class WorstTest(unittest.TestCase):
     def test_docs(self):
         with tempfile.TemporaryDirectory() as directory:
             path = pathlib.Path(directory) / "page.md"
-            path.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
-            table.write_docs(2, [made(), made(gap_s=2)], path)
+            path.write_text("before\n<!-- begin drills -->\nold\n<!-- end drills -->\nafter\n"
+                            "<!-- begin compose drills -->\n<!-- end compose drills -->\n")
+            table.write_docs(2, [made(), made(gap_s=2)], path=path)
             text = path.read_text()
         self.assertIn("## The last full run: 2 runs\n\n2 runs, 2 rows, all zero.\n", text)
         self.assertIn("| redis | kill | 0.3 s | 200 | 2.0 s | 1.0 s | 1.0 s | 0 | 0 | 0 | 0 | ok |",
                       text)
-        self.assertTrue(text.startswith("before\n") and text.endswith("\nafter\n"))
+        self.assertTrue(text.startswith("before\n") and "\nafter\n" in text)
         self.assertNotIn("old", text)
+        self.assertTrue(text.endswith("<!-- begin compose drills -->\n<!-- end compose drills -->\n"))
 
 
 class FakeStack:
@@ -90,7 +92,7 @@ class RunsTest(unittest.TestCase):
         FakeRow.made = 0
         stack, printed = FakeStack(), io.StringIO()
         with tempfile.TemporaryDirectory() as directory, \
-                mock.patch.multiple(drill, Row=FakeRow, Stack=lambda: stack,
+                mock.patch.multiple(drill, Row=FakeRow, make_stack=lambda options: stack,
                                     ARTIFACTS=pathlib.Path(directory)), \
                 mock.patch("sys.argv", ["drill", *arguments]), \
                 mock.patch("signal.signal"), contextlib.redirect_stdout(printed):

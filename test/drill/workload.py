@@ -3,7 +3,8 @@
 Some clients check out (one or two lines; at once, once more, two at the same time), others bring
 money and pieces, so that both run out and come back for the whole row; all through nginx, half of
 the writes under an Idempotency-Key of their own, some of those repeated. A client sends nothing
-twice because it got no answer: an error that it sees is an error in the table.
+twice because it got no answer: an error that it sees is an error in the table. Where nginx itself is
+broken that cannot be: there each write has a key, and what got no answer is sent again with it.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import json
 import pathlib
 import random
 import sys
+import time
 import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "stress"))
@@ -31,7 +33,8 @@ class Unusable(Exception):
 
 
 class Workload:
-    def __init__(self, url, history):
+    def __init__(self, url, history, is_patient=False):
+        self.is_patient = is_patient
         self.pool = Pool(url, CLIENTS * 2 + 8)  # never waits for a connection of ours
         self.history = history
         self.numbers = itertools.count()
@@ -42,12 +45,16 @@ class Workload:
 
     async def request(self, method, path, key=None):
         """One request, noted. Returns (status, body)."""
+        if self.is_patient and method == "POST":
+            key = key or str(uuid.uuid4())
+        until = time.monotonic() + TIMEOUT_S if self.is_patient else None
         number, at = next(self.numbers), self.history.now()
         headers = {"Idempotency-Key": key} if key else {}
         status, body, error = 0, None, None
         self.history.in_flight[number] = (at, path)
         try:
-            answer = await asyncio.wait_for(self.pool.request(method, path, headers), TIMEOUT_S)
+            answer = await asyncio.wait_for(self.pool.request(method, path, headers, until),
+                                            TIMEOUT_S)
             status, body = answer.status, json.loads(answer.body)
         except asyncio.TimeoutError:
             error = "timeout"

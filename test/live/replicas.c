@@ -194,6 +194,27 @@ static void nothing_is_answered_without_replicas(void **state)
     call_until_answered(f, "SET", "k", "2");
 }
 
+/* A read neither: a master that has lost its replicas may be deposed, and would tell old things.
+ * That nothing was written since they were heard last does not help it. */
+static void nothing_is_read_without_replicas(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, redis_server_node(f->nodes[0]));
+    wait_up(f);
+    call_until_answered(f, "SET", "k", "1");
+    turns(f, 1200); /* replicas say every second how far they are */
+    redis_server_pause(f->nodes[1]);
+    redis_server_pause(f->nodes[2]);
+    call(f, "GET", "k", NULL);
+    turns(f, 800);
+    assert_int_equal(f->answers, 1);
+    assert_int_equal(f->losses, 1);
+    redis_server_resume(f->nodes[1]);
+    redis_server_resume(f->nodes[2]);
+    call_until_answered(f, "GET", "k", NULL);
+    assert_string_equal(f->last, "1");
+}
+
 /* A replica is not taken for the master. */
 static void a_replica_is_no_master(void **state)
 {
@@ -304,6 +325,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         REPLICAS_TEST(answers_are_released_in_order),
         REPLICAS_TEST(nothing_is_answered_without_replicas),
+        REPLICAS_TEST(nothing_is_read_without_replicas),
         REPLICAS_TEST(a_replica_is_no_master),
         REPLICAS_TEST(a_killed_master_is_replaced),
         REPLICAS_TEST(a_sentinel_that_is_away_is_passed_over),

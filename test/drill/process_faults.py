@@ -5,8 +5,6 @@ import signal
 
 from stack import Broken
 
-KINDS = ("kill", "stop", "pause", "cut")
-COMPONENTS = ("gateway", "order", "stock", "payment", "redis", "rabbitmq")
 STOP_S = 60  # a stop may drain, or write data
 
 
@@ -16,6 +14,8 @@ def process_of(component):
 
 class Fault:
     """await strike(); ..; await mend(). Broken when it had no effect."""
+
+    is_of_the_front = False  # clients lose their connections by it
 
     def __init__(self, stack, component, kind):
         self.stack = stack

@@ -1,0 +1,284 @@
+"""How containers are broken and mended, by the engine's own commands, each with the proof that it
+really was. Masters and leaders are found when the fault strikes.
+
+    kill, stop, pause, cut      one container: docker kill, stop, pause, network disconnect
+    frozen                      the master is killed after its replicas stood still
+    wipe                        killed, and back with an empty volume
+    failover                    a Sentinel is told to promote a replica
+    apart                       one node of the broker no longer reaches the others; clients do
+    asunder                     no node of the broker reaches another one
+    purge                       every queue is emptied, again and again
+    rolling                     everything but nginx is restarted, one after the other
+    kill of everything          nginx, too
+"""
+
+import asyncio
+import re
+import subprocess
+import time
+
+from stack import Broken
+
+STOP_S = 45
+FROZEN_S = 1.5
+PURGES, PURGE_PAUSE_S = 20, 0.1
+WHOLE_S = 120
+PURGE = ('lists:sum([case catch rabbit_amqqueue:purge(Q) of {ok, N} -> N; _ -> 0 end '
+         '|| Q <- rabbit_amqqueue:list(<<"/">>)]).\n')
+
+
+def docker(*words):
+    done = subprocess.run(["docker", *words], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=120, check=False)
+    if done.returncode != 0:
+        raise Broken(f"docker {' '.join(words)}: {done.stderr.strip()[-300:]}")
+    return done.stdout
+
+
+class Fault:
+    """await strike(); ..; await mend(). Broken when it had no effect."""
+
+    is_of_the_front = False  # clients lose their connections by it
+
+    def __init__(self, stack, component, kind):
+        self.stack = stack
+        self.component = component
+        self.kind = kind
+        self.name = component  # until it is known which one
+        self.seen = {}  # what proves it
+
+    async def strike(self):
+        await asyncio.get_running_loop().run_in_executor(None, self.break_it)
+
+    async def mend(self):
+        await asyncio.get_running_loop().run_in_executor(None, self.mend_it)
+
+    def now(self, container):
+        """The same container as it is now."""
+        self.stack.look()
+        return self.stack.find(container.service, container.number)
+
+    def target(self):
+        self.stack.look()
+        found = self.find_target()
+        self.name = found.name
+        if not found.state["Running"] or found.state["Paused"] or not found.address:
+            raise Broken(f"{found.name} is to be broken, but is not up")
+        return found
+
+    def find_target(self):
+        if self.component == "rabbitmq":
+            return self.stack.leader()
+        if self.component == "sentinel":
+            return self.stack.find("sentinel-1")
+        if self.component.startswith("redis-"):
+            return self.stack.nodes(self.component.removeprefix("redis-"))[0]
+        if self.component.startswith("replica-"):
+            return self.stack.nodes(self.component.removeprefix("replica-"))[1][0]
+        return self.stack.find(self.component)
+
+    # ---- what is done to one container ----
+
+    def end(self, container, *words, status=None):
+        docker(*words, container.id)
+        after = self.now(container)
+        self.seen[f"{container.name} status"] = after.state["ExitCode"]
+        if after.state["Running"] or status not in (None, after.state["ExitCode"]):
+            raise Broken(f"{container.name} is to end with {status}: {after.state}")
+
+    def kill(self, container):
+        self.end(container, "kill", "-s", "KILL", status=137)
+
+    def start(self, container):
+        docker("start", container.id)
+        after = self.now(container)
+        self.seen[f"{container.name} started"] = [container.started_at, after.started_at]
+        if not after.state["Running"] or after.started_at == container.started_at:
+            raise Broken(f"{container.name} did not start: {after.state}")
+
+    def pause(self, container):
+        docker("pause", container.id)
+        if not self.now(container).state["Paused"]:
+            raise Broken(f"{container.name} does not stand still")
+
+    def wake(self, container):
+        if not self.now(container).state["Paused"]:
+            raise Broken(f"{container.name} did not stay paused")
+        docker("unpause", container.id)
+
+    def disconnect(self, container):
+        docker("network", "disconnect", container.networks[0], container.id)
+        if self.now(container).address:
+            raise Broken(f"{container.name} still has an address")
+
+    def connect(self, container):
+        address = ["--ip", container.fixed] if container.fixed else []
+        docker("network", "connect", *address, "--alias", container.service,
+               container.networks[0], container.id)
+        after = self.now(container)
+        self.seen[f"{container.name} address"] = [container.address, after.address]
+        if not after.address:
+            raise Broken(f"{container.name} has no address again")
+
+
+class OneFault(Fault):
+    def break_it(self):
+        self.container = self.target()
+        if self.kind == "kill":
+            self.kill(self.container)
+        elif self.kind == "stop":
+            self.end(self.container, "stop", "-t", str(STOP_S))
+        elif self.kind == "pause":
+            self.pause(self.container)
+        else:
+            self.disconnect(self.container)
+
+    def mend_it(self):
+        if self.kind in ("kill", "stop"):
+            self.start(self.container)
+        elif self.kind == "pause":
+            self.wake(self.container)
+        else:
+            self.connect(self.container)
+
+
+class FrozenFault(Fault):
+    """The replicas miss what the master takes meanwhile, and then there is no master."""
+
+    def break_it(self):
+        self.container = self.target()
+        group = self.component.removeprefix("redis-")
+        replicas = self.stack.nodes(group)[1]
+        for replica in replicas:
+            self.pause(replica)
+        time.sleep(FROZEN_S)
+        self.kill(self.container)
+        for replica in replicas:
+            self.wake(replica)
+
+    def mend_it(self):
+        self.start(self.container)
+
+
+class WipeFault(Fault):
+    def break_it(self):
+        self.container = self.target()
+        self.kill(self.container)
+        home = "/var/lib/rabbitmq" if self.component == "rabbitmq" else "/data"
+        left = docker("run", "--rm", "--user", "0", "--volumes-from", self.container.id,
+                      "--entrypoint", "sh", self.container.image, "-c",
+                      f"cd {home} && find . -mindepth 1 -delete && ls -A | wc -l")
+        self.seen["files left"] = int(left)
+        if int(left) != 0:
+            raise Broken(f"the volume of {self.name} was not emptied")
+
+    def mend_it(self):
+        self.start(self.container)
+
+
+class FailoverFault(Fault):
+    def break_it(self):
+        group = self.component.removeprefix("redis-")
+        self.container = self.target()
+        with self.stack.redis(self.stack.find("sentinel-1").address, 26379) as sentinel:
+            sentinel.execute_command("SENTINEL", "FAILOVER", group)
+        until = time.monotonic() + WHOLE_S
+        while self.stack.master_address(group) in ("", self.container.address):
+            if time.monotonic() > until:
+                raise Broken(f"{group} was not given another master")
+            time.sleep(0.05)
+        self.seen["masters"] = [self.container.address, self.stack.master_address(group)]
+
+    def mend_it(self):
+        pass
+
+
+class PartitionFault(Fault):
+    """Packets between nodes of the broker go nowhere, in the namespaces of both; those of clients
+    arrive."""
+
+    def break_it(self):
+        self.container = self.target()
+        nodes = self.stack.of("rabbitmq-")
+        self.pairs = [(a, b) for a in nodes for b in nodes if a.name < b.name
+                      and (self.kind == "asunder" or self.container.name in (a.name, b.name))]
+        self.route("add")
+        for a, b in self.pairs:
+            if self.reaches(a, b):
+                raise Broken(f"{a.name} still reaches {b.name}")
+        self.seen["apart"] = [f"{a.name} {b.name}" for a, b in self.pairs]
+
+    def mend_it(self):
+        self.route("del")
+
+    def route(self, what):
+        for a, b in self.pairs:
+            for here, there in ((a, b), (b, a)):
+                self.inside(here, "ip", "route", what, "blackhole", f"{there.address}/32")
+
+    def inside(self, container, *words):
+        done = subprocess.run(["nsenter", "-t", str(container.pid), "-n", *words],
+                              capture_output=True, text=True, timeout=30, check=False)
+        if done.returncode != 0:
+            raise Broken(f"{words} beside {container.name}: {done.stderr.strip()}")
+        return done.stdout
+
+    def reaches(self, a, b):
+        return "blackhole" not in self.inside(a, "ip", "route", "show", f"{b.address}/32")
+
+
+class PurgeFault(Fault):
+    def break_it(self):
+        self.stack.look()
+        self.name, purged = "every queue", 0
+        for _ in range(PURGES):
+            purged += int(re.search(r"(\d+)\D*$", self.stack.erlang(PURGE)).group(1))
+            time.sleep(PURGE_PAUSE_S)
+        self.seen["purged"] = purged
+        if purged == 0:
+            raise Broken("there was nothing to purge")
+
+    def mend_it(self):
+        pass
+
+
+class RollingFault(Fault):
+    def break_it(self):
+        self.name = "everything but nginx"
+        self.stack.look()
+        for container in [c for c in self.stack.containers if c.service != "nginx"]:
+            before = self.now(container)
+            docker("restart", "-t", str(STOP_S), container.id)
+            if self.now(container).started_at == before.started_at:
+                raise Broken(f"{container.name} was not restarted")
+            self.stack.wait_until(self.stack.is_ready, f"whole after {container.name}", WHOLE_S)
+        self.seen["restarted"] = len(self.stack.containers) - 1
+
+    def mend_it(self):
+        pass
+
+
+class EverythingFault(Fault):
+    is_of_the_front = True
+
+    def break_it(self):
+        self.name = "everything"
+        self.before = self.stack.look()
+        docker("kill", "-s", "KILL", *(c.id for c in self.before))
+        running = [c.name for c in self.stack.look() if c.state["Running"]]
+        if running:
+            raise Broken(f"still running: {running}")
+
+    def mend_it(self):
+        docker("start", *(c.id for c in self.before))
+
+
+SPECIAL = {"frozen": FrozenFault, "wipe": WipeFault, "failover": FailoverFault,
+           "apart": PartitionFault, "asunder": PartitionFault, "purge": PurgeFault,
+           "rolling": RollingFault}
+
+
+def make_fault(stack, component, kind):
+    if component == "everything" and kind == "kill":
+        return EverythingFault(stack, component, kind)
+    return SPECIAL.get(kind, OneFault)(stack, component, kind)

@@ -1,0 +1,213 @@
+"""The highly available stack as a drill's own project of docker-compose: which containers there
+are, who is master and who leads just now, and whether everything is whole again.
+
+The drill talks to containers at their own addresses, so it runs on the engine's machine.
+"""
+
+import json
+import os
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import redis
+
+from container_faults import make_fault
+from stack import Broken, Stack
+
+GROUPS = ("order", "stock", "payment", "saga")
+NODES = 3  # of each group, of the broker, and of the Sentinels
+UP_S = 240
+EQUAL_S = 20
+LEADERS = ("[{binary_to_list(element(4, amqqueue:get_name(Q))), element(2, amqqueue:get_pid(Q))} "
+           '|| Q <- rabbit_amqqueue:list(<<"/">>)].\n')
+
+
+def run(*command, timeout=120, **more):
+    """What a command prints. Broken when it fails."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=timeout, check=False, **more)
+    if done.returncode != 0:
+        raise Broken(f"{' '.join(command[:4])}: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+class Container:
+    """What the engine said of one, when it was asked last."""
+
+    def __init__(self, told):
+        labels, networks = told["Config"]["Labels"], told["NetworkSettings"]["Networks"]
+        self.id = told["Id"][:12]
+        self.service = labels["com.docker.compose.service"]
+        self.number = int(labels["com.docker.compose.container-number"])
+        self.name = f"{self.service}-{self.number}"
+        self.image = told["Config"]["Image"]
+        self.state = told["State"]
+        self.started_at = told["State"]["StartedAt"]
+        self.pid = told["State"]["Pid"]
+        self.networks = list(networks)
+        self.address = next((n["IPAddress"] for n in networks.values() if n["IPAddress"]), "")
+        self.fixed = next(((n.get("IPAMConfig") or {}).get("IPv4Address", "")
+                           for n in networks.values()), "")
+
+
+class Containers(Stack):
+    def __init__(self):
+        super().__init__()
+        self.compose = os.environ["COMPOSE"].split()
+        self.project = os.environ["COMPOSE_PROJECT_NAME"]
+        self.url = f"http://127.0.0.1:{os.environ['HTTP_PORT']}"
+        self.containers = []
+        self.pool = ThreadPoolExecutor(16)
+        self.secrets = {}
+
+    # ---- all of it ----
+
+    def up(self):
+        run(*self.compose, "up", "-d", timeout=UP_S)
+        self.look()
+        some = self.find("redis-order-1")
+        for name in ("redis_password", "erlang_cookie"):
+            self.secrets[name] = run("docker", "exec", some.id, "cat", f"/run/kassa/{name}")
+        self.wait_until(self.is_ready, "ready", UP_S)
+
+    def down(self):
+        run(*self.compose, "kill", timeout=UP_S)
+        run(*self.compose, "down", "-v", "-t", "1", timeout=UP_S)
+
+    def wipe(self):
+        """The volumes went with the containers."""
+        self.known.clear()
+
+    def look(self):
+        ids = run("docker", "ps", "-aq", "--filter",
+                  f"label=com.docker.compose.project={self.project}").split()
+        told = json.loads(run("docker", "inspect", *ids)) if ids else []
+        self.containers = [c for c in map(Container, told) if c.service != "secrets"
+                           and "com.docker.compose.oneoff=True" not in str(told)]
+        return self.containers
+
+    def find(self, service, number=1):
+        for container in self.containers:
+            if (container.service, container.number) == (service, number):
+                return container
+        raise Broken(f"there is no container {service} {number}")
+
+    def of(self, service):
+        return [c for c in self.containers if c.service.startswith(service)]
+
+    def gateways(self):
+        self.look()
+        return [f"http://{c.address}:8000" for c in self.of("gateway")]
+
+    def is_ready(self):
+        """As whole as it was in the beginning: what is broken next must be the only thing broken."""
+        urls = self.gateways()
+        if not all(c.state["Running"] and not c.state["Paused"] and c.address
+                   for c in self.containers):
+            return False
+        looks = [self.pool.submit(self.is_answering, url) for url in [*urls, self.url]]
+        looks += [self.pool.submit(self.is_group_whole, group) for group in GROUPS]
+        looks += [self.pool.submit(self.is_node_whole, node) for node in self.of("rabbitmq-")]
+        return all([look.result() for look in looks])
+
+    def is_answering(self, url):
+        return self.get(f"{url}/ready")[0] == 200
+
+    # ---- the stores ----
+
+    def redis(self, address, port=6379):
+        password = self.secrets["redis_password"] if port == 6379 else None
+        return redis.Redis(address, port, password=password, decode_responses=True,
+                           socket_timeout=5, socket_connect_timeout=1)
+
+    def master_address(self, group):
+        """What most of the Sentinels say; '' while they do not agree."""
+        said = []
+        for sentinel in self.of("sentinel-"):
+            try:
+                with self.redis(sentinel.address, 26379) as r:
+                    said.append(r.sentinel_get_master_addr_by_name(group)[0])
+            except (redis.RedisError, OSError, TypeError):
+                pass
+        most = max(set(said), key=said.count, default="")
+        return most if said.count(most) * 2 > NODES else ""
+
+    def nodes(self, group):
+        """(its master, its replicas)"""
+        address = self.master_address(group)
+        nodes = self.of(f"redis-{group}-")
+        masters = [c for c in nodes if c.address == address]
+        if len(masters) != 1:
+            raise Broken(f"{group}: the master is {address or 'unknown'}")
+        return masters[0], [c for c in nodes if c.address != address]
+
+    def is_group_whole(self, group):
+        """All Sentinels name one master, it says so itself, and its replicas follow it."""
+        try:
+            with self.redis(self.master_address(group) or "127.0.0.1") as r:
+                said = r.info("replication")
+            followed = [said.get(f"slave{n}", {}) for n in range(NODES - 1)]
+            if said["role"] != "master" or any(f.get("state") != "online" for f in followed):
+                return False
+            for sentinel in self.of("sentinel-"):
+                with self.redis(sentinel.address, 26379) as r:
+                    known = r.sentinel_master(group)
+                    if (known["flags"] != "master" or known["num-other-sentinels"] != NODES - 1
+                            or known["num-slaves"] != NODES - 1):
+                        return False
+                    if any(s["flags"] != "slave" or s["master-link-status"] != "ok"
+                           for s in r.sentinel_slaves(group)):
+                        return False
+        except (redis.RedisError, OSError, KeyError):
+            return False
+        return True
+
+    def digest(self, node):
+        """DEBUG DIGEST: one number for all that is in there, whatever the order."""
+        with self.redis(node.address) as r:
+            return r.execute_command("DEBUG", "DIGEST")
+
+    def unequal(self):
+        until = time.monotonic() + EQUAL_S
+        while True:
+            self.look()
+            different = []
+            for group in GROUPS:
+                digests = list(self.pool.map(self.digest, self.of(f"redis-{group}-")))
+                if len(digests) != NODES or len(set(digests)) != 1:
+                    different.append(f"the nodes of {group} differ: {digests}")
+            if not different or time.monotonic() > until:
+                return different
+            time.sleep(0.2)
+
+    def audit_command(self):
+        return [*self.compose, "run", "--rm", "-T", "audit", "--json"]
+
+    # ---- the broker ----
+
+    def erlang_call_at(self, node):
+        return ["erl_call", "-c", self.secrets["erlang_cookie"], "-address",
+                f"{node.address}:25672", "-e"], {"HOME": "/"}
+
+    def erlang_call(self):
+        for node in self.of("rabbitmq-"):
+            if node.state["Running"] and not node.state["Paused"] and node.address:
+                return self.erlang_call_at(node)
+        raise Broken("no node of the broker runs")
+
+    def is_node_whole(self, node):
+        """It sees all others, and its part of each queue runs."""
+        command, _ = self.erlang_call_at(node)
+        done = subprocess.run(command, input="{length(rabbit_nodes:list_running()), "
+                              "rabbit:is_running()}.\n", capture_output=True, text=True,
+                              timeout=30, check=False)
+        return f"{{{NODES},true}}" in done.stdout.replace(" ", "")
+
+    def leader(self):
+        """The node that leads most queues."""
+        said = self.erlang(LEADERS)
+        return max(self.of("rabbitmq-"), key=lambda c: said.count(f"rabbit@{c.service}"))
+
+    def fault(self, component, kind):
+        return make_fault(self, component, kind)

@@ -1,0 +1,157 @@
+"""The drill's own stack: starts each process from the command that deploy/native/drill.sh wrote
+down, and knows how each one is and how it died. They are our children and die with us."""
+
+import ctypes
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+
+from process_faults import Fault
+from stack import Broken, Stack
+
+VAR = pathlib.Path(os.environ.get("KASSA_VAR", "var"))
+START_ORDER = ("epmd", "rabbitmq", "redis", "proxy", "order", "stock", "payment",
+               "gateway-1", "gateway-2", "nginx")
+GATEWAYS = ("gateway-1", "gateway-2")
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def is_listening(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+class Processes(Stack):
+    def __init__(self, var=VAR):
+        super().__init__()
+        self.var = var
+        text = (var / "run" / "drill").read_text()
+        self.settings = dict(line.split("=", 1) for line in text.splitlines())
+        self.processes = {}  # name -> Popen, of those that were started last
+        self.control = None
+
+    def port(self, name):
+        return int(self.settings[name])
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.settings['HTTP_PORT']}"
+
+    # ---- processes ----
+
+    def argv(self, name):
+        return (self.var / "run" / f"{name}.argv").read_bytes().decode().split("\0")[:-1]
+
+    def start(self, name):
+        if self.is_up(name):
+            raise Broken(f"{name} is to be started, but is up")
+        argv = self.argv(name)
+        with open(self.var / "log" / f"{name}.log", "ab") as log:
+            self.processes[name] = subprocess.Popen(
+                argv, cwd=self.var, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, preexec_fn=die_with_parent,
+            )
+
+    def is_up(self, name):
+        process = self.processes.get(name)
+        return process is not None and process.poll() is None
+
+    def pid(self, name):
+        return self.processes[name].pid
+
+    def state(self, name):
+        """The kernel's letter: T is stopped, Z a zombie, '' gone."""
+        try:
+            text = pathlib.Path(f"/proc/{self.pid(name)}/stat").read_text()
+        except OSError:
+            return ""
+        return text.rpartition(")")[2].split()[0]
+
+    def signal(self, name, number):
+        self.processes[name].send_signal(number)
+
+    def wait_end(self, name, seconds):
+        """Its exit status; -9 is "killed by signal 9"."""
+        try:
+            return self.processes[name].wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise Broken(f"{name} does not end") from error
+
+    # ---- all of it ----
+
+    def up(self):
+        for name in START_ORDER:
+            self.start(name)
+            if name == "epmd":
+                self.wait_until(lambda: is_listening(self.port("EPMD_PORT")), "epmd listens")
+            if name == "proxy":
+                self.wait_until(lambda: is_listening(self.port("PORT_CONTROL")), "proxy listens")
+                self.control = socket.create_connection(
+                    ("127.0.0.1", self.port("PORT_CONTROL")), timeout=5
+                ).makefile("rw")
+                self.wait_until(lambda: is_listening(self.port("RABBITMQ_PORT")), "rabbitmq")
+        self.wait_until(self.is_ready, "ready")
+
+    def down(self):
+        """Each with its own children, such as the workers of nginx."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+        for process in self.processes.values():
+            process.wait()
+        self.processes.clear()
+
+    def wipe(self):
+        """Empty stores for the next run."""
+        for server in ("redis", "rabbitmq"):
+            for path in (self.var / "data" / server).iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.known.clear()
+
+    def died(self):
+        return [name for name in self.processes if not self.is_up(name)]
+
+    def gateways(self):
+        return [f"http://127.0.0.1:{self.port(f'PORT_{name}')}" for name in GATEWAYS]
+
+    def is_ready(self):
+        """Both gateways say that everything answers, and nginx passes it on."""
+        is_up = all(self.is_up(name) for name in START_ORDER)
+        return is_up and all(self.get(f"{url}/ready")[0] == 200
+                             for url in [*self.gateways(), self.url])
+
+    # ---- the proxy, the broker, and the audit ----
+
+    def proxy(self, *words):
+        self.control.write(" ".join(words) + "\n")
+        self.control.flush()
+        answer = self.control.readline().strip()
+        if not answer or answer == "unknown":
+            raise Broken(f"the fault proxy does not understand: {words}")
+        return answer
+
+    def proxy_stats(self):
+        return {n: int(c) for n, c in (p.split("=") for p in self.proxy("stats").split())}
+
+    def erlang_call(self):
+        home = self.var / "run" / "erlang"
+        cookie = (home / ".erlang.cookie").read_text().strip()
+        return ["erl_call", "-c", cookie, "-n", f"{self.settings['NODE']}@localhost", "-e"], {
+            "HOME": str(home), "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": self.settings["EPMD_PORT"]}
+
+    def audit_command(self):
+        return self.argv("audit")
+
+    def fault(self, component, kind):
+        return Fault(self, component, kind)

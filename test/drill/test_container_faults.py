@@ -1,0 +1,146 @@
+"""A fault of containers that did not happen is noticed."""
+
+import asyncio
+import copy
+import types
+import unittest
+from unittest import mock
+
+import container_faults
+import matrix
+from stack import Broken
+
+
+def made(service):
+    return types.SimpleNamespace(
+        service=service, number=1, name=f"{service}-1", id=f"id-{service}-1", image="image",
+        started_at="1", pid=1, networks=["net"], address="10.0.0.1", fixed="",
+        state={"Running": True, "Paused": False, "ExitCode": 0})
+
+
+class Engine:
+    """Does to its containers what docker would do; or nothing at all."""
+
+    def __init__(self, is_deaf=False):
+        self.containers = [made(name) for name in (
+            "order", "sentinel-1", "redis-order-1", "redis-order-2", "redis-order-3")]
+        self.said = []
+        self.is_deaf = is_deaf
+
+    # the stack's side
+
+    def look(self):
+        return self.containers
+
+    def find(self, service, number=1):
+        return next(c for c in self.containers if (c.service, c.number) == (service, number))
+
+    def nodes(self, _):
+        return self.find("redis-order-1"), [self.find("redis-order-2"), self.find("redis-order-3")]
+
+    def erlang(self, _):
+        return "{ok, 0}"
+
+    # the engine's side
+
+    def docker(self, *words):
+        self.said.append(words)
+        if self.is_deaf:
+            return "0"
+        self.containers = [copy.copy(c) for c in self.containers]  # what was looked at stays so
+        for c in [c for c in self.containers if c.id in words]:
+            if words[0] in ("kill", "stop"):
+                c.state = {**c.state, "Running": False, "ExitCode": 137 if words[0] == "kill" else 0}
+            elif words[0] == "start":
+                c.state, c.started_at = {**c.state, "Running": True}, "2"
+            elif words[0] in ("pause", "unpause"):
+                c.state = {**c.state, "Paused": words[0] == "pause"}
+            elif words[:2] == ("network", "disconnect"):
+                c.address = ""
+            elif words[:2] == ("network", "connect"):
+                c.address = "10.0.0.2"
+        return "0"
+
+
+class Case(unittest.TestCase):
+    def fault(self, component, kind, is_deaf=False):
+        self.engine = Engine(is_deaf)
+        patch = mock.patch.object(container_faults, "docker", self.engine.docker)
+        patch.start()
+        self.addCleanup(patch.stop)
+        return container_faults.make_fault(self.engine, component, kind)
+
+    def test_each_kind_strikes_and_is_mended(self):
+        for kind in matrix.KINDS:
+            with self.subTest(kind):
+                fault = self.fault("order", kind)
+                asyncio.run(fault.strike())
+                hurt = self.engine.find("order")
+                self.assertTrue(not hurt.state["Running"] or hurt.state["Paused"]
+                                or not hurt.address)
+                asyncio.run(fault.mend())
+                hurt = self.engine.find("order")
+                self.assertTrue(hurt.state["Running"] and not hurt.state["Paused"] and hurt.address)
+
+    def test_what_does_not_happen_is_noticed(self):
+        for kind in matrix.KINDS:
+            with self.subTest(kind), self.assertRaises(Broken):
+                asyncio.run(self.fault("order", kind, is_deaf=True).strike())
+
+    def test_what_is_down_cannot_be_broken(self):
+        fault = self.fault("order", "kill")
+        self.engine.find("order").state["Running"] = False
+        with self.assertRaisesRegex(Broken, "is not up"):
+            asyncio.run(fault.strike())
+
+    def test_a_pause_that_ends_too_early(self):
+        fault = self.fault("order", "pause")
+        asyncio.run(fault.strike())
+        self.engine.docker("unpause", "id-order-1")
+        with self.assertRaisesRegex(Broken, "did not stay paused"):
+            asyncio.run(fault.mend())
+
+    def test_a_start_that_is_none(self):
+        fault = self.fault("order", "kill")
+        asyncio.run(fault.strike())
+        self.engine.is_deaf = True
+        with self.assertRaisesRegex(Broken, "did not start"):
+            asyncio.run(fault.mend())
+
+    def test_masters_and_replicas_are_found(self):
+        for component, name in (("redis-order", "redis-order-1"), ("replica-order", "redis-order-2"),
+                                ("sentinel", "sentinel-1")):
+            fault = self.fault(component, "kill")
+            asyncio.run(fault.strike())
+            self.assertEqual(fault.name, f"{name}-1")
+
+    def test_frozen(self):
+        """The replicas stand still before the master dies, and wake at once after it."""
+        fault = self.fault("redis-order", "frozen")
+        with mock.patch.object(container_faults, "FROZEN_S", 0):
+            asyncio.run(fault.strike())
+        self.assertEqual([words[0] for words in self.engine.said],
+                         ["pause", "pause", "kill", "unpause", "unpause"])
+
+    def test_nothing_to_purge_proves_nothing(self):
+        with mock.patch.object(container_faults, "PURGE_PAUSE_S", 0), \
+                self.assertRaisesRegex(Broken, "nothing to purge"):
+            asyncio.run(self.fault("rabbitmq", "purge").strike())
+
+    def test_everything(self):
+        fault = self.fault("everything", "kill")
+        self.assertTrue(fault.is_of_the_front)
+        asyncio.run(fault.strike())
+        asyncio.run(fault.mend())
+        self.assertTrue(all(c.state["Running"] for c in self.engine.containers))
+
+    def test_rows_have_names_of_their_own(self):
+        for is_compose in (False, True):
+            names = [matrix.name(*row) for row in matrix.rows(is_compose, False)]
+            self.assertEqual(len(names), len(set(names)))
+            for quick in matrix.rows(is_compose, True):
+                self.assertIn(quick[0], {row[0] for row in matrix.rows(is_compose, False)})
+
+
+if __name__ == "__main__":
+    unittest.main()
