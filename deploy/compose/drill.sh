@@ -60,8 +60,9 @@ compose_drill_run() {
     port_choose
     HTTP_PORT_2=$PORT_CHOSEN
     say_step "building the image"
+    # shellcheck disable=SC2086  # two words, maybe
     say_logged "$KASSA_VAR/log/build.log" $COMPOSE build || exit 1
-    PYTHONDONTWRITEBYTECODE=1 python3 test/drill/drill.py "$@" &
+    PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 test/drill/drill.py "$@" &
     PROGRAM_CHILD=$!
     wait "$PROGRAM_CHILD" || status=$?
     PROGRAM_CHILD=''

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Starts a node of the broker's cluster, with the cookie of this installation and a user for each
 # service. Who consumes a queue declares and reads it; everybody may send to all of them.
+#
+#   rabbitmq.sh <name of each node of the cluster> ..
 set -eu
 umask 077
 secrets=/run/kassa
@@ -51,7 +53,13 @@ definitions() {
 cp "$secrets/erlang_cookie" /tmp/.erlang.cookie
 chmod 0400 /tmp/.erlang.cookie
 definitions >/tmp/definitions.json
-cp /etc/kassa/rabbitmq.conf /tmp/rabbitmq.conf
+{
+    cat /etc/kassa/rabbitmq.conf
+    number=0
+    for node; do
+        echo "cluster_formation.classic_config.nodes.$((number += 1)) = rabbit@$node"
+    done
+} >/tmp/rabbitmq.conf
 printf '[].\n' >/tmp/enabled_plugins
 # net_ticktime: a node that was cut off is missed after 10 s, not 60; until then nobody decides.
 export HOME=/tmp RABBITMQ_CONFIG_FILE=/tmp/rabbitmq.conf \

@@ -1,15 +1,16 @@
 #!/bin/sh
 # Starts one node of a Redis group: as a replica when another master is known, else as its master.
 #
-#   redis.sh <group> <own address> <address of the group's first node>
+#   redis.sh <group> <own address>     a node of a group
+#   redis.sh all                       one server for all groups, alone
 #
-#   data there?  --no--> the first node begins as master, the others follow it
-#        '-----yes-----> only a majority of the Sentinels says who the master is: this node may have
-#                        missed a promotion, and what it has may be older than what was answered
+# Only a majority of the Sentinels says who the master is: this node may have missed a promotion, and
+# what it has may be older than what was answered. They begin with the group's first node. One whose
+# volume is empty in a group that lived is never master: its replicas would become empty as well.
 #
 # Source: docs/protocol.md, section 3.1.
 set -eu
-group=$1 own=$2 first=$3
+group=$1 own=${2:-}
 password=$(cat /run/kassa/redis_password)
 conf=/tmp/redis.conf
 
@@ -17,24 +18,43 @@ say() {
     echo "redis.sh: $*" >&2
 }
 
-# The master's address, when two of the Sentinels name the same.
-known_master() {
+# What each Sentinel says to a question.
+ask() {
     for sentinel in $SENTINELS; do
-        timeout 1 redis-cli -h "${sentinel%:*}" -p "${sentinel#*:}" --no-raw \
-            SENTINEL GET-MASTER-ADDR-BY-NAME "$group" 2>/dev/null |
-            sed -n '1s/^1) "\(.*\)"$/\1/p'
-    done | sort | uniq -c | awk '$1 >= 2 {print $2}'
+        timeout 1 redis-cli -h "${sentinel%:*}" -p "${sentinel#*:}" SENTINEL "$@" "$group" \
+            2>/dev/null || true
+    done
 }
 
-if [ -d /data/appendonlydir ]; then
+# The master's address, when two of the Sentinels name the same.
+known_master() {
+    ask GET-MASTER-ADDR-BY-NAME | grep -F . | sort | uniq -c | awk '$1 >= 2 {print $2}'
+}
+
+# Has the group had replicas? Then it has data, too.
+has_lived() {
+    ask MASTER | awk 'is_count {n += $1} {is_count = $1 == "num-slaves"} END {exit !n}'
+}
+
+is_empty() {
+    ! [ -d /data/appendonlydir ]
+}
+
+if [ "$group" = all ]; then
+    master=$own
+else
     say "$group: asking the Sentinels for the master"
     until master=$(known_master) && [ -n "$master" ]; do
         sleep 0.5
     done
-else
-    master=$first
-    known=$(known_master || true)
-    [ -z "$known" ] || master=$known # an emptied node of a group that lives
+    if is_empty && [ "$master" = "$own" ] && has_lived; then
+        say "$group: the Sentinels name this node, but its volume is empty: another one has to be" \
+            "master. If all data is to be gone, the volumes of the Sentinels have to go as well."
+        while [ "$master" = "$own" ] || [ -z "$master" ]; do
+            sleep 0.5
+            master=$(known_master)
+        done
+    fi
 fi
 say "$group: the master is $master, this is $own"
 
@@ -53,6 +73,14 @@ users() {
         may gateway 'order:*' "$data +fcall"
         ;;
     stock | payment) may "$group" "$group:*" "$data +fcall +function|load" ;;
+    all)
+        may order 'order:*' "$data +fcall +function|load"
+        may gateway '*' "$data +fcall +function|load +subscribe"
+        may stock 'stock:*' "$data +fcall +function|load"
+        may payment 'payment:*' "$data +fcall +function|load"
+        may audit '*' '+@read -@dangerous +info'
+        return
+        ;;
     saga)
         may gateway '*' "$data +fcall +function|load +subscribe"
         for name in order stock payment; do
@@ -70,7 +98,11 @@ umask 077
     echo "requirepass $password"
     users
     echo "masterauth $password"
-    echo "replica-announce-ip $own"
+    if [ "$group" = all ]; then
+        echo 'min-replicas-to-write 0'
+    else
+        echo "replica-announce-ip $own"
+    fi
     [ "$master" = "$own" ] || echo "replicaof $master 6379"
 } >"$conf"
 # shellcheck disable=SC2086  # REDIS_ARGS is words

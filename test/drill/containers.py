@@ -199,7 +199,7 @@ class Containers(Stack):
     def is_node_whole(self, node):
         """It sees all others, and its part of each queue runs."""
         command, _ = self.erlang_call_at(node)
-        done = subprocess.run(command, input="{length(rabbit_nodes:list_running()), "
+        done = subprocess.run(command, input="{length(rabbit_mnesia:cluster_nodes(running)), "
                               "rabbit:is_running()}.\n", capture_output=True, text=True,
                               timeout=30, check=False)
         return f"{{{NODES},true}}" in done.stdout.replace(" ", "")
