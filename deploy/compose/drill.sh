@@ -33,9 +33,6 @@ compose_choose_net() {
 
 compose_clean() {
     program_end
-    if [ "$1" != 0 ]; then
-        $COMPOSE logs --no-color >"$KASSA_VAR/log/containers.log" 2>&1
-    fi
     $COMPOSE kill >/dev/null 2>&1
     $COMPOSE down -v -t 1 >/dev/null 2>&1
     program_forget drill "$1"
@@ -47,7 +44,7 @@ compose_drill_run() {
     compose_command
     KASSA_VAR=$(mktemp -d "${TMPDIR:-/tmp}/kassa-drill.XXXXXX") || exit 1
     export COMPOSE COMPOSE_PROJECT_NAME=kassa-drill-$$ KASSA_IMAGE=kassa-drill KASSA_NET
-    export HTTP_PORT HTTP_PORT_2 REDIS_ARGS='--enable-debug-command yes'
+    export REDIS_ARGS='--enable-debug-command yes'
     trap 'compose_clean $?' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
@@ -59,10 +56,11 @@ compose_drill_run() {
     HTTP_PORT=$PORT_CHOSEN
     port_choose
     HTTP_PORT_2=$PORT_CHOSEN
+    export HTTP_PORT HTTP_PORT_2
     say_step "building the image"
     # shellcheck disable=SC2086  # two words, maybe
     say_logged "$KASSA_VAR/log/build.log" $COMPOSE build || exit 1
-    PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 test/drill/drill.py "$@" &
+    PYTHONDONTWRITEBYTECODE=1 KASSA_VAR=$KASSA_VAR /usr/bin/python3 test/drill/drill.py "$@" &
     PROGRAM_CHILD=$!
     wait "$PROGRAM_CHILD" || status=$?
     PROGRAM_CHILD=''

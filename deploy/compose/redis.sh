@@ -60,7 +60,7 @@ say "$group: the master is $master, this is $own"
 
 # may NAME KEYS COMMANDS: a user for one service. What a function does is done as its caller.
 may() {
-    echo "user $1 on >$(cat "/run/kassa/redis_$1") ~$2 &kassa.* +@connection +role +wait +publish $3"
+    echo "user $1 on >$(cat "/run/kassa/redis_$1") ~$2 &kassa.* $3 +@connection +role +wait +publish"
 }
 
 # Services: their own group, and of the others' what they need. The default user is for replicas,
@@ -78,7 +78,7 @@ users() {
         may gateway '*' "$data +fcall +function|load +subscribe"
         may stock 'stock:*' "$data +fcall +function|load"
         may payment 'payment:*' "$data +fcall +function|load"
-        may audit '*' '+@read -@dangerous +info'
+        may audit '*' '+@read -@dangerous +info +@transaction'
         return
         ;;
     saga)
@@ -89,7 +89,7 @@ users() {
         return
         ;;
     esac
-    may audit "$group:*" '+@read -@dangerous +info'
+    may audit "$group:*" '+@read -@dangerous +info +@transaction'
 }
 
 umask 077

@@ -6,6 +6,7 @@ The drill talks to containers at their own addresses, so it runs on the engine's
 
 import json
 import os
+import pathlib
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -57,6 +58,8 @@ class Containers(Stack):
         self.compose = os.environ["COMPOSE"].split()
         self.project = os.environ["COMPOSE_PROJECT_NAME"]
         self.url = f"http://127.0.0.1:{os.environ['HTTP_PORT']}"
+        self.logs = pathlib.Path(os.environ["KASSA_VAR"]) / "log" / "containers.log"
+        self.missing = []  # for is_ready
         self.containers = []
         self.pool = ThreadPoolExecutor(16)
         self.secrets = {}
@@ -72,6 +75,7 @@ class Containers(Stack):
         self.wait_until(self.is_ready, "ready", UP_S)
 
     def down(self):
+        self.logs.write_text(run(*self.compose, "logs", "--no-color", timeout=UP_S))
         run(*self.compose, "kill", timeout=UP_S)
         run(*self.compose, "down", "-v", "-t", "1", timeout=UP_S)
 
@@ -81,10 +85,10 @@ class Containers(Stack):
 
     def look(self):
         ids = run("docker", "ps", "-aq", "--filter",
-                  f"label=com.docker.compose.project={self.project}").split()
+                  f"label=com.docker.compose.project={self.project}", "--filter",
+                  "label=com.docker.compose.oneoff=False").split()
         told = json.loads(run("docker", "inspect", *ids)) if ids else []
-        self.containers = [c for c in map(Container, told) if c.service != "secrets"
-                           and "com.docker.compose.oneoff=True" not in str(told)]
+        self.containers = [c for c in map(Container, told) if c.service != "secrets"]
         return self.containers
 
     def find(self, service, number=1):
@@ -103,13 +107,18 @@ class Containers(Stack):
     def is_ready(self):
         """As whole as it was in the beginning: what is broken next must be the only thing broken."""
         urls = self.gateways()
-        if not all(c.state["Running"] and not c.state["Paused"] and c.address
-                   for c in self.containers):
-            return False
-        looks = [self.pool.submit(self.is_answering, url) for url in [*urls, self.url]]
-        looks += [self.pool.submit(self.is_group_whole, group) for group in GROUPS]
-        looks += [self.pool.submit(self.is_node_whole, node) for node in self.of("rabbitmq-")]
-        return all([look.result() for look in looks])
+        self.missing = [c.name for c in self.containers
+                        if not c.state["Running"] or c.state["Paused"] or not c.address]
+        if not self.missing:
+            looks = {url: self.pool.submit(self.is_answering, url) for url in [*urls, self.url]}
+            looks.update({group: self.pool.submit(self.is_group_whole, group) for group in GROUPS})
+            looks.update({node.name: self.pool.submit(self.is_node_whole, node)
+                          for node in self.of("rabbitmq-")})
+            self.missing = [what for what, look in looks.items() if not look.result()]
+        return not self.missing
+
+    def complaint(self):
+        return f"missing: {self.missing}"
 
     def is_answering(self, url):
         return self.get(f"{url}/ready")[0] == 200

@@ -121,6 +121,12 @@ class Processes(Stack):
     def died(self):
         return [name for name in self.processes if not self.is_up(name)]
 
+    def is_hopeless(self):
+        return bool(self.died())
+
+    def complaint(self):
+        return f"died: {self.died()}"
+
     def gateways(self):
         return [f"http://127.0.0.1:{self.port(f'PORT_{name}')}" for name in GATEWAYS]
 

@@ -49,14 +49,17 @@ class Stack:
     def wait_until(self, is_so, what, seconds=READY_S):
         limit = time.monotonic() + seconds
         while not is_so():
-            died = self.died()
-            if died or time.monotonic() > limit:
-                raise Broken(f"not in {seconds} s: {what}; died: {died}")
+            if self.is_hopeless() or time.monotonic() > limit:
+                raise Broken(f"not in {seconds} s: {what}; {self.complaint()}")
             time.sleep(0.05)
 
-    def died(self):
-        """Names of those that were started and are gone, though nobody broke them."""
-        return []
+    def is_hopeless(self):
+        """Something is gone that nobody broke, and will not come back."""
+        return False
+
+    def complaint(self):
+        """What is not as it must be."""
+        return ""
 
     def open_sagas(self):
         status, body = self.get(f"{self.url}/sagas?state=open")
