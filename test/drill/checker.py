@@ -168,6 +168,15 @@ class Checker:
         """The key's first request: a later one may be answered what that was answered."""
         return self.by_key[r["key"]][0]["at"] if r["key"] else r["at"]
 
+    def decided_from(self, order, r):
+        """A checkout that finds one of the same order under way joins it, and is told what became
+        of that: which may have been decided before this one began."""
+        began = self.began(r)
+        while earlier := [o["at"] for o in order.checkouts
+                          if o["at"] < began and (is_error(o) or o["to"] > began)]:
+            began = min(earlier)
+        return began
+
     def cost(self, order):
         return sum(self.prices.get(item, 0) * quantity for item, quantity in order.lines.items())
 
@@ -235,7 +244,7 @@ class Checker:
             for r in order.checkouts:
                 if is_error(r) or r["status"] == 200:
                     continue
-                self.check_refusal(name, order, r, self.began(r))
+                self.check_refusal(name, order, r, self.decided_from(order, r))
 
     def check_refusal(self, name, order, r, began):
         why = (r["status"], refusal(r))

@@ -222,6 +222,22 @@ class Lies(Case):
         self.story.stores(stock=1)
         self.assert_found("lie", "C6")
 
+    def restock_beside_a_refusal(self, seconds):
+        self.story.post("/stock/subtract/i/3", {"subtracted": True, "stock": 0})
+        now = self.story.now
+        self.story.refuse("out of stock", at=now, to=now + seconds)
+        self.story.post("/stock/add/i/1", {"added": True, "stock": 1}, at=now + 1, to=now + 2)
+        self.story.refuse("out of stock", at=now + 4, to=now + 5)
+        self.story.stores(stock=1)
+
+    def test_c6_joined_one_that_was_decided_before_the_restock(self):
+        self.restock_beside_a_refusal(6)
+        self.assert_clean()
+
+    def test_c6_nothing_to_join_any_more(self):
+        self.restock_beside_a_refusal(3)
+        self.assert_found("lie", "C6")
+
     def test_c6_insufficient_credit_with_enough(self):
         self.story.refuse("insufficient credit")
         self.assert_found("lie", "C6")
