@@ -21,6 +21,9 @@ struct recovery {
     struct stat_value *cancelled;
     struct stat_value *stuck;
     struct stat_value *open;
+    struct stat_value *oldest;
+    int64_t oldest_began_ms; /* of the sagas that were due lately */
+    int64_t oldest_seen_ms;  /* 0: none was */
 };
 
 int recovery_event(const struct journal_record *record, const struct conf *conf, int64_t now_ms,
@@ -81,10 +84,31 @@ static void saga_move(struct recovery *r, const struct journal_record *record,
     crash_sent("recovery.move.sent");
 }
 
+/* Each open saga is due again within SAGA_RESEND_MAX_MS, here or at another order process: the
+ * oldest one that was seen in twice that time is the oldest there is. */
+static void recovery_age(struct recovery *r, int64_t now_ms)
+{
+    if (now_ms - r->oldest_seen_ms > 2 * consumer_conf(r->consumer)->saga_resend_max_ms) {
+        r->oldest_seen_ms = 0;
+    }
+    stat_set(r->oldest, r->oldest_seen_ms > 0 ? (now_ms - r->oldest_began_ms) / 1000 : 0);
+}
+
+static void recovery_saw(struct recovery *r, const struct journal_record *record, int64_t now_ms)
+{
+    int64_t began_ms;
+    if (slice_int64(record->began_ms, &began_ms) &&
+        (r->oldest_seen_ms == 0 || began_ms <= r->oldest_began_ms)) {
+        r->oldest_began_ms = began_ms;
+        r->oldest_seen_ms = now_ms;
+    }
+}
+
 static void saga_recover(struct recovery *r, const struct journal_record *record)
 {
     int64_t now_ms = consumer_now_ms(r->consumer);
     enum saga_event_kind kind;
+    recovery_saw(r, record, now_ms);
     int err = recovery_event(record, consumer_conf(r->consumer), now_ms, &kind);
     if (err != 0) {
         log_error("journal_unreadable", "order=%.*s state=%s", SLICE_ARG(record->entity),
@@ -116,6 +140,7 @@ static void on_leased(void *ctx, int err, const struct redis_reply *reply)
     for (; journal_record_at(&checkout_journal, reply, n, &record); n++) {
         saga_recover(r, &record);
     }
+    recovery_age(r, consumer_now_ms(r->consumer));
     if (n >= RECOVERY_LIMIT) {
         r->is_idle = false;
         loop_timer_start(r->timer, 0, RECOVERY_MS);
@@ -176,6 +201,7 @@ void *recovery_new(struct consumer *consumer)
     r->stuck =
         stat_counter("kassa_sagas_stuck_total", "", "compensations that do not succeed: look here");
     r->open = stat_gauge("kassa_sagas_open", "", "sagas begun and not ended");
+    r->oldest = stat_gauge("kassa_saga_oldest_seconds", "", "age of the oldest saga that is due");
     r->timer = loop_timer_new(consumer_loop(consumer), recovery_scan, r);
     loop_timer_start(r->timer, RECOVERY_MS, RECOVERY_MS);
     return r;

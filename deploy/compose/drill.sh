@@ -31,6 +31,14 @@ compose_choose_net() {
     say_die "no network of 10.57.20.0/24 to 10.57.250.0/24 is free"
 }
 
+# The scripts that containers mount are copies, so that an edit meanwhile changes nothing.
+compose_copy() {
+    local copy=$KASSA_VAR/stack
+    mkdir "$copy" && cp -r docker-compose.yml deploy "$copy" || exit 1
+    [ ! -e .env ] || cp .env "$copy"
+    COMPOSE+=" -f $copy/docker-compose.yml --project-directory $copy"
+}
+
 compose_clean() {
     program_end
     $COMPOSE kill >/dev/null 2>&1
@@ -60,6 +68,7 @@ compose_drill_run() {
     say_step "building the image"
     # shellcheck disable=SC2086  # two words, maybe
     say_logged "$KASSA_VAR/log/build.log" $COMPOSE build || exit 1
+    compose_copy
     PYTHONDONTWRITEBYTECODE=1 KASSA_VAR=$KASSA_VAR /usr/bin/python3 test/drill/drill.py "$@" &
     PROGRAM_CHILD=$!
     wait "$PROGRAM_CHILD" || status=$?

@@ -7,6 +7,7 @@ The drill talks to containers at their own addresses, so it runs on the engine's
 import json
 import os
 import pathlib
+import re
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,11 @@ UP_S = 240
 EQUAL_S = 20
 LEADERS = ("[{binary_to_list(element(4, amqqueue:get_name(Q))), element(2, amqqueue:get_pid(Q))} "
            '|| Q <- rabbit_amqqueue:list(<<"/">>)].\n')
+# Nodes that a node sees; whether its part of each queue runs, and how many parts that has.
+WHOLE = ("{length(rabbit_mnesia:cluster_nodes(running)), "
+         "lists:usort([{is_pid(whereis(element(1, amqqueue:get_pid(Q)))), "
+         "length(maps:get(nodes, amqqueue:get_type_state(Q)))} "
+         '|| Q <- rabbit_amqqueue:list(<<"/">>)])}.\n')
 
 
 def run(*command, timeout=120, **more):
@@ -206,12 +212,11 @@ class Containers(Stack):
         raise Broken("no node of the broker runs")
 
     def is_node_whole(self, node):
-        """It sees all others, and its part of each queue runs."""
+        """It sees all others, and has a part of each queue, which runs."""
         command, _ = self.erlang_call_at(node)
-        done = subprocess.run(command, input="{length(rabbit_mnesia:cluster_nodes(running)), "
-                              "rabbit:is_running()}.\n", capture_output=True, text=True,
-                              timeout=30, check=False)
-        return f"{{{NODES},true}}" in done.stdout.replace(" ", "")
+        done = subprocess.run(command, input=WHOLE, capture_output=True, text=True, timeout=30,
+                              check=False)
+        return f"{{{NODES},[{{true,{NODES}}}]}}" in re.sub(r"\s", "", done.stdout)
 
     def leader(self):
         """The node that leads most queues."""

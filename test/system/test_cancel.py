@@ -6,9 +6,13 @@ Needs KASSA_VAR; without it only what needs no pause is run.
 
 import contextlib
 import os
+import pathlib
+import re
 import signal
 import threading
+import time
 import unittest
+import urllib.request
 
 from client import Case, Client
 from test_crash import VAR, running_pid
@@ -114,6 +118,26 @@ class Cancel(Case):
         self.assert_credit(user, 3 if paid else 5)
         self.assert_stock(item, 0 if paid else 1, 2)
         self.assert_order(order, user, paid, [(item, 1)], 2)
+
+    @unittest.skipUnless(VAR, "KASSA_VAR is not set")
+    def test_its_age_is_told(self):
+        """How long the oldest saga waits is what an operator looks at."""
+        item, user = self.item(price=2, stock=1), self.user(credit=5)
+        with paused("payment"):
+            saga = self.begin(self.order(user, (item, 1)))
+            until = time.monotonic() + 20
+            while self.oldest_s() < 2:
+                self.assertLess(time.monotonic(), until)
+                time.sleep(0.1)
+        self.assertEqual(self.poll_saga(saga)["state"], "PAID")
+
+    def oldest_s(self):
+        ports = pathlib.Path(VAR, "run/ports").read_text()
+        port = re.search(r"^ORDER_METRICS_PORT=(\d+)$", ports, re.M).group(1)
+        url = f"http://127.0.0.1:{port}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            text = answer.read().decode()
+        return int(re.search(r"^kassa_saga_oldest_seconds (\d+)$", text, re.M).group(1))
 
     def wait_for_credit(self, user, credit):
         for _ in range(1000):
