@@ -60,7 +60,7 @@ definitions >/tmp/definitions.json
         echo "cluster_formation.classic_config.nodes.$((number += 1)) = rabbit@$node"
     done
 } >/tmp/rabbitmq.conf
-printf '[].\n' >/tmp/enabled_plugins
+printf '[%s].\n' "${PLUGINS:-}" >/tmp/enabled_plugins
 # net_ticktime: a node that was cut off is missed after 10 s, not 60; until then nobody decides.
 export HOME=/tmp RABBITMQ_CONFIG_FILE=/tmp/rabbitmq.conf \
     RABBITMQ_ENABLED_PLUGINS_FILE=/tmp/enabled_plugins RABBITMQ_LOGS=- \

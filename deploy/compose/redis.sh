@@ -66,6 +66,7 @@ may() {
 # Services: their own group, and of the others' what they need. The default user is for replicas,
 # Sentinels and operators.
 users() {
+    may metrics nothing '+info +config|get +slowlog +latency +client|setname'
     data='+@read +@write -@dangerous +info'
     case $group in
     order)

@@ -5,8 +5,10 @@
 #   /run/kassa/           redis_password, rabbitmq_password: of the servers among themselves, and of
 #                         operators; erlang_cookie; redis_<service>, rabbitmq_<service>
 #   /run/kassa-<service>/ redis_password, rabbitmq_password: that service's
+#   /run/kassa-metrics/   redis_exporter.json: each store's address with the password of `metrics`
 set -eu
 SERVICES='gateway order stock payment audit'
+STORES='order stock payment saga'
 cd /run/kassa
 
 # Only containers that mount the volume see it.
@@ -32,3 +34,16 @@ for service in $SERVICES; do
         keep "/run/kassa-$service/${server}_password"
     done
 done
+make redis_metrics
+{
+    comma='{'
+    for group in $STORES; do
+        for number in 1 2 3; do
+            printf '%s"redis://redis-%s-%s:6379":"%s"' "$comma" "$group" "$number" \
+                "$(cat redis_metrics)"
+            comma=','
+        done
+    done
+    echo '}'
+} >/run/kassa-metrics/redis_exporter.json.new
+keep /run/kassa-metrics/redis_exporter.json

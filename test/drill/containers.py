@@ -4,6 +4,7 @@ are, who is master and who leads just now, and whether everything is whole again
 The drill talks to containers at their own addresses, so it runs on the engine's machine.
 """
 
+import itertools
 import json
 import os
 import pathlib
@@ -21,6 +22,7 @@ GROUPS = ("order", "stock", "payment", "saga")
 NODES = 3  # of each group, of the broker, and of the Sentinels
 UP_S = 240
 EQUAL_S = 20
+DIGESTS = 500  # at once: the server answers nobody else meanwhile
 LEADERS = ("[{binary_to_list(element(4, amqqueue:get_name(Q))), element(2, amqqueue:get_pid(Q))} "
            '|| Q <- rabbit_amqqueue:list(<<"/">>)].\n')
 # Nodes that a node sees; whether its part of each queue runs, and how many parts that has.
@@ -178,20 +180,33 @@ class Containers(Stack):
             return False
         return True
 
-    def digest(self, node):
-        """DEBUG DIGEST: one number for all that is in there, whatever the order."""
+    def digests(self, node, keys):
+        """DEBUG DIGEST-VALUE, some at a time: one number for what is under a key, whatever the
+        order. keys None: all there are."""
+        found = {}
         with self.redis(node.address) as r:
-            return r.execute_command("DEBUG", "DIGEST")
+            keys = iter(r.scan_iter(count=DIGESTS) if keys is None else keys)
+            while some := list(itertools.islice(keys, DIGESTS)):
+                found.update(zip(some, r.execute_command("DEBUG", "DIGEST-VALUE", *some)))
+            return r.dbsize(), found
 
-    def unequal(self):
+    def unequal(self, entities=None):
+        """Compares the nodes of each group: how many keys, and what is under those of `entities`,
+        group -> keys; None: under all."""
         until = time.monotonic() + EQUAL_S
         while True:
             self.look()
             different = []
             for group in GROUPS:
-                digests = list(self.pool.map(self.digest, self.of(f"redis-{group}-")))
-                if len(digests) != NODES or len(set(digests)) != 1:
-                    different.append(f"the nodes of {group} differ: {digests}")
+                keys = None if entities is None else entities.get(group, [])
+                told = list(self.pool.map(lambda node, keys=keys: self.digests(node, keys),
+                                          self.of(f"redis-{group}-")))
+                if len(told) != NODES or any(one != told[0] for one in told):
+                    sizes = [size for size, _ in told]
+                    differing = sum(len({digests.get(key) for _, digests in told}) > 1
+                                    for key in set().union(*(digests for _, digests in told)))
+                    different.append(f"the nodes of {group} differ: they have {sizes} keys, "
+                                     f"{differing} of those compared are not the same")
             if not different or time.monotonic() > until:
                 return different
             time.sleep(0.2)

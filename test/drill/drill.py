@@ -89,7 +89,7 @@ class Drill:
 
     async def run_rows(self, run):
         for number, (component, kind, delay_s) in enumerate(self.chosen, 1):
-            row = Row(self.stack, component, kind, delay_s)
+            row = Row(self.stack, component, kind, delay_s, number == len(self.chosen))
 
             def say(what, number=number, row=row):
                 table.progress(f"row {number} of {len(self.chosen)}, {row.name}: {what}")

@@ -38,11 +38,12 @@ class Phases:
 
 
 class Row:
-    def __init__(self, stack, component, kind, delay_s):
+    def __init__(self, stack, component, kind, delay_s, is_last=False):
         self.stack = stack
         self.component = component
         self.kind = kind
         self.delay_s = delay_s
+        self.is_last = is_last  # of a run: what all rows have left is compared
         self.history = History()
         self.struck_at = self.healed_at = None
         self.in_flight = 0
@@ -88,7 +89,8 @@ class Row:
         phases.begin("audit")
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.audit)
-        self.history.note("copies", unequal=await loop.run_in_executor(None, self.stack.unequal))
+        self.history.note("copies", unequal=await loop.run_in_executor(
+            None, self.stack.unequal, None if self.is_last else workload.entities()))
         await self.look_again(settling_from)
         phases.begin("judge")
         self.judge()

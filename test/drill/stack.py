@@ -95,8 +95,9 @@ class Stack:
 
     # ---- the stores ----
 
-    def unequal(self):
-        """C9: the groups of stores whose nodes do not have the same."""
+    def unequal(self, entities=None):
+        """C9: sentences about groups of stores whose nodes do not have the same under the keys of
+        `entities`, group -> keys; None: under any."""
         return []
 
     def audit(self):

@@ -70,9 +70,9 @@ class FakeRow:
 
     made = 0
 
-    def __init__(self, _, *row):
+    def __init__(self, _, component, kind, delay_s, is_last):
         FakeRow.made += 1
-        self.row = row
+        row = self.row = component, kind, delay_s
         self.name = "-".join(map(str, row))
         self.history = history.History()
         self.verdict = None

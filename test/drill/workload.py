@@ -157,6 +157,12 @@ class Workload:
 
     # ---- afterwards ----
 
+    def entities(self):
+        """The keys of what it has made, by the group of stores that they are in."""
+        return {"order": [f"order:order:{name}" for name in self.orders],
+                "stock": [f"stock:item:{name}" for name in self.items],
+                "payment": [f"payment:user:{name}" for name in self.users + self.rich]}
+
     async def read_stores(self):
         async def read(kind, path, name):
             status, body = 0, None
