@@ -53,8 +53,9 @@ static void master_tell(struct master *m, const char *host, int port)
 {
     master_on_found *on_found = m->on_found;
     void *ctx = m->ctx;
+    unsigned sentinel = (m->next - 1) % conf_node_count(m->sentinels);
     master_free(m);
-    on_found(ctx, host, port);
+    on_found(ctx, host, port, sentinel);
 }
 
 /* This one is of no use. The next is asked in another turn: a wire may be in its callback. */

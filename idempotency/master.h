@@ -13,8 +13,9 @@
 
 struct master;
 
-/* host NULL: none of them knows one. Borrowed for the call; the question is over and gone. */
-typedef void master_on_found(void *ctx, const char *host, int port);
+/* The master, and the number of the Sentinel that named it; host NULL: none of them knows one.
+ * Borrowed for the call; the question is over and gone. */
+typedef void master_on_found(void *ctx, const char *host, int port, unsigned sentinel);
 
 #define MASTER_ASK_MS 300 /* for one Sentinel */
 

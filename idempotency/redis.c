@@ -52,6 +52,22 @@ enum redis_state {
 };
 enum redis_step { REDIS_AUTH, REDIS_ROLE, REDIS_LIBRARY, REDIS_DONE };
 
+/* How many replicas have to have what was written: all there are. One that is missing may have
+ * been promoted, without this master knowing it; then what the others acknowledge here is lost. So
+ * it is done without only when most Sentinels have named this master since it is missing, and that
+ * for REDIS_DEGRADE_MS, in which they tell each other of a promotion; or when they have just named
+ * this one instead of another, which they do not do twice so soon. */
+struct redis_copies {
+    unsigned all; /* 0: none is waited for */
+    int64_t degrade_ms;
+    unsigned have;    /* what the last WAIT said */
+    int64_t short_ms; /* since when it says too little; 0: it does not */
+    uint32_t named;   /* by which Sentinels, since then: bits */
+    unsigned sentinels;
+    bool
+        is_successor; /* this master was named in place of another, and not all have followed yet */
+};
+
 struct redis_watcher {
     redis_on_up *on_up;
     void *ctx;
@@ -91,9 +107,9 @@ struct redis {
     struct rows *rows; /* calls that are gathered in this turn */
     unsigned depth;    /* callbacks of the owner that are running now */
     struct waiters out;
-    struct waiters held;    /* those whose answers are here, but not yet at the replicas */
-    unsigned wait_replicas; /* 0: none is waited for */
-    bool is_unwaited;       /* calls were sent since the last WAIT */
+    struct waiters held; /* those whose answers are here, but not yet at the replicas */
+    struct redis_copies copies;
+    bool is_unwaited; /* calls were sent since the last WAIT */
     struct waiters failed;
     struct redis_watcher watchers[REDIS_UP_MAX];
     unsigned watcher_count;
@@ -175,6 +191,43 @@ static void redis_call_now(void *ctx, const struct redis_command *c, redis_on_re
 
 /* ---- replicas ---- */
 
+static bool copies_are_confirmed(const struct redis_copies *c)
+{
+    return (unsigned)__builtin_popcount(c->named) * 2 > c->sentinels;
+}
+
+static unsigned copies_needed(const struct redis_copies *c, int64_t now_ms)
+{
+    bool is_degraded = c->short_ms > 0 && c->have > 0 && copies_are_confirmed(c) &&
+                       (c->is_successor || now_ms - c->short_ms >= c->degrade_ms);
+    return is_degraded ? c->have : c->all;
+}
+
+/* What a WAIT has said: is it enough? */
+static bool copies_counted(struct redis_copies *c, unsigned count, int64_t now_ms)
+{
+    bool is_enough = count >= copies_needed(c, now_ms);
+    c->have = count;
+    if (count >= c->all) {
+        c->short_ms = 0;
+        c->is_successor = false;
+    } else if (c->short_ms == 0) {
+        c->short_ms = now_ms;
+        c->named = c->is_successor ? c->named : 0;
+    }
+    return is_enough;
+}
+
+static void copies_named(struct redis_copies *c, bool is_another, unsigned sentinel)
+{
+    if (is_another) {
+        c->is_successor = true;
+        c->short_ms = 0;
+        c->named = 0;
+    }
+    c->named |= 1u << (sentinel % 32);
+}
+
 /* Marks the WAIT among those who wait for answers; never called. */
 static void redis_waited(void *ctx, int err, const struct redis_reply *reply)
 {
@@ -190,7 +243,7 @@ static void redis_waited(void *ctx, int err, const struct redis_reply *reply)
 static void redis_wait(struct redis *r)
 {
     static struct redis_command c;
-    if (r->wait_replicas == 0 || !r->is_unwaited || r->state != REDIS_UP) {
+    if (r->copies.all == 0 || !r->is_unwaited || r->state != REDIS_UP) {
         return;
     }
     redis_command_reset(&c);
@@ -201,7 +254,7 @@ static void redis_wait(struct redis *r)
     redis_wire_send(r->wire, &c);
     redis_command_reset(&c);
     redis_arg_text(&c, "WAIT");
-    redis_arg_int(&c, r->wait_replicas);
+    redis_arg_int(&c, copies_needed(&r->copies, loop_now_ms(r->loop)));
     redis_arg_int(&c, r->timeout_ms / 2);
     waiters_push(&r->out, (struct waiter){.on_reply = redis_waited});
     redis_wire_send(r->wire, &c);
@@ -391,9 +444,10 @@ static void redis_on_heard(void *ctx)
 static void redis_on_waited(struct redis *r, const struct redis_reply *reply)
 {
     int64_t replicas = 0;
+    bool is_count = slice_int64(redis_reply_at(reply, 0), &replicas) && replicas >= 0;
     bool is_enough =
-        slice_int64(redis_reply_at(reply, 0), &replicas) && replicas >= r->wait_replicas;
-    stat_set(r->stat_degraded, is_enough ? 0 : 1);
+        is_count && copies_counted(&r->copies, (unsigned)replicas, loop_now_ms(r->loop));
+    stat_set(r->stat_degraded, is_enough && r->copies.have >= r->copies.all ? 0 : 1);
     if (is_enough) {
         redis_release(r);
     } else {
@@ -406,7 +460,7 @@ static void redis_on_call_answer(struct redis *r, const struct redis_reply *repl
     struct waiter waiter = waiters_pop(&r->out);
     if (waiter.on_reply == redis_waited) {
         redis_on_waited(r, reply);
-    } else if (r->wait_replicas > 0) {
+    } else if (r->copies.all > 0) {
         redis_reply_keep(reply);
         waiter.err = err;
         waiter.reply = reply;
@@ -491,11 +545,13 @@ static void redis_reach(struct redis *r)
     }
 }
 
-static void redis_on_master(void *ctx, const char *host, int port)
+static void redis_on_master(void *ctx, const char *host, int port, unsigned sentinel)
 {
     struct redis *r = ctx;
     r->finding = NULL;
     if (host) {
+        bool is_another = r->host[0] && (strcmp(r->host, host) != 0 || r->port != port);
+        copies_named(&r->copies, is_another, sentinel);
         snprintf(r->host, sizeof(r->host), "%s", host);
         r->port = port;
         redis_reach(r);
@@ -555,7 +611,9 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
         bool is_node = conf_node(node, 0, r->host, sizeof(r->host), &r->port);
         assert(is_node); /* conf_load has looked at it */
     }
-    r->wait_replicas = (unsigned)conf->redis_wait_replicas;
+    r->copies.all = (unsigned)conf->redis_wait_replicas;
+    r->copies.degrade_ms = conf->redis_degrade_ms;
+    r->copies.sentinels = conf_node_count(conf->redis_sentinels);
     snprintf(r->group, sizeof(r->group), "%s", group);
     snprintf(r->user, sizeof(r->user), "%s", conf->redis_user);
     snprintf(r->password, sizeof(r->password), "%s", conf->redis_password);

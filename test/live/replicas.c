@@ -154,6 +154,7 @@ static void call_until_answered(struct fixture *f, const char *word, const char 
 static void answers_are_released_in_order(void **state)
 {
     struct fixture *f = *state;
+    f->conf.redis_wait_replicas = 2;
     open_store(f, redis_server_node(f->nodes[0]));
     wait_up(f);
     for (int i = 1; i <= 300; i++) {
@@ -318,6 +319,48 @@ static void a_paused_master_is_not_believed(void **state)
     assert_string_equal(f->last, "after");
 }
 
+/* A replica that is away for good is waited for until it is sure that it was not promoted. */
+static void a_missing_replica_is_done_without(void **state)
+{
+    struct fixture *f = *state;
+    f->conf.redis_wait_replicas = 2;
+    f->conf.redis_degrade_ms = 3000;
+    watch(f);
+    open_store(f, "shop");
+    wait_up(f);
+    call_until_answered(f, "SET", "k", "1");
+    int64_t begin_ms = clock_ms();
+    redis_server_kill9(f->nodes[2]);
+    call_until_answered(f, "SET", "k", "2");
+    assert_in_range(clock_ms() - begin_ms, 3000, 8000);
+    for (int i = 0; i < 20; i++) { /* and from then on nobody waits */
+        call(f, "SET", "k", "3");
+        turns(f, 50);
+    }
+    assert_int_equal(f->answers, 22);
+}
+
+/* A replica is promoted while the master and the other replica live, and go on for a while: what
+ * these two have agreed upon meanwhile was not answered. */
+static void a_promotion_by_hand_loses_nothing(void **state)
+{
+    struct fixture *f = *state;
+    f->conf.redis_wait_replicas = 2;
+    watch(f);
+    open_store(f, "shop");
+    wait_up(f);
+    for (int round = 0; round < 3; round++) {
+        call_until_answered(f, "INCR", "count", NULL);
+        assert_memory_equal(redis_server_ask(f->sentinels[0], "SENTINEL FAILOVER shop"), "+OK", 3);
+        for (int64_t end = clock_ms() + 6000; clock_ms() < end;) {
+            call(f, "INCR", "count", NULL);
+            turns(f, 2);
+        }
+        call_until_answered(f, "INCR", "count", NULL);
+        assert_true(strtol(f->last, NULL, 10) >= (long)f->answers);
+    }
+}
+
 #define REPLICAS_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -331,6 +374,8 @@ int main(void)
         REPLICAS_TEST(a_sentinel_that_is_away_is_passed_over),
         REPLICAS_TEST(an_unknown_master),
         REPLICAS_TEST(a_paused_master_is_not_believed),
+        REPLICAS_TEST(a_missing_replica_is_done_without),
+        REPLICAS_TEST(a_promotion_by_hand_loses_nothing),
     };
     return cmocka_run_group_tests_name("live replicas", tests, NULL, NULL);
 }
