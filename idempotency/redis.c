@@ -92,7 +92,8 @@ struct redis {
     enum redis_step step; /* while GREETING */
     struct pace pace;
     bool is_up_news;         /* that it is down was logged, so that it is up is worth a line too */
-    struct master *finding;  /* while FINDING */
+    struct master *finding;  /* while FINDING; of a listener that is UP: is it still the master? */
+    unsigned questions;      /* to the Sentinels: each goes to another one first */
     struct lookup *lookup;   /* while RESOLVING a name */
     struct redis_wire *wire; /* while GREETING and UP */
     uint64_t epoch;          /* grows with each wire that is over */
@@ -319,6 +320,8 @@ static void redis_lost(struct redis *r, const char *reason)
     uint32_t dice = 0;
     crash_point("redis.down");
     redis_say(r, LOG_WARN, "store_down", reason);
+    master_forget(r->finding);
+    r->finding = NULL;
     r->wire = NULL;
     r->epoch++;
     r->is_owed = r->is_timing = false;
@@ -548,9 +551,13 @@ static void redis_reach(struct redis *r)
 static void redis_on_master(void *ctx, const char *host, int port, unsigned sentinel)
 {
     struct redis *r = ctx;
+    bool is_another = host && r->host[0] && (strcmp(r->host, host) != 0 || r->port != port);
     r->finding = NULL;
-    if (host) {
-        bool is_another = r->host[0] && (strcmp(r->host, host) != 0 || r->port != port);
+    if (r->state == REDIS_UP) {
+        if (is_another) {
+            redis_drop(r, "another master was named");
+        }
+    } else if (host) {
         copies_named(&r->copies, is_another, sentinel);
         snprintf(r->host, sizeof(r->host), "%s", host);
         r->port = port;
@@ -560,13 +567,18 @@ static void redis_on_master(void *ctx, const char *host, int port, unsigned sent
     }
 }
 
+static void redis_find(struct redis *r)
+{
+    r->finding = master_ask(r->loop, r->sentinels, r->sentinel_password, r->master, r->questions++,
+                            redis_on_master, r);
+}
+
 static void redis_attempt(struct redis *r)
 {
     crash_point("redis.connect");
     if (r->sentinels[0]) {
         r->state = REDIS_FINDING;
-        r->finding = master_ask(r->loop, r->sentinels, r->sentinel_password, r->master,
-                                r->pace.attempts, redis_on_master, r);
+        redis_find(r);
     } else {
         redis_reach(r);
     }
@@ -702,4 +714,9 @@ void redis_ping(struct redis *r)
     redis_owed(r);
     r->is_owed = true;
     redis_wire_ping(r->wire);
+    /* Nothing that a listener does shows that its master was deposed and lives on: notices would
+     * go to the new one, and it would hear none. */
+    if (r->sentinels[0] && !r->finding) {
+        redis_find(r);
+    }
 }

@@ -7,7 +7,7 @@ really was. Masters and leaders are found when the fault strikes.
     failover                    a Sentinel is told to promote a replica
     apart                       one node of the broker no longer reaches the others; clients do
     asunder                     no node of the broker reaches another one
-    purge                       every queue is emptied, again and again
+    purge                       who consumes is killed, and what is left in the queues is purged
     rolling                     everything but nginx is restarted, one after the other
     kill of everything          nginx, too
 """
@@ -21,7 +21,7 @@ from stack import Broken
 
 STOP_S = 45
 FROZEN_S = 1.5
-PURGES, PURGE_PAUSE_S = 20, 0.1
+REQUEUED_S = 0.5  # until the broker has back what dead consumers had not acknowledged
 WHOLE_S = 120
 PURGE = ('lists:sum([case catch rabbit_amqqueue:purge(Q) of {ok, N} -> N; _ -> 0 end '
          '|| Q <- rabbit_amqqueue:list(<<"/">>)]).\n')
@@ -229,17 +229,20 @@ class PartitionFault(Fault):
 
 class PurgeFault(Fault):
     def break_it(self):
+        self.name = "every queue"
         self.stack.look()
-        self.name, purged = "every queue", 0
-        for _ in range(PURGES):
-            purged += int(re.search(r"(\d+)\D*$", self.stack.erlang(PURGE)).group(1))
-            time.sleep(PURGE_PAUSE_S)
-        self.seen["purged"] = purged
-        if purged == 0:
+        self.consumers = [c for name in ("order", "stock", "payment") for c in self.stack.of(name)]
+        for consumer in self.consumers:
+            self.kill(consumer)
+        time.sleep(REQUEUED_S)
+        said = self.stack.erlang(PURGE)
+        self.seen["purged"] = int(re.search(r"(\d+)\D*$", said).group(1))
+        if self.seen["purged"] == 0:
             raise Broken("there was nothing to purge")
 
     def mend_it(self):
-        pass
+        for consumer in self.consumers:
+            self.start(consumer)
 
 
 class RollingFault(Fault):

@@ -35,6 +35,9 @@ class Engine:
     def find(self, service, number=1):
         return next(c for c in self.containers if (c.service, c.number) == (service, number))
 
+    def of(self, service):
+        return [c for c in self.containers if c.service.startswith(service)]
+
     def nodes(self, _):
         return self.find("redis-order-1"), [self.find("redis-order-2"), self.find("redis-order-3")]
 
@@ -123,7 +126,7 @@ class Case(unittest.TestCase):
                          ["pause", "pause", "kill", "unpause", "unpause"])
 
     def test_nothing_to_purge_proves_nothing(self):
-        with mock.patch.object(container_faults, "PURGE_PAUSE_S", 0), \
+        with mock.patch.object(container_faults, "REQUEUED_S", 0), \
                 self.assertRaisesRegex(Broken, "nothing to purge"):
             asyncio.run(self.fault("rabbitmq", "purge").strike())
 

@@ -361,6 +361,34 @@ static void a_promotion_by_hand_loses_nothing(void **state)
     }
 }
 
+static void on_message(void *ctx, struct slice payload)
+{
+    struct fixture *f = ctx;
+    (void)payload;
+    f->answers++;
+}
+
+/* Notices go to the new master, and the old one lives: whoever listens there would hear none. */
+static void a_listener_follows_the_master(void **state)
+{
+    struct fixture *f = *state;
+    watch(f);
+    struct redis_subscription *s =
+        redis_subscribe(f->loop, &f->conf, "shop", "news", on_message, f);
+    for (int64_t end = clock_ms() + WAIT_MS; !redis_subscription_is_up(s);) {
+        assert_true(clock_ms() < end);
+        turns(f, 1);
+    }
+    assert_memory_equal(redis_server_ask(f->sentinels[0], "SENTINEL FAILOVER shop"), "+OK", 3);
+    for (int64_t end = clock_ms() + 6000; f->answers == 0;) {
+        assert_true(clock_ms() < end);
+        redis_server_ask(f->nodes[1], "PUBLISH news 1");
+        redis_server_ask(f->nodes[2], "PUBLISH news 1");
+        turns(f, 50);
+    }
+    redis_subscription_free(s);
+}
+
 #define REPLICAS_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -376,6 +404,7 @@ int main(void)
         REPLICAS_TEST(a_paused_master_is_not_believed),
         REPLICAS_TEST(a_missing_replica_is_done_without),
         REPLICAS_TEST(a_promotion_by_hand_loses_nothing),
+        REPLICAS_TEST(a_listener_follows_the_master),
     };
     return cmocka_run_group_tests_name("live replicas", tests, NULL, NULL);
 }
