@@ -40,6 +40,7 @@
 #define REDIS_CALLS_MAX  (1u << 20) /* out at once; one more fails as if the store were down */
 #define REDIS_SUSPECT_MS 10 /* a silent connection gets this much more: it may be us who slept */
 #define REDIS_NUDGE_MS   1
+#define REDIS_NODE_BYTES (CONF_TEXT_MAX + 8)
 #define REDIS_NOBODY     "kassa.nobody" /* a channel without listeners */
 
 enum redis_state {
@@ -56,7 +57,8 @@ enum redis_step { REDIS_AUTH, REDIS_ROLE, REDIS_LIBRARY, REDIS_DONE };
  * been promoted, without this master knowing it; then what the others acknowledge here is lost. So
  * it is done without only when most Sentinels have named this master since it is missing, and that
  * for REDIS_DEGRADE_MS, in which they tell each other of a promotion; or when they have just named
- * this one instead of another, which they do not do twice so soon. */
+ * this one in place of the one that all followed, which they do not do twice so soon. (Back to that
+ * one is no succession: a Sentinel that has not heard of the promotion yet says so, too.) */
 struct redis_copies {
     unsigned all; /* 0: none is waited for */
     int64_t degrade_ms;
@@ -64,8 +66,9 @@ struct redis_copies {
     int64_t short_ms; /* since when it says too little; 0: it does not */
     uint32_t named;   /* by which Sentinels, since then: bits */
     unsigned sentinels;
-    bool
-        is_successor; /* this master was named in place of another, and not all have followed yet */
+    bool is_successor; /* `master` was named in place of `home`, and not all follow it yet */
+    char master[REDIS_NODE_BYTES]; /* host:port, by the Sentinel that was asked last */
+    char home[REDIS_NODE_BYTES];   /* the master that all have followed last; empty: none yet */
 };
 
 struct redis_watcher {
@@ -212,6 +215,7 @@ static bool copies_counted(struct redis_copies *c, unsigned count, int64_t now_m
     if (count >= c->all) {
         c->short_ms = 0;
         c->is_successor = false;
+        memcpy(c->home, c->master, sizeof(c->home));
     } else if (c->short_ms == 0) {
         c->short_ms = now_ms;
         c->named = c->is_successor ? c->named : 0;
@@ -219,12 +223,13 @@ static bool copies_counted(struct redis_copies *c, unsigned count, int64_t now_m
     return is_enough;
 }
 
-static void copies_named(struct redis_copies *c, bool is_another, unsigned sentinel)
+static void copies_named(struct redis_copies *c, const char *node, unsigned sentinel)
 {
-    if (is_another) {
-        c->is_successor = true;
+    if (strcmp(c->master, node) != 0) {
+        c->is_successor = c->home[0] && strcmp(c->home, node) != 0;
         c->short_ms = 0;
         c->named = 0;
+        snprintf(c->master, sizeof(c->master), "%s", node);
     }
     c->named |= 1u << (sentinel % 32);
 }
@@ -551,14 +556,15 @@ static void redis_reach(struct redis *r)
 static void redis_on_master(void *ctx, const char *host, int port, unsigned sentinel)
 {
     struct redis *r = ctx;
-    bool is_another = host && r->host[0] && (strcmp(r->host, host) != 0 || r->port != port);
+    char node[REDIS_NODE_BYTES];
+    snprintf(node, sizeof(node), "%s:%d", host ? host : "", port);
     r->finding = NULL;
     if (r->state == REDIS_UP) {
-        if (is_another) {
+        if (host && strcmp(r->copies.master, node) != 0) {
             redis_drop(r, "another master was named");
         }
     } else if (host) {
-        copies_named(&r->copies, is_another, sentinel);
+        copies_named(&r->copies, node, sentinel);
         snprintf(r->host, sizeof(r->host), "%s", host);
         r->port = port;
         redis_reach(r);

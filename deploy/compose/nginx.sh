@@ -26,7 +26,7 @@ has_more() {
 render() {
     awk -v dir="$dir" -v gateways="$1" -v access="$access" '
         { gsub("@USER@", ""); gsub("@DIR@", dir); gsub("@LISTEN@", "0.0.0.0:8000") }
-        { gsub("@ACCESS@", access) }
+        { gsub("@ACCESS@", access); gsub("@RESOLVER@", "127.0.0.11"); gsub("@AGAIN@", "gateway:8000") }
         { gsub("@GATEWAYS@", gateways); print }' /etc/kassa/nginx.conf >"$dir/nginx.conf.new"
     mv "$dir/nginx.conf.new" "$dir/nginx.conf"
 }

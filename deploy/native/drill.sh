@@ -74,7 +74,7 @@ drill_nginx() {
     done
     state_render "$KASSA_ROOT/deploy/nginx/nginx.conf" "$KASSA_VAR/run/nginx.conf" \
         "USER=$user" "LISTEN=127.0.0.1:${STATE_KEPT[HTTP_PORT]}" "DIR=$KASSA_VAR/run" \
-        ACCESS=off "GATEWAYS=$gateways"
+        ACCESS=off RESOLVER=127.0.0.1 AGAIN=gateways "GATEWAYS=$gateways"
     drill_note nginx nginx -c "$KASSA_VAR/run/nginx.conf"
 }
 

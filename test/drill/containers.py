@@ -229,8 +229,11 @@ class Containers(Stack):
     def is_node_whole(self, node):
         """It sees all others, and has a part of each queue, which runs."""
         command, _ = self.erlang_call_at(node)
-        done = subprocess.run(command, input=WHOLE, capture_output=True, text=True, timeout=30,
-                              check=False)
+        try:
+            done = subprocess.run(command, input=WHOLE, capture_output=True, text=True, timeout=5,
+                                  check=False)
+        except subprocess.TimeoutExpired:
+            return False
         return f"{{{NODES},[{{true,{NODES}}}]}}" in re.sub(r"\s", "", done.stdout)
 
     def leader(self):

@@ -79,9 +79,12 @@ class Stack:
     def erlang(self, expression):
         """What a node of the broker says to an expression."""
         command, environment = self.erlang_call()
-        done = subprocess.run(command, env={"PATH": os.environ["PATH"], **environment},
-                              input=expression, capture_output=True, text=True, timeout=60,
-                              check=False)
+        try:
+            done = subprocess.run(command, env={"PATH": os.environ["PATH"], **environment},
+                                  input=expression, capture_output=True, text=True, timeout=60,
+                                  check=False)
+        except subprocess.TimeoutExpired as error:
+            raise Broken("the broker does not answer") from error
         if done.returncode != 0:
             raise Broken(f"the broker was asked in vain: {done.stdout[:300]} {done.stderr[:300]}")
         return done.stdout

@@ -155,6 +155,7 @@ static void answers_are_released_in_order(void **state)
 {
     struct fixture *f = *state;
     f->conf.redis_wait_replicas = 2;
+    f->conf.redis_timeout_ms = 10000;
     open_store(f, redis_server_node(f->nodes[0]));
     wait_up(f);
     for (int i = 1; i <= 300; i++) {
