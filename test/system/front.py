@@ -30,6 +30,9 @@ class Front:
             "USER": "user root;" if os.getuid() == 0 else "",
             "LISTEN": f"127.0.0.1:{self.port}",
             "DIR": str(directory),
+            "ACCESS": "off",
+            "RESOLVER": "127.0.0.1",
+            "AGAIN": "gateways",
             "GATEWAYS": f"server {host}:{port} max_fails=0;",
         }.items():
             text = text.replace(f"@{name}@", value)
