@@ -10,11 +10,11 @@
  *      ^                  |            |             |                              |
  *      '------------------'------------'-------------'------ error, silence --------'
  *
- * Where there are replicas, an answer is held back until enough of them have what led to it: the
- * calls of a turn are followed by one WAIT.
+ * Where there are replicas, an answer is held back until they have what led to it: the calls of a
+ * turn are followed by one WAIT, for as many as struct redis_copies tells.
  *
- *   call, call, call, WAIT 1 --> server --> answers --> held --WAIT said 1--> on_reply, for each
- *                                                         '---WAIT said 0--> connection dropped
+ *   call, call, call, WAIT n --> server --> answers --> held --WAIT said n--> on_reply, for each
+ *                                                         '---less---> connection dropped
  */
 #include "idempotency/redis.h"
 
@@ -646,8 +646,8 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     r->stat_reconnects =
         stat_counter("kassa_store_reconnects_total", labels, "further attempts to connect");
     r->stat_up = stat_gauge("kassa_store_up", labels, "1: the store can be used");
-    r->stat_degraded = stat_gauge("kassa_store_degraded", labels,
-                                  "1: too few replicas have what was written; nothing follows");
+    r->stat_degraded =
+        stat_gauge("kassa_store_degraded", labels, "1: not all replicas have what was written");
     r->stat_flushes =
         stat_counter("kassa_store_flushes_total", labels, "pipelines written, one a turn");
     r->timer = loop_timer_new(loop, redis_on_timer, r);

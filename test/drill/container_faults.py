@@ -14,10 +14,9 @@ really was. Masters and leaders are found when the fault strikes.
 
 import asyncio
 import re
-import subprocess
 import time
 
-from stack import Broken
+from stack import Broken, run
 
 STOP_S = 45
 FROZEN_S = 1.5
@@ -28,11 +27,7 @@ PURGE = ('lists:sum([case catch rabbit_amqqueue:purge(Q) of {ok, N} -> N; _ -> 0
 
 
 def docker(*words):
-    done = subprocess.run(["docker", *words], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=120, check=False)
-    if done.returncode != 0:
-        raise Broken(f"docker {' '.join(words)}: {done.stderr.strip()[-300:]}")
-    return done.stdout
+    return run("docker", *words)
 
 
 class Fault:
@@ -217,11 +212,7 @@ class PartitionFault(Fault):
                 self.inside(here, "ip", "route", what, "blackhole", f"{there.address}/32")
 
     def inside(self, container, *words):
-        done = subprocess.run(["nsenter", "-t", str(container.pid), "-n", *words],
-                              capture_output=True, text=True, timeout=30, check=False)
-        if done.returncode != 0:
-            raise Broken(f"{words} beside {container.name}: {done.stderr.strip()}")
-        return done.stdout
+        return run("nsenter", "-t", str(container.pid), "-n", *words, timeout=30)
 
     def reaches(self, a, b):
         return "blackhole" not in self.inside(a, "ip", "route", "show", f"{b.address}/32")

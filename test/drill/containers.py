@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import redis
 
 from container_faults import make_fault
-from stack import Broken, Stack
+from stack import Broken, Stack, run
 
 GROUPS = ("order", "stock", "payment", "saga")
 NODES = 3  # of each group, of the broker, and of the Sentinels
@@ -30,15 +30,6 @@ WHOLE = ("{length(rabbit_mnesia:cluster_nodes(running)), "
          "lists:usort([{is_pid(whereis(element(1, amqqueue:get_pid(Q)))), "
          "length(maps:get(nodes, amqqueue:get_type_state(Q)))} "
          '|| Q <- rabbit_amqqueue:list(<<"/">>)])}.\n')
-
-
-def run(*command, timeout=120, **more):
-    """What a command prints. Broken when it fails."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=timeout, check=False, **more)
-    if done.returncode != 0:
-        raise Broken(f"{' '.join(command[:4])}: {done.stderr.strip()[-500:]}")
-    return done.stdout
 
 
 class Container:

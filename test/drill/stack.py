@@ -26,8 +26,17 @@ class Broken(Exception):
     """The stack, or the drill itself, is not as it must be: no row can be trusted then."""
 
 
+def run(*command, timeout=120):
+    """What a command prints. Broken when it fails."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=timeout, check=False)
+    if done.returncode != 0:
+        raise Broken(f"{' '.join(command)}: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
 class Stack:
-    """The parts that differ: up, down, wipe, is_ready, fault, url, front, gateways, erlang_call,
+    """The parts that differ: up, down, wipe, is_ready, fault, url, gateways, erlang_call,
     audit_command, unequal."""
 
     def __init__(self):
