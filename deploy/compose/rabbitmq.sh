@@ -6,6 +6,7 @@
 set -eu
 umask 077
 secrets=/run/kassa
+BOOT_SECONDS=${BOOT_SECONDS:-90}
 
 # bytes HEX: what the digits stand for.
 bytes() {
@@ -50,6 +51,19 @@ definitions() {
         "$(consumer order 'order|saga')" "$(consumer stock stock)" "$(consumer payment payment)"
 }
 
+# A node that does not listen by then has hung (seen: 3.10 in its feature flags). Nobody waits for
+# it, so it ends the hard way, and the engine starts it anew.
+watch() {
+    for _ in $(seq "$BOOT_SECONDS"); do
+        sleep 1
+        if bash -c 'exec 3<>/dev/tcp/127.0.0.1/5672' 2>/dev/null; then
+            return
+        fi
+    done
+    echo "rabbitmq.sh: no listener $BOOT_SECONDS s after the start: starting anew" >&2
+    kill -KILL -1
+}
+
 cp "$secrets/erlang_cookie" /tmp/.erlang.cookie
 chmod 0400 /tmp/.erlang.cookie
 definitions >/tmp/definitions.json
@@ -66,4 +80,5 @@ export HOME=/tmp RABBITMQ_CONFIG_FILE=/tmp/rabbitmq.conf \
     RABBITMQ_ENABLED_PLUGINS_FILE=/tmp/enabled_plugins RABBITMQ_LOGS=- \
     RABBITMQ_MNESIA_BASE=/var/lib/rabbitmq/mnesia RABBITMQ_LOG_BASE=/tmp \
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='+sbwt none +sbwtdcpu none +sbwtdio none -kernel net_ticktime 10'
+watch &
 exec rabbitmq-server

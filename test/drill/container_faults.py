@@ -21,7 +21,7 @@ from stack import Broken, run
 STOP_S = 45
 FROZEN_S = 1.5
 REQUEUED_S = 0.5  # until the broker has back what dead consumers had not acknowledged
-WHOLE_S = 120
+WHOLE_S = 180  # a broker's node that hangs at boot is started anew after 90 s
 PURGE = ('lists:sum([case catch rabbit_amqqueue:purge(Q) of {ok, N} -> N; _ -> 0 end '
          '|| Q <- rabbit_amqqueue:list(<<"/">>)]).\n')
 
