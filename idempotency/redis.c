@@ -11,7 +11,7 @@
  *      '------------------'------------'-------------'------ error, silence --------'
  *
  * Where there are replicas, an answer is held back until they have what led to it: the calls of a
- * turn are followed by one WAIT, for as many as struct redis_copies tells.
+ * turn are followed by one WAIT, for as many as copies.h tells.
  *
  *   call, call, call, WAIT n --> server --> answers --> held --WAIT said n--> on_reply, for each
  *                                                         '---less---> connection dropped
@@ -24,6 +24,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "idempotency/copies.h"
+#include "idempotency/greeting.h"
 #include "idempotency/lookup.h"
 #include "idempotency/master.h"
 #include "idempotency/pace.h"
@@ -40,7 +42,6 @@
 #define REDIS_CALLS_MAX  (1u << 20) /* out at once; one more fails as if the store were down */
 #define REDIS_SUSPECT_MS 10 /* a silent connection gets this much more: it may be us who slept */
 #define REDIS_NUDGE_MS   1
-#define REDIS_NODE_BYTES (CONF_TEXT_MAX + 8)
 #define REDIS_NOBODY     "kassa.nobody" /* a channel without listeners */
 
 enum redis_state {
@@ -50,25 +51,6 @@ enum redis_state {
     REDIS_GREETING,
     REDIS_UP,
     REDIS_GONE
-};
-enum redis_step { REDIS_AUTH, REDIS_ROLE, REDIS_LIBRARY, REDIS_DONE };
-
-/* How many replicas have to have what was written: all there are. One that is missing may have
- * been promoted, without this master knowing it; then what the others acknowledge here is lost. So
- * it is done without only when most Sentinels have named this master since it is missing, and that
- * for REDIS_DEGRADE_MS, in which they tell each other of a promotion; or when they have just named
- * this one in place of the one that all followed, which they do not do twice so soon. (Back to that
- * one is no succession: a Sentinel that has not heard of the promotion yet says so, too.) */
-struct redis_copies {
-    unsigned all; /* 0: none is waited for */
-    int64_t degrade_ms;
-    unsigned have;    /* what the last WAIT said */
-    int64_t short_ms; /* since when it says too little; 0: it does not */
-    uint32_t named;   /* by which Sentinels, since then: bits */
-    unsigned sentinels;
-    bool is_successor; /* `master` was named in place of `home`, and not all follow it yet */
-    char master[REDIS_NODE_BYTES]; /* host:port, by the Sentinel that was asked last */
-    char home[REDIS_NODE_BYTES];   /* the master that all have followed last; empty: none yet */
 };
 
 struct redis_watcher {
@@ -86,13 +68,12 @@ struct redis {
     char sentinels[CONF_TEXT_MAX];         /* empty: host and port stay as they are */
     char sentinel_password[CONF_TEXT_MAX]; /* empty: none */
     char master[CONF_TEXT_MAX];            /* its name there */
-    const char *library;                   /* NULL: none */
     int64_t timeout_ms;
     redis_on_push *on_push; /* NULL: a store, not a listener */
     void *push_ctx;
 
     enum redis_state state;
-    enum redis_step step; /* while GREETING */
+    struct greeting greeting; /* while GREETING */
     struct pace pace;
     bool is_up_news;         /* that it is down was logged, so that it is up is worth a line too */
     struct master *finding;  /* while FINDING; of a listener that is UP: is it still the master? */
@@ -112,7 +93,7 @@ struct redis {
     unsigned depth;    /* callbacks of the owner that are running now */
     struct waiters out;
     struct waiters held; /* those whose answers are here, but not yet at the replicas */
-    struct redis_copies copies;
+    struct copies copies;
     bool is_unwaited; /* calls were sent since the last WAIT */
     struct waiters failed;
     struct redis_watcher watchers[REDIS_UP_MAX];
@@ -194,45 +175,6 @@ static void redis_call_now(void *ctx, const struct redis_command *c, redis_on_re
 }
 
 /* ---- replicas ---- */
-
-static bool copies_are_confirmed(const struct redis_copies *c)
-{
-    return (unsigned)__builtin_popcount(c->named) * 2 > c->sentinels;
-}
-
-static unsigned copies_needed(const struct redis_copies *c, int64_t now_ms)
-{
-    bool is_degraded = c->short_ms > 0 && c->have > 0 && copies_are_confirmed(c) &&
-                       (c->is_successor || now_ms - c->short_ms >= c->degrade_ms);
-    return is_degraded ? c->have : c->all;
-}
-
-/* What a WAIT has said: is it enough? */
-static bool copies_counted(struct redis_copies *c, unsigned count, int64_t now_ms)
-{
-    bool is_enough = count >= copies_needed(c, now_ms);
-    c->have = count;
-    if (count >= c->all) {
-        c->short_ms = 0;
-        c->is_successor = false;
-        memcpy(c->home, c->master, sizeof(c->home));
-    } else if (c->short_ms == 0) {
-        c->short_ms = now_ms;
-        c->named = c->is_successor ? c->named : 0;
-    }
-    return is_enough;
-}
-
-static void copies_named(struct redis_copies *c, const char *node, unsigned sentinel)
-{
-    if (strcmp(c->master, node) != 0) {
-        c->is_successor = c->home[0] && strcmp(c->home, node) != 0;
-        c->short_ms = 0;
-        c->named = 0;
-        snprintf(c->master, sizeof(c->master), "%s", node);
-    }
-    c->named |= 1u << (sentinel % 32);
-}
 
 /* Marks the WAIT among those who wait for answers; never called. */
 static void redis_waited(void *ctx, int err, const struct redis_reply *reply)
@@ -385,33 +327,14 @@ static void redis_came_up(struct redis *r)
     }
 }
 
-/* The first step that is needed, from `step` on: what is not needed costs no round trip. */
-static void redis_greet(struct redis *r, enum redis_step step)
+static void redis_greet(struct redis *r, enum greeting_step step)
 {
     struct redis_command *c = mem_new(sizeof(*c));
-    if (step == REDIS_AUTH && r->password[0]) {
-        redis_arg_text(c, "AUTH");
-        if (r->user[0]) {
-            redis_arg_text(c, r->user);
-        }
-        redis_arg_text(c, r->password);
-    } else if (step <= REDIS_ROLE) {
-        step = REDIS_ROLE;
-        redis_arg_text(c, r->on_push ? "PING" : "ROLE");
-    } else if (step == REDIS_LIBRARY && r->library) {
-        redis_arg_text(c, "FUNCTION");
-        redis_arg_text(c, "LOAD");
-        redis_arg_text(c, "REPLACE");
-        redis_arg_text(c, r->library);
-    } else {
-        step = REDIS_DONE;
-    }
-    r->step = step;
-    if (step == REDIS_DONE) {
-        redis_came_up(r);
-    } else {
+    if (greeting_say(&r->greeting, step, c)) {
         redis_wire_send(r->wire, c);
         crash_sent("redis.greet");
+    } else {
+        redis_came_up(r);
     }
     redis_command_free(c);
     free(c);
@@ -428,14 +351,15 @@ static void redis_on_greeting(struct redis *r, const struct redis_reply *reply, 
         snprintf(reason, sizeof(reason), "%.*s", SLICE_ARG(text));
         /* An operator has to mend a wrong password or a broken library; LOADING mends itself. */
         if (!redis_is_unusable(text)) {
-            redis_say(r, LOG_ERROR, r->step == REDIS_LIBRARY ? "store_library" : "store_greeting",
+            redis_say(r, LOG_ERROR,
+                      r->greeting.step == GREETING_LIBRARY ? "store_library" : "store_greeting",
                       reason);
         }
         redis_drop(r, reason);
-    } else if (r->step == REDIS_ROLE && !r->on_push && !slice_is(text, "master")) {
+    } else if (r->greeting.step == GREETING_ROLE && !r->on_push && !slice_is(text, "master")) {
         redis_drop(r, "the server is not a master");
     } else {
-        redis_greet(r, r->step + 1);
+        redis_greet(r, r->greeting.step + 1);
     }
 }
 
@@ -529,7 +453,7 @@ static void redis_connect(struct redis *r, const char *address)
     }
     redis_owed(r);
     r->state = REDIS_GREETING;
-    redis_greet(r, REDIS_AUTH);
+    redis_greet(r, GREETING_AUTH);
 }
 
 static void redis_on_found(void *ctx, const char *address)
@@ -556,7 +480,7 @@ static void redis_reach(struct redis *r)
 static void redis_on_master(void *ctx, const char *host, int port, unsigned sentinel)
 {
     struct redis *r = ctx;
-    char node[REDIS_NODE_BYTES];
+    char node[COPIES_NODE_BYTES];
     snprintf(node, sizeof(node), "%s:%d", host ? host : "", port);
     r->finding = NULL;
     if (r->state == REDIS_UP) {
@@ -635,7 +559,7 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     snprintf(r->group, sizeof(r->group), "%s", group);
     snprintf(r->user, sizeof(r->user), "%s", conf->redis_user);
     snprintf(r->password, sizeof(r->password), "%s", conf->redis_password);
-    r->library = library;
+    r->greeting = (struct greeting){.user = r->user, .password = r->password, .library = library};
     r->timeout_ms = conf->redis_timeout_ms;
     r->is_up_news = true;
     r->rows = rows_new(redis_call_now, r);
@@ -662,6 +586,7 @@ struct redis *redis_new_listener(struct loop *loop, const struct conf *conf, con
 {
     struct redis *r = redis_new(loop, conf, "subscription", node, NULL);
     r->on_push = on_push;
+    r->greeting.is_listener = true;
     r->push_ctx = ctx;
     return r;
 }

@@ -1,0 +1,45 @@
+/* How many replicas have to have what was written, before anybody concludes anything from it: all
+ * there are.
+ *
+ * One that is missing may have been promoted, without this master knowing it; then what the others
+ * acknowledge here is lost. So it is done without only when most Sentinels have named this master
+ * since it is missing, and that for `degrade_ms`, in which they tell each other of a promotion; or
+ * when they have just named this one in place of the one that all followed, which they do not do
+ * twice so soon. (Back to that one is no succession: a Sentinel that has not heard of the promotion
+ * yet says so, too.)
+ * Source: protocol.md section 3; Redis manual: WAIT, Sentinel. */
+#ifndef KASSA_IDEMPOTENCY_COPIES_H
+#define KASSA_IDEMPOTENCY_COPIES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runtime/conf.h"
+
+#define COPIES_NODE_BYTES (CONF_TEXT_MAX + 8) /* of host:port, terminated */
+
+/* Zero-initialised is: none is waited for. The owner sets the first three. */
+struct copies {
+    unsigned all; /* replicas; 0: none is waited for */
+    int64_t degrade_ms;
+    unsigned sentinels; /* how many there are, at most 32 */
+
+    unsigned have;     /* what the last WAIT said */
+    int64_t short_ms;  /* since when it says too little; 0: it does not */
+    uint32_t named;    /* by which Sentinels, since then: bits */
+    bool is_successor; /* `master` was named in place of `home`, and not all follow it yet */
+    char master[COPIES_NODE_BYTES]; /* by the Sentinel that was asked last */
+    char home[COPIES_NODE_BYTES];   /* the master that all have followed last; empty: none yet */
+};
+
+/* The number for the next WAIT. `now_ms` is never 0, here and below. */
+unsigned copies_needed(const struct copies *c, int64_t now_ms);
+
+/* A WAIT has said so many. Is it enough? */
+bool copies_counted(struct copies *c, unsigned count, int64_t now_ms);
+
+/* A Sentinel, by its number, has named the master. Not while a connection is used: who is still
+ * connected to another one has to go first. */
+void copies_named(struct copies *c, const char *node, unsigned sentinel);
+
+#endif
