@@ -20,21 +20,12 @@
  * shards to the next one.
  *
  * A request object belongs to two: the library, until http_on_completed, and the user, until
- * http_reply. The later of the two frees it.
- *
- * The library's own timeout is one of silence: a byte now and then keeps a connection for good. So
- * each connection is looked at once a second: one that has sent something since its last request
- * and has not completed the next one within HTTP_RECEIVE_SECONDS is shut down. Asking the kernel
- * how much it has sent is left to that look, and not done with each request; so what came between
- * a request's end and the look is missed if it is less than a line. Who stops there rests, as any
- * connection may; who goes on is found by the next byte. */
+ * http_reply. The later of the two frees it. */
 #include "runtime/http.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <linux/tcp.h> /* what netinet/tcp.h has of tcp_info ends before tcpi_bytes_received */
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +38,7 @@
 #include "runtime/listener.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
+#include "runtime/slow.h"
 
 #define HTTP_MEMORY_BYTES 8192 /* for a head; the library zeroes as much for each request */
 #define HTTP_METHOD_MAX   24
@@ -54,7 +46,7 @@
 #define HTTP_SHARDS       16
 #define HTTP_TURN_MAX     64   /* requests and answers; then the turn is the others' */
 #define HTTP_ACCEPT_MAX   64   /* connections a turn */
-#define HTTP_WATCH_MS     1000 /* how late a slow client may be noticed */
+#define HTTP_ACCEPT_MS    1000 /* to the next attempt, when there is no descriptor left */
 
 struct http_shard {
     struct http *http;
@@ -75,26 +67,13 @@ struct http {
     http_on_request *on_request;
     void *ctx;
     struct http_request *first; /* all the library has not completed */
-    struct http_client *clients;
     unsigned client_count;
     unsigned client_max;
-    struct loop_timer *client_timer;
-    int64_t receive_ms; /* a request is complete within this */
+    struct slow *slow;               /* the connections, each a slow_client */
+    struct loop_timer *accept_timer; /* while nobody is accepted */
     int port;
     bool is_refusing; /* no new connections; those there are end with their next answer */
     bool is_closing;  /* whatever is not answered now never will be */
-};
-
-/* One connection. */
-struct http_client {
-    struct http_client *next;
-    struct http_client *previous;
-    int fd;
-    bool is_served;        /* a request of it is complete, and not yet answered: we are slow then */
-    bool is_begun;         /* the line of a request is here */
-    bool is_done;          /* a request was done with since the last look */
-    int64_t since_ms;      /* of the first look that has found bytes of a request; 0: none yet */
-    uint64_t bytes_served; /* received by the first look after the last request was done with */
 };
 
 struct http_answer {
@@ -140,28 +119,18 @@ static void http_request_free(struct http_request *r)
     free(r);
 }
 
-/* ---- connections, and those who keep us waiting ---- */
+/* ---- connections ---- */
 
-static struct http_client *http_client_of(struct MHD_Connection *connection)
+static struct slow_client *http_client_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info ? info->socket_context : NULL;
 }
 
-/* What the kernel has received, whoever has read it. */
-static uint64_t http_client_bytes(const struct http_client *c)
+static void http_accept_resume(void *ctx)
 {
-    struct tcp_info info = {0};
-    socklen_t bytes = sizeof(info);
-    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) != 0) {
-        return c->bytes_served;
-    }
-    return info.tcpi_bytes_received;
-}
-
-static void http_accept_resume(struct http *http)
-{
+    struct http *http = ctx;
     if (http->accept_watch) {
         loop_watch_set(http->accept_watch, LOOP_READ);
     }
@@ -171,63 +140,17 @@ static void http_on_connection(void *ctx, struct MHD_Connection *connection, voi
                                enum MHD_ConnectionNotificationCode what)
 {
     struct http *http = ((struct http_shard *)ctx)->http;
-    struct http_client *c = *socket_context;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         http->client_count++;
-        c = mem_new(sizeof(*c));
-        c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        c->next = http->clients;
-        if (c->next) {
-            c->next->previous = c;
-        } else {
-            loop_timer_start(http->client_timer, HTTP_WATCH_MS, HTTP_WATCH_MS);
-        }
-        http->clients = c;
-        *socket_context = c;
+        *socket_context = slow_came(
+            http->slow,
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
         return;
     }
-    if (c->next) {
-        c->next->previous = c->previous;
-    }
-    if (c->previous) {
-        c->previous->next = c->next;
-    } else {
-        http->clients = c->next;
-    }
+    slow_gone(*socket_context);
     *socket_context = NULL;
-    free(c);
     http->client_count--;
     http_accept_resume(http);
-}
-
-/* Shut down, not closed: the descriptor is the library's, which now reads the end of it. */
-static void http_client_watch(const struct http *http, struct http_client *c, int64_t now_ms)
-{
-    if (c->is_served) {
-        return;
-    }
-    if (c->is_done) {
-        c->is_done = false;
-        c->bytes_served = http_client_bytes(c);
-    }
-    if (c->since_ms == 0) {
-        c->since_ms = c->is_begun || http_client_bytes(c) > c->bytes_served ? now_ms : 0;
-    } else if (now_ms - c->since_ms >= http->receive_ms) {
-        shutdown(c->fd, SHUT_RDWR);
-    }
-}
-
-static void http_on_watch(void *ctx)
-{
-    struct http *http = ctx;
-    int64_t now_ms = loop_now_ms(http->loop);
-    http_accept_resume(http);
-    if (!http->clients) {
-        loop_timer_stop(http->client_timer);
-    }
-    for (struct http_client *c = http->clients; c; c = c->next) {
-        http_client_watch(http, c, now_ms);
-    }
 }
 
 /* ---- requests, from their first to their last word ---- */
@@ -250,7 +173,7 @@ static void *http_on_uri(void *ctx, const char *uri, struct MHD_Connection *conn
         r->next->previous = r;
     }
     http->first = r;
-    http_client_of(connection)->is_begun = true;
+    slow_line(http_client_of(connection));
     return r;
 }
 
@@ -261,12 +184,9 @@ static void http_on_completed(void *ctx, struct MHD_Connection *connection, void
     (void)why;
     struct http *http = ((struct http_shard *)ctx)->http;
     struct http_request *r = *request;
-    struct http_client *client = http_client_of(connection);
+    struct slow_client *client = http_client_of(connection);
     if (client) {
-        client->is_served = false;
-        client->is_begun = false;
-        client->is_done = true;
-        client->since_ms = 0;
+        slow_over(client);
     }
     if (!r) {
         return;
@@ -379,7 +299,7 @@ static enum MHD_Result http_dispatch(struct http_request *r)
 {
     r->http->served++;
     if (!r->is_given && !r->http->is_closing) {
-        http_client_of(r->connection)->is_served = true;
+        slow_complete(http_client_of(r->connection));
         r->is_given = true;
         r->http->on_request(r->http->ctx, r);
     }
@@ -583,7 +503,7 @@ static void http_on_timer(void *ctx)
 static void http_accept_pause(struct http *http)
 {
     loop_watch_set(http->accept_watch, 0);
-    loop_timer_start(http->client_timer, HTTP_WATCH_MS, HTTP_WATCH_MS);
+    loop_timer_start(http->accept_timer, HTTP_ACCEPT_MS, 0);
 }
 
 /* Errors: false when there is nobody else, or no room. */
@@ -690,8 +610,9 @@ static void http_free(struct http *http)
     for (unsigned i = 0; i < HTTP_SHARDS; i++) {
         http_shard_close(&http->shards[i]);
     }
-    assert(!http->first && !http->clients);
-    loop_timer_free(http->client_timer);
+    assert(!http->first);
+    slow_free(http->slow);
+    loop_timer_free(http->accept_timer);
     free(http);
 }
 
@@ -708,9 +629,9 @@ int http_open(struct loop *loop, const struct conf *conf, const char *host, int 
     http->loop = loop;
     http->on_request = on_request;
     http->ctx = ctx;
-    http->receive_ms = conf->http_receive_s * 1000;
+    http->slow = slow_new(loop, conf->http_receive_s * 1000);
     http->client_max = (unsigned)conf->http_connections_max;
-    http->client_timer = loop_timer_new(loop, http_on_watch, http);
+    http->accept_timer = loop_timer_new(loop, http_accept_resume, http);
     for (unsigned i = 0; i < HTTP_SHARDS; i++) {
         if (!http_shard_open(http, &http->shards[i], conf)) {
             buf_reset(ret_sentence);
