@@ -2,29 +2,21 @@
 #include "order/drive.h"
 
 #include "checkout/begin.h"
+#include "order/stats.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
-#include "runtime/stat.h"
 #include "saga/answer.h"
 
 #define LOOKS_MAX 4 /* at the journal, for one event */
-
-static struct stat_value *ended_stat(struct slice state)
-{
-    static struct stat_value *paid, *failed;
-    if (paid == NULL) {
-        paid = stat_counter("kassa_sagas_ended_total", "state=\"PAID\"", "sagas that ended");
-        failed = stat_counter("kassa_sagas_ended_total", "state=\"FAILED\"", "sagas that ended");
-    }
-    return slice_is(state, checkout_definition.completed) ? paid : failed;
-}
 
 /* Everybody who asked for this saga is told of its end. */
 static void tell_waiters(struct consumer *consumer, const struct journal_record *record)
 {
     log_debug("saga_ended", "saga=%.*s order=%.*s state=%.*s reason=%s", SLICE_ARG(record->saga),
               SLICE_ARG(record->entity), SLICE_ARG(record->state), log_quote(record->reason));
-    stat_add(ended_stat(record->state), 1);
+    stat_add(slice_is(record->state, checkout_definition.completed) ? order_stats()->paid
+                                                                    : order_stats()->failed,
+             1);
     struct slice waiters = record->waiters, waiter;
     while (slice_cut(&waiters, ',', &waiter)) {
         struct slice gateway;
@@ -148,15 +140,9 @@ static bool is_fit(struct consumer_work *work, const struct journal_record *reco
  * said. Most of that the replay mends before anybody asks. */
 static void answer_look(struct consumer_work *work, const struct journal_record *record)
 {
-    static struct stat_value *denied;
     struct saga_event event = {0};
-    if (denied == NULL) {
-        denied = stat_counter("kassa_replay_refused_total", "",
-                              "answers that deny what a saga has done: a store lost more than "
-                              "could be mended, look here");
-    }
     if (is_of_record(work, record, &event) && checkout_is_denial(work->state, event)) {
-        stat_add(denied, 1);
+        stat_add(order_stats()->denied, 1);
         log_error("replay_refused", "saga=%.*s order=%.*s state=%.*s answer=%s reason=%s",
                   SLICE_ARG(record->saga), SLICE_ARG(record->entity), SLICE_ARG(record->state),
                   message_type_text(work->in->type), log_quote(work->in->reason));
@@ -166,12 +152,7 @@ static void answer_look(struct consumer_work *work, const struct journal_record 
 enum consumer_next checkout_event_answer(struct consumer_work *work,
                                          const struct redis_reply *reply)
 {
-    static struct stat_value *stale;
     struct journal_record record;
-    if (stale == NULL) {
-        stale = stat_counter("kassa_saga_events_stale_total", "",
-                             "answers that did not fit the saga's state: repeats, mostly");
-    }
     if (!journal_record_at(&checkout_journal, reply, 0, &record)) {
         return CONSUMER_UNREADABLE;
     }
@@ -183,6 +164,6 @@ enum consumer_next checkout_event_answer(struct consumer_work *work,
         return CONSUMER_AGAIN;
     }
     answer_look(work, &record);
-    stat_add(stale, 1);
+    stat_add(order_stats()->stale, 1);
     return CONSUMER_DONE;
 }

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 
 #include "order/drive.h"
+#include "order/stats.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
-#include "runtime/stat.h"
 
 #define REASON_CANCELLED "the checkout took too long and was cancelled"
 
@@ -17,11 +17,7 @@ struct recovery {
     struct redis_command call;
     bool is_leasing;
     bool is_idle; /* no saga was open when it last looked: it looks less often */
-    struct stat_value *resent;
-    struct stat_value *cancelled;
-    struct stat_value *stuck;
-    struct stat_value *open;
-    struct stat_value *oldest;
+    const struct order_stats *stats;
     int64_t oldest_began_ms; /* of the sagas that were due lately */
     int64_t oldest_seen_ms;  /* 0: none was */
 };
@@ -76,7 +72,7 @@ static void saga_move(struct recovery *r, const struct journal_record *record,
         return;
     }
     crash_point("recovery.move.before");
-    stat_add(is_cancel ? r->cancelled : r->stuck, 1);
+    stat_add(is_cancel ? r->stats->cancelled : r->stats->stuck, 1);
     log_write(is_cancel ? LOG_WARN : LOG_ERROR, is_cancel ? "saga_cancelled" : "saga_stuck",
               "saga=%.*s order=%.*s state=%.*s retries=%.*s", SLICE_ARG(record->saga),
               SLICE_ARG(record->entity), SLICE_ARG(record->state), SLICE_ARG(record->retries));
@@ -91,7 +87,7 @@ static void recovery_age(struct recovery *r, int64_t now_ms)
     if (now_ms - r->oldest_seen_ms > 2 * consumer_conf(r->consumer)->saga_resend_max_ms) {
         r->oldest_seen_ms = 0;
     }
-    stat_set(r->oldest, r->oldest_seen_ms > 0 ? (now_ms - r->oldest_began_ms) / 1000 : 0);
+    stat_set(r->stats->oldest, r->oldest_seen_ms > 0 ? (now_ms - r->oldest_began_ms) / 1000 : 0);
 }
 
 static void recovery_saw(struct recovery *r, const struct journal_record *record, int64_t now_ms)
@@ -119,7 +115,7 @@ static void saga_recover(struct recovery *r, const struct journal_record *record
         saga_move(r, record, kind);
         return;
     }
-    stat_add(r->resent, 1);
+    stat_add(r->stats->resent, 1);
     log_info("saga_resent", "saga=%.*s order=%.*s state=%.*s retries=%.*s", SLICE_ARG(record->saga),
              SLICE_ARG(record->entity), SLICE_ARG(record->state), SLICE_ARG(record->retries));
     crash_point("recovery.resend.before");
@@ -167,7 +163,7 @@ static void on_counted(void *ctx, int err, const struct redis_reply *reply)
     struct recovery *r = ctx;
     int64_t open;
     if (err == 0 && slice_int64(redis_reply_at(reply, 0), &open)) {
-        stat_set(r->open, open);
+        stat_set(r->stats->open, open);
         recovery_pace(r, open == 0);
     }
 }
@@ -196,12 +192,7 @@ void *recovery_new(struct consumer *consumer)
 {
     struct recovery *r = mem_new(sizeof(*r));
     r->consumer = consumer;
-    r->resent = stat_counter("kassa_saga_resends_total", "", "saga commands sent again");
-    r->cancelled = stat_counter("kassa_saga_cancels_total", "", "sagas past their deadline");
-    r->stuck =
-        stat_counter("kassa_sagas_stuck_total", "", "compensations that do not succeed: look here");
-    r->open = stat_gauge("kassa_sagas_open", "", "sagas begun and not ended");
-    r->oldest = stat_gauge("kassa_saga_oldest_seconds", "", "age of the oldest saga that is due");
+    r->stats = order_stats();
     r->timer = loop_timer_new(consumer_loop(consumer), recovery_scan, r);
     loop_timer_start(r->timer, RECOVERY_MS, RECOVERY_MS);
     return r;

@@ -13,9 +13,9 @@
 
 #include "idempotency/once.h"
 #include "order/drive.h"
+#include "order/stats.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
-#include "runtime/stat.h"
 #include "runtime/uuid.h"
 #include "saga/answer.h"
 
@@ -137,14 +137,9 @@ static bool place_go_on(struct place *p, struct slice bucket, struct slice curso
 enum consumer_next checkout_replay_answer(struct consumer_work *work,
                                           const struct redis_reply *reply)
 {
-    static struct stat_value *replayed;
     struct place p = place_read(work);
     unsigned row = 0, count = redis_reply_count(reply);
     unsigned records = count > 2 ? count - 2 : 0;
-    if (replayed == NULL) {
-        replayed = stat_counter("kassa_saga_replays_total", "",
-                                "saga commands sent again because a store may have lost them");
-    }
     if (work->round == 0) {
         return CONSUMER_LATER; /* a broker that delivers it again and again must not multiply it */
     }
@@ -153,7 +148,7 @@ enum consumer_next checkout_replay_answer(struct consumer_work *work,
         struct journal_record record;
         if (journal_record_at(&checkout_journal, reply, n, &record) &&
             saga_send(work, &record, row, p.pass)) {
-            stat_add(replayed, 1);
+            stat_add(order_stats()->replayed, 1);
             p.burst++;
             p.sent++;
         }

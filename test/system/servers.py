@@ -8,6 +8,7 @@ import os
 import pathlib
 import subprocess
 import time
+import urllib.request
 
 VAR = os.environ.get("KASSA_VAR")
 QUEUES = ("kassa.order", "kassa.saga", "kassa.stock", "kassa.payment")
@@ -18,6 +19,13 @@ def read_settings(name):
     lines = (pathlib.Path(VAR) / "run" / name).read_text().splitlines()
     pairs = (line.split("=", 1) for line in lines if "=" in line)
     return {key: value.strip("'\"") for key, value in pairs}
+
+
+def metrics(service):
+    """What a service that is no gateway tells of itself, as text."""
+    port = read_settings("ports")[f"{service.upper()}_METRICS_PORT"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return answer.read().decode()
 
 
 def broker_url():

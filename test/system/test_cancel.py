@@ -6,15 +6,14 @@ Needs KASSA_VAR; without it only what needs no pause is run.
 
 import contextlib
 import os
-import pathlib
 import re
 import signal
 import threading
 import time
 import unittest
-import urllib.request
 
 from client import Case, Client
+from servers import metrics
 from test_crash import VAR, running_pid
 
 CANCELLED = {"error": "the checkout was cancelled"}
@@ -132,12 +131,7 @@ class Cancel(Case):
         self.assertEqual(self.poll_saga(saga)["state"], "PAID")
 
     def oldest_s(self):
-        ports = pathlib.Path(VAR, "run/ports").read_text()
-        port = re.search(r"^ORDER_METRICS_PORT=(\d+)$", ports, re.M).group(1)
-        url = f"http://127.0.0.1:{port}/metrics"
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            text = answer.read().decode()
-        return int(re.search(r"^kassa_saga_oldest_seconds (\d+)$", text, re.M).group(1))
+        return int(re.search(r"^kassa_saga_oldest_seconds (\d+)$", metrics("order"), re.M).group(1))
 
     def wait_for_credit(self, user, credit):
         for _ in range(1000):

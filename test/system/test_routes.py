@@ -1,9 +1,13 @@
 """Paths and verbs: unknown paths 404, wrong verbs 405 with Allow; health, readiness, metrics."""
 
+import pathlib
 import re
 import unittest
 
 from client import Case
+from servers import VAR, metrics
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 ROUTES = {
     "/payment/create_user": "POST",
@@ -178,6 +182,16 @@ class Metrics(Case):
         for family, kind in types.items():
             if kind == "histogram":
                 self.check_histogram(family, later)
+
+    @unittest.skipUnless(VAR, "KASSA_VAR is not set")
+    def test_dashboard(self):
+        """What deploy/compose/grafana.json draws is told by somebody, from the start."""
+        dashboard = (ROOT / "deploy" / "compose" / "grafana.json").read_text()
+        told = [self.get("/metrics").text, *map(metrics, ("order", "stock", "payment"))]
+        told = {name for text in told for name, _ in self.parse(text)[0]}
+        drawn = set(re.findall(r"\bkassa_\w+", dashboard))
+        self.assertTrue(drawn)
+        self.assertEqual(drawn - told, set())
 
 
 if __name__ == "__main__":
