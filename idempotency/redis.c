@@ -87,6 +87,7 @@ struct redis {
     bool is_timing;           /* the timer runs, for silence */
     bool is_suspect;          /* it found silence once */
     struct loop_timer *timer; /* WAITING: the next attempt; GREETING, UP: silence */
+    struct loop_timer *look;  /* runs while a replica is missing */
     struct loop_timer *nudge; /* makes a turn happen soon, whatever else does */
 
     struct rows *rows; /* calls that are gathered in this turn */
@@ -94,6 +95,7 @@ struct redis {
     struct waiters out;
     struct waiters held; /* those whose answers are here, but not yet at the replicas */
     struct copies copies;
+    unsigned waited;  /* what the last WAIT has said, until ROLE has */
     bool is_unwaited; /* calls were sent since the last WAIT */
     struct waiters failed;
     struct redis_watcher watchers[REDIS_UP_MAX];
@@ -176,10 +178,34 @@ static void redis_call_now(void *ctx, const struct redis_command *c, redis_on_re
 
 /* ---- replicas ---- */
 
-/* Marks the WAIT among those who wait for answers; never called. */
+/* Mark WAIT, the ROLE behind it, and a ROLE alone, among those who wait for answers; never called.
+ * The waiter's `err` is how many replicas are needed. */
 static void redis_waited(void *ctx, int err, const struct redis_reply *reply)
 {
     (void)ctx, (void)err, (void)reply;
+}
+
+static void redis_listed(void *ctx, int err, const struct redis_reply *reply)
+{
+    (void)ctx, (void)err, (void)reply;
+}
+
+static void redis_looked(void *ctx, int err, const struct redis_reply *reply)
+{
+    (void)ctx, (void)err, (void)reply;
+}
+
+static bool redis_is_mark(struct waiter waiter)
+{
+    return waiter.on_reply == redis_waited || waiter.on_reply == redis_listed ||
+           waiter.on_reply == redis_looked;
+}
+
+static void redis_mark(struct redis *r, redis_on_reply *mark, unsigned needed,
+                       const struct redis_command *c)
+{
+    waiters_push(&r->out, (struct waiter){.on_reply = mark, .err = (int)needed});
+    redis_wire_send(r->wire, c);
 }
 
 /* One for all calls of the turn. The server gives it half of the time that we do, so that a short
@@ -194,19 +220,38 @@ static void redis_wait(struct redis *r)
     if (r->copies.all == 0 || !r->is_unwaited || r->state != REDIS_UP) {
         return;
     }
+    unsigned needed = copies_needed(&r->copies, loop_now_ms(r->loop));
     redis_command_reset(&c);
     redis_arg_text(&c, "PUBLISH");
     redis_arg_text(&c, REDIS_NOBODY);
     redis_arg_text(&c, "");
-    waiters_push(&r->out, (struct waiter){.on_reply = NULL});
-    redis_wire_send(r->wire, &c);
+    redis_mark(r, NULL, needed, &c);
     redis_command_reset(&c);
     redis_arg_text(&c, "WAIT");
-    redis_arg_int(&c, copies_needed(&r->copies, loop_now_ms(r->loop)));
+    redis_arg_int(&c, needed);
     redis_arg_int(&c, r->timeout_ms / 2);
-    waiters_push(&r->out, (struct waiter){.on_reply = redis_waited});
-    redis_wire_send(r->wire, &c);
+    redis_mark(r, redis_waited, needed, &c);
+    if (needed < r->copies.all) {
+        redis_command_reset(&c);
+        redis_arg_text(&c, "ROLE");
+        redis_mark(r, redis_listed, needed, &c);
+    }
     r->is_unwaited = false;
+}
+
+/* While a replica is missing: has it come back? */
+static void redis_on_look(void *ctx)
+{
+    static struct redis_command c;
+    struct redis *r = ctx;
+    if (r->state == REDIS_UP && r->copies.short_ms > 0) {
+        redis_command_reset(&c);
+        redis_arg_text(&c, "ROLE");
+        redis_owed(r);
+        redis_mark(r, redis_looked, 0, &c);
+    } else {
+        loop_timer_stop(r->look);
+    }
 }
 
 static void redis_release(struct redis *r)
@@ -254,7 +299,7 @@ static void redis_fail_all(struct redis *r)
     }
     while (r->out.count > 0) {
         struct waiter waiter = waiters_pop(&r->out);
-        if (waiter.on_reply != redis_waited) {
+        if (!redis_is_mark(waiter)) {
             redis_fail(r, waiter);
         }
     }
@@ -340,6 +385,21 @@ static void redis_greet(struct redis *r, enum greeting_step step)
     free(c);
 }
 
+/* ROLE of a master: "master", its offset, and for each replica address, port and offset. */
+static void redis_on_role(struct redis *r, const struct redis_reply *reply)
+{
+    unsigned count = 0;
+    bool is_home_listed = false;
+    for (unsigned i = 2; i + 2 < redis_reply_count(reply); i += 3) {
+        char node[COPIES_NODE_BYTES];
+        snprintf(node, sizeof(node), "%.*s:%.*s", SLICE_ARG(redis_reply_at(reply, i)),
+                 SLICE_ARG(redis_reply_at(reply, i + 1)));
+        is_home_listed = is_home_listed || strcmp(node, r->copies.home) == 0;
+        count++;
+    }
+    copies_listed(&r->copies, count, is_home_listed);
+}
+
 static void redis_on_greeting(struct redis *r, const struct redis_reply *reply, bool is_error)
 {
     struct slice text = {NULL, 0};
@@ -359,6 +419,9 @@ static void redis_on_greeting(struct redis *r, const struct redis_reply *reply, 
     } else if (r->greeting.step == GREETING_ROLE && !r->on_push && !slice_is(text, "master")) {
         redis_drop(r, "the server is not a master");
     } else {
+        if (r->greeting.step == GREETING_ROLE && !r->on_push) {
+            redis_on_role(r, reply);
+        }
         redis_greet(r, r->greeting.step + 1);
     }
 }
@@ -372,14 +435,14 @@ static void redis_on_heard(void *ctx)
     r->is_owed = r->is_suspect = false;
 }
 
-/* What a WAIT says: how many replicas have all that this connection has written. */
-static void redis_on_waited(struct redis *r, const struct redis_reply *reply)
+/* The calls of a turn have so many copies: are these enough? */
+static void redis_on_counted(struct redis *r, unsigned needed, unsigned copies)
 {
-    int64_t replicas = 0;
-    bool is_count = slice_int64(redis_reply_at(reply, 0), &replicas) && replicas >= 0;
-    bool is_enough =
-        is_count && copies_counted(&r->copies, (unsigned)replicas, loop_now_ms(r->loop));
-    stat_set(r->stat_degraded, is_enough && r->copies.have >= r->copies.all ? 0 : 1);
+    bool is_enough = copies_counted(&r->copies, needed, copies, loop_now_ms(r->loop));
+    stat_set(r->stat_degraded, is_enough && copies >= r->copies.all ? 0 : 1);
+    if (is_enough && copies < r->copies.all) {
+        loop_timer_start(r->look, COPIES_LOOK_MS, COPIES_LOOK_MS);
+    }
     if (is_enough) {
         redis_release(r);
     } else {
@@ -387,11 +450,27 @@ static void redis_on_waited(struct redis *r, const struct redis_reply *reply)
     }
 }
 
+/* What a WAIT says: how many replicas have all that this connection has written. */
+static void redis_on_waited(struct redis *r, unsigned needed, const struct redis_reply *reply)
+{
+    int64_t replicas = 0;
+    bool is_count = slice_int64(redis_reply_at(reply, 0), &replicas) && replicas >= 0;
+    r->waited = is_count ? (unsigned)replicas : 0;
+    if (needed >= r->copies.all) {
+        redis_on_counted(r, needed, r->waited);
+    }
+}
+
 static void redis_on_call_answer(struct redis *r, const struct redis_reply *reply, int err)
 {
     struct waiter waiter = waiters_pop(&r->out);
     if (waiter.on_reply == redis_waited) {
-        redis_on_waited(r, reply);
+        redis_on_waited(r, (unsigned)waiter.err, reply);
+    } else if (waiter.on_reply == redis_listed) {
+        redis_on_role(r, reply);
+        redis_on_counted(r, (unsigned)waiter.err, r->waited);
+    } else if (waiter.on_reply == redis_looked) {
+        redis_on_role(r, reply);
     } else if (r->copies.all > 0) {
         redis_reply_keep(reply);
         waiter.err = err;
@@ -575,6 +654,7 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     r->stat_flushes =
         stat_counter("kassa_store_flushes_total", labels, "pipelines written, one a turn");
     r->timer = loop_timer_new(loop, redis_on_timer, r);
+    r->look = loop_timer_new(loop, redis_on_look, r);
     r->nudge = loop_timer_new(loop, redis_on_nudge, r);
     loop_hook_add(loop, LOOP_HOOK_STORE, redis_on_turn_end, r);
     loop_timer_start(r->timer, 0, 0); /* the first attempt is a turn's work like any other */
@@ -608,6 +688,7 @@ void redis_free(struct redis *r)
     redis_tell_failed(r);
     rows_free(r->rows);
     loop_timer_free(r->timer);
+    loop_timer_free(r->look);
     loop_timer_free(r->nudge);
     waiters_free(&r->out);
     waiters_free(&r->failed);

@@ -57,8 +57,8 @@
     X(INT, redis_wait_replicas, "REDIS_WAIT_REPLICAS", 0, 0, 5,                                    \
       "replicas that must have a write before anything follows from it: all that there are")       \
     X(INT, redis_degrade_ms, "REDIS_DEGRADE_MS", 10000, 1000, 600000,                              \
-      "a replica that is missing for this long, while most Sentinels name the same master, is "    \
-      "not waited for, if there is another one")                                                   \
+      "a replica that the master does not list for this long, while most Sentinels name that "     \
+      "master, is not waited for, if there is another one")                                        \
     X(TEXT, redis_user, "REDIS_USER", "", 0, 255, "user of the stores; empty: their default one")  \
     X(SECRET, redis_password, "REDIS_PASSWORD", "", 0, 255, "password of the stores; empty: none") \
     X(INT, redis_timeout_ms, "REDIS_TIMEOUT_MS", 1000, 50, 60000,                                  \

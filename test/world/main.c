@@ -20,6 +20,7 @@
 #include "runtime/log.h"
 #include "runtime/uuid.h"
 #include "stock/commands.h"
+#include "test/world/group.h"
 #include "test/world/plants.h"
 #include "test/world/shop.h"
 
@@ -103,6 +104,14 @@ static const char *loss_make(struct conf *conf)
     return service;
 }
 
+/* Half of the others have replicas, which die, stand still and are promoted. */
+static void replicas_make(struct conf *conf, const char *loss)
+{
+    if (loss == NULL && world_random(2) == 0) {
+        conf->redis_wait_replicas = GROUP_REPLICAS;
+    }
+}
+
 static bool is_loss_due; /* and so nothing is settled */
 
 static void on_loss(void *ctx)
@@ -137,7 +146,7 @@ struct totals {
 static bool has_settled(void)
 {
     return world.is_calm && !is_loss_due && shop_waiting() == 0 && broker_is_idle() &&
-           store_is_announced("payment") && store_is_announced("stock");
+           group_are_whole() && store_is_announced("payment") && store_is_announced("stock");
 }
 
 /* True: no fault. */
@@ -149,12 +158,13 @@ static bool seed_run(uint64_t seed, struct totals *totals)
     world_reset(seed);
     uuid_seed(seed);
     broker_world_reset();
-    store_world_reset(libraries, 4);
     http_world_reset();
     world.chances = chances_make();
     struct conf conf = conf_make();
     static const char *loss;
     loss = loss_make(&conf);
+    replicas_make(&conf, loss);
+    store_world_reset(libraries, 4, (unsigned)conf.redis_wait_replicas);
     const struct service gateway = {.name = "gateway",
                                     .start = gateway_start,
                                     .drain = gateway_drain,
@@ -195,6 +205,7 @@ static bool seed_run(uint64_t seed, struct totals *totals)
         while (world.now_us < until_us && world_step()) {
         }
         shop_check();
+        group_check();
     }
     totals->seeds++;
     totals->checkouts += shop_checkouts();

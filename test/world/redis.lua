@@ -1,9 +1,12 @@
--- redis.lua: the modelled store. Executes the real function libraries against tables.
+-- redis.lua: the modelled servers. Each has its own data, and a log of the writes that made it, of
+-- which a replica has a beginning. Executes the real function libraries against tables.
 --
 -- Only what the libraries use, as the Redis manual has it: a missing value is false in Lua, a
 -- hash keeps the order of insertion, numbers come back as numbers and are kept as texts.
 
-local data = {}      -- key -> {kind, ..}
+local servers = {}   -- number -> {data, log, run}
+local server         -- the one that is talked to
+local data = {}      -- its keys: key -> {kind, ..}
 local functions = {} -- name -> function
 
 local function text(value)
@@ -215,14 +218,22 @@ function commands.GET(key)
     return data[key] and data[key].value or false
 end
 
-local server = 1 -- counts the servers that this store has been
-
 function commands.INFO()
-    return '# Server\r\nrun_id:' .. server .. '\r\n'
+    return '# Server\r\nrun_id:' .. server.run .. '\r\n'
 end
 
 function commands.PING()
     return {ok = 'PONG'}
+end
+
+-- What goes to the replicas; a PUBLISH does, too.
+local is_write = {}
+for name in string.gmatch('DEL HDEL HINCRBY HSET LPUSH LTRIM PUBLISH SET ZADD ZREM', '%u+') do
+    is_write[name] = true
+end
+
+function commands.PUBLISH()
+    return 0 -- the world sees to who hears it
 end
 
 local function run(name, ...)
@@ -230,9 +241,13 @@ local function run(name, ...)
     for i = 1, #arguments do
         arguments[i] = text(arguments[i])
     end
-    local command = commands[string.upper(name)]
+    name = string.upper(name)
+    local command = commands[name]
     if not command then
         error('the modelled store does not know ' .. name)
+    end
+    if is_write[name] then
+        server.log[#server.log + 1] = {name, unpack(arguments)}
     end
     return command(unpack(arguments))
 end
@@ -295,42 +310,87 @@ local function copy(value)
     return copied
 end
 
--- The keys of a service as they are now, and later as they were then: another server, which has a
--- prefix of what this one was told.
+local runs = 0 -- of servers: each start is another one
+
+-- From now on this one is talked to.
+function world_use(number)
+    if not servers[number] then
+        runs = runs + 1
+        servers[number] = {data = {}, log = {}, run = runs}
+    end
+    server = servers[number]
+    data = server.data
+end
+
+-- The server starts anew, with what it has.
+function world_restart(number)
+    runs = runs + 1
+    servers[number].run = runs
+end
+
+-- How long the log is.
+function world_position(number)
+    return #servers[number].log
+end
+
+-- A replica takes all that its master has.
+function world_copy(number, master)
+    world_use(number)
+    server.data, server.log = copy(servers[master].data), {unpack(servers[master].log)}
+end
+
+-- .. or, of the master whose log it has a beginning of, the rest.
+function world_follow(number, master)
+    world_use(number)
+    local log = servers[master].log
+    for i = #server.log + 1, #log do
+        run(unpack(log[i]))
+    end
+end
+
+local function is_same(a, b)
+    if type(a) ~= 'table' or type(b) ~= 'table' then
+        return a == b
+    end
+    for k, v in pairs(a) do
+        if not is_same(v, b[k]) then
+            return false
+        end
+    end
+    for k in pairs(b) do
+        if a[k] == nil then
+            return false
+        end
+    end
+    return true
+end
+
+function world_is_same(number, other)
+    return is_same(servers[number].data, servers[other].data)
+end
+
+-- What the server has now, and later had then: another server, which has a prefix of what this one
+-- was told.
 local kept
 
-local function is_of(key, service)
-    return string.sub(key, 1, #service + 1) == service .. ':'
+function world_keep(number)
+    kept = copy(servers[number].data)
 end
 
-function world_keep(service)
-    kept = {}
-    for key, value in pairs(data) do
-        if is_of(key, service) then
-            kept[key] = copy(value)
-        end
-    end
+function world_restore(number)
+    servers[number].data = kept
+    world_restart(number)
 end
 
-function world_restore(service)
-    for key in pairs(data) do
-        if is_of(key, service) then
-            data[key] = nil
-        end
-    end
-    for key, value in pairs(kept) do
-        data[key] = value
-    end
-    server = server + 1
-end
-
--- Has it been announced that the service's store is another one?
-function world_is_announced(service)
+-- Has the service announced that its store is this server?
+function world_is_announced(number, service)
+    world_use(number)
     local text = commands.GET(service .. ':run')
-    return text and string.match(text, '^%d+') == tostring(server) or false
+    return text and string.match(text, '^%d+') == tostring(server.run) or false
 end
 
--- For the checks: calls visit(key, field, value) for each field of each hash, in order of keys.
+-- For the checks: calls visit(key, field, value) for each field of each hash of the server that is
+-- talked to, in order of keys.
 function world_each(visit)
     local keys = {}
     for key, value in pairs(data) do

@@ -1,34 +1,28 @@
-/* The store: idempotency/redis.h without Redis. A pipeline is executed in order, by the real
- * function libraries (Lua 5.1, redis.lua), and answered after it is durable. When a connection
- * breaks, a prefix of the pipeline was done and nobody hears of it.
+/* The store: idempotency/redis.h without Redis. A pipeline is executed in order, by the servers of
+ * server.h, and answered after it is durable. When a connection breaks, a prefix of the pipeline
+ * was done and nobody hears of it.
  *
  *   redis_call -> this turn's pipeline -> [executed] -> [answered] -> on_reply, a turn
- */
+ *
+ * Where there are replicas the answers wait for them, as idempotency/copies.h says: that part is
+ * the real one, the Sentinels and servers are those of group.h. A server does not look at a
+ * connection that waits, so the next pipeline is written when the last one has been answered. */
 #include "idempotency/redis.h"
 
 #include <assert.h>
-#include <lauxlib.h>
-#include <lua.h>
-#include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
+#include "idempotency/copies.h"
 #include "idempotency/rows.h"
 #include "runtime/err.h"
+#include "test/world/group.h"
+#include "test/world/server.h"
 #include "test/world/world.h"
 
-#define REPLY_TEXTS_MAX 20000
-#define WATCHERS_MAX    8
-
-struct redis_reply {
-    unsigned count;
-    unsigned first, shown; /* of its texts (redis_reply_show) */
-    bool is_error;
-    struct slice *texts;
-    struct buf bytes;
-};
+#define WATCHERS_MAX 8
 
 struct call {
     struct redis_command command;
@@ -47,147 +41,31 @@ struct redis {
     unsigned count;
     bool is_up;
     int64_t last_us; /* a connection keeps its order */
+    struct group *group;
+    unsigned server;
+    uint64_t life; /* of the server, for this connection */
+    unsigned questions;
+    struct copies copies;
+    int64_t wait_us;         /* as long as a WAIT may take */
+    unsigned needed;         /* replicas, for the flight */
+    struct group_wait *wait; /* that is not over */
+    bool is_flying;          /* with replicas: a pipeline is on its way */
     struct {
         redis_on_up *on_up;
         void *ctx;
     } watchers[WATCHERS_MAX];
     unsigned watcher_count;
+    TAILQ_ENTRY(redis) in_all;
 };
 
-static lua_State *lua;
-static struct redis *stores[WORLD_NODES_MAX]; /* of each node, the one of its own service */
-static unsigned servers[WORLD_NODES_MAX];     /* counts the servers that store has been */
-
-/* ---- replies ---- */
-
-static void reply_add(struct redis_reply *reply, const char *data, size_t bytes, bool is_nil)
-{
-    assert(reply->count < REPLY_TEXTS_MAX);
-    reply->texts = realloc(reply->texts, (reply->count + 1) * sizeof(*reply->texts));
-    assert(reply->texts != NULL);
-    /* offsets for now: the bytes move as they grow */
-    reply->texts[reply->count++] =
-        (struct slice){is_nil ? NULL : (const char *)1, is_nil ? 0 : bytes};
-    buf_add(&reply->bytes, data, bytes);
-}
-
-static void reply_add_value(struct redis_reply *reply, int at)
-{
-    size_t bytes;
-    char number[32];
-    if (lua_type(lua, at) == LUA_TNUMBER) {
-        snprintf(number, sizeof(number), "%.14g", lua_tonumber(lua, at));
-        reply_add(reply, number, strlen(number), false);
-    } else if (lua_type(lua, at) == LUA_TSTRING) {
-        const char *text = lua_tolstring(lua, at, &bytes);
-        reply_add(reply, text, bytes, false);
-    } else if (lua_type(lua, at) == LUA_TTABLE) {
-        for (int i = 1;; i++) {
-            lua_rawgeti(lua, at, i);
-            if (lua_isnil(lua, -1)) {
-                lua_pop(lua, 1);
-                return;
-            }
-            reply_add_value(reply, lua_gettop(lua));
-            lua_pop(lua, 1);
-        }
-    } else {
-        reply_add(reply, "", 0, true);
-    }
-}
-
-static void reply_settle(struct redis_reply *reply)
-{
-    size_t at = 0;
-    buf_add_text(&reply->bytes, "");
-    for (unsigned i = 0; i < reply->count; i++) {
-        if (reply->texts[i].data != NULL) {
-            reply->texts[i].data = reply->bytes.data + at;
-            at += reply->texts[i].bytes;
-        }
-    }
-    reply->first = 0;
-    reply->shown = reply->count;
-}
-
-static void reply_free(struct redis_reply *reply)
-{
-    if (reply != NULL) {
-        free(reply->texts);
-        buf_free(&reply->bytes);
-        free(reply);
-    }
-}
-
-unsigned redis_reply_count(const struct redis_reply *reply)
-{
-    return reply->shown;
-}
-
-struct slice redis_reply_at(const struct redis_reply *reply, unsigned i)
-{
-    assert(i < reply->shown);
-    return reply->texts[reply->first + i];
-}
-
-/* Every reply is made here, and is writable. */
-void redis_reply_show(const struct redis_reply *reply, unsigned first, unsigned count)
-{
-    struct redis_reply *view = (struct redis_reply *)reply;
-    assert(first + count <= reply->count);
-    view->first = first;
-    view->shown = count;
-}
-
-/* ---- execution ---- */
-
-static struct slice word(const struct redis_command *c, unsigned i)
-{
-    uint32_t start = i > 0 ? c->end[i - 1] : 0;
-    return (struct slice){c->bytes.data + start, c->end[i] - start};
-}
-
-static bool field_is(const char *name, struct redis_reply *reply)
-{
-    lua_getfield(lua, -1, name);
-    bool is_there = lua_isstring(lua, -1);
-    if (is_there) {
-        reply_add_value(reply, lua_gettop(lua));
-    }
-    lua_pop(lua, 1);
-    return is_there;
-}
-
-static struct redis_reply *command_execute(const struct redis_command *c)
-{
-    struct redis_reply *reply = mem_new(sizeof(*reply));
-    world.calls++;
-    lua_getglobal(lua, "world_run");
-    luaL_checkstack(lua, (int)c->count + 8, "words");
-    for (unsigned i = 0; i < c->count; i++) {
-        lua_pushlstring(lua, word(c, i).data, word(c, i).bytes);
-    }
-    if (lua_pcall(lua, (int)c->count, 1, 0) != 0) {
-        reply->is_error = true;
-        reply_add_value(reply, lua_gettop(lua));
-        world_fault("the library fails: %s", lua_tostring(lua, -1));
-    } else if (lua_istable(lua, -1) && field_is("err", reply)) {
-        reply->is_error = true;
-        world_fault("the store refuses: %.*s", SLICE_ARG(word(c, 1)));
-    } else if (!lua_istable(lua, -1) || !field_is("ok", reply)) {
-        reply_add_value(reply, lua_gettop(lua));
-    }
-    lua_settop(lua, 0);
-    reply_settle(reply);
-    return reply;
-}
+static TAILQ_HEAD(, redis) connections = TAILQ_HEAD_INITIALIZER(connections);
 
 /* ---- the connection ---- */
 
 static void call_free(struct call *call)
 {
     redis_command_free(&call->command);
-    reply_free(call->reply);
+    server_reply_free(call->reply);
     free(call);
 }
 
@@ -206,9 +84,46 @@ static void calls_fail(struct redis *r, struct calls *list)
     }
 }
 
-static void on_up_again(void *ctx)
+static void role_ask(struct redis *r)
+{
+    unsigned count = 0;
+    bool is_home_listed = false;
+    char node[16];
+    for (unsigned i = 0; i < 1 + r->copies.all; i++) {
+        if (group_is_listed(r->group, r->server, i)) {
+            count++;
+            snprintf(node, sizeof(node), "%u", i);
+            is_home_listed = is_home_listed || strcmp(node, r->copies.home) == 0;
+        }
+    }
+    copies_listed(&r->copies, count, is_home_listed);
+}
+
+static void on_look(void *ctx)
 {
     struct redis *r = ctx;
+    if (r->is_up && r->copies.short_ms > 0 && group_life(r->group, r->server) == r->life) {
+        role_ask(r);
+    }
+    world_after(r->node, COPIES_LOOK_MS * 1000, on_look, r);
+}
+
+static void on_attempt(void *ctx)
+{
+    struct redis *r = ctx;
+    char node[16];
+    if (r->copies.all > 0) {
+        unsigned sentinel = r->questions++ % GROUP_SENTINELS;
+        r->server = group_told_master(r->group, sentinel);
+        snprintf(node, sizeof(node), "%u", r->server);
+        copies_named(&r->copies, node, sentinel);
+    }
+    r->life = group_life(r->group, r->server);
+    if (r->life == 0) {
+        world_after(r->node, 20000 + world_random(500000), on_attempt, r);
+        return;
+    }
+    role_ask(r);
     r->is_up = true;
     world_say("store is up");
     for (unsigned i = 0; i < r->watcher_count; i++) {
@@ -220,8 +135,18 @@ static void on_broken(void *ctx)
 {
     struct redis *r = ctx;
     world_say("store connection is lost");
+    r->is_flying = false;
     calls_fail(r, &r->out);
-    world_after(r->node, 50000 + world_random(500000), on_up_again, r);
+    calls_fail(r, &r->gathering);
+    world_after(r->node, 50000 + world_random(500000), on_attempt, r);
+}
+
+static void connection_break(struct redis *r)
+{
+    r->is_up = false;
+    group_forget(r->wait);
+    r->wait = NULL;
+    world_after(r->node, 300, on_broken, r);
 }
 
 /* Replies to the first `count` calls that are out; they were executed before. */
@@ -236,6 +161,7 @@ static void on_replies(void *ctx)
     struct redis *r = replies->redis;
     unsigned count = replies->count;
     free(replies);
+    r->is_flying = false;
     for (; count > 0 && !TAILQ_EMPTY(&r->out); count--) {
         struct call *call = TAILQ_FIRST(&r->out);
         if (call->reply == NULL) {
@@ -244,9 +170,33 @@ static void on_replies(void *ctx)
         TAILQ_REMOVE(&r->out, call, in_list);
         r->count--;
         if (call->on_reply != NULL) {
-            call->on_reply(call->ctx, call->reply->is_error ? -ERR_STORE_REPLY : 0, call->reply);
+            bool is_error = server_reply_is_error(call->reply);
+            call->on_reply(call->ctx, is_error ? -ERR_STORE_REPLY : 0, call->reply);
         }
         call_free(call);
+    }
+}
+
+static void replies_send(struct redis *r, unsigned count)
+{
+    struct replies *replies = mem_new(sizeof(*replies));
+    *replies = (struct replies){r, count};
+    world_after_or(r->node, 100, on_replies, free, replies);
+}
+
+/* All that is out was executed: it is one flight. */
+static void on_counted(void *ctx, unsigned count)
+{
+    struct redis *r = ctx;
+    r->wait = NULL;
+    if (r->needed < r->copies.all) {
+        role_ask(r);
+    }
+    if (copies_counted(&r->copies, r->needed, count, world.now_us / 1000)) {
+        replies_send(r, r->count);
+    } else {
+        world_say("%s: too few replicas: %u", r->node->name, count);
+        connection_break(r);
     }
 }
 
@@ -255,49 +205,71 @@ struct pipeline {
     struct redis *redis; /* for the replies; void when the node's life is another */
     struct node *node;
     uint64_t life;
+    struct group *group;
     unsigned server;
+    uint64_t server_life;
+    unsigned needed; /* replicas */
     unsigned count;
     struct redis_command *commands;
 };
 
-static void pipeline_execute(void *ctx)
+/* Executes the first `done` of its commands. `call` is the one that waits for the first reply;
+ * NULL: nobody does. */
+static void pipeline_commands(struct pipeline *p, unsigned done, struct call *call)
 {
-    struct pipeline *p = ctx;
-    bool is_heard = p->node->is_up && p->node->life == p->life && p->redis->is_up;
-    bool is_broken = world_chance(world.chances.break_store);
-    unsigned done = is_broken ? world_random(p->count + 1) : p->count;
-    if (p->server != servers[p->node - world.nodes]) {
-        is_heard = false; /* written to a server that is no more */
-        done = 0;
-    }
-    struct call *call = is_heard ? TAILQ_FIRST(&p->redis->out) : NULL;
-    while (call != NULL && call->reply != NULL) {
-        call = TAILQ_NEXT(call, in_list); /* executed by an earlier pipeline */
-    }
     for (unsigned i = 0; i < p->count; i++) {
         struct redis_command *c = &p->commands[i];
-        if (i < done && slice_is(word(c, 0), "PUBLISH")) {
-            notice_world_publish(word(c, 1), word(c, 2));
-        }
         if (i < done) {
-            bool is_publish = slice_is(word(c, 0), "PUBLISH");
-            struct redis_reply *reply = is_publish ? mem_new(sizeof(*reply)) : command_execute(c);
+            if (slice_is(server_word(c, 0), "PUBLISH")) {
+                notice_world_publish(server_word(c, 1), server_word(c, 2));
+            }
+            struct redis_reply *reply = group_execute(p->group, p->server, c);
             if (call != NULL) {
                 call->reply = reply;
                 call = TAILQ_NEXT(call, in_list);
             } else {
-                reply_free(reply);
+                server_reply_free(reply);
             }
         }
         redis_command_free(c);
     }
+}
+
+/* Behind the calls of a flight: what was only read has to reach the replicas as well. */
+static void pipeline_mark(const struct pipeline *p)
+{
+    struct redis_command c = {0};
+    redis_arg_text(&c, "PUBLISH");
+    redis_arg_text(&c, "kassa.nobody");
+    redis_arg_text(&c, "");
+    server_reply_free(group_execute(p->group, p->server, &c));
+    redis_command_free(&c);
+}
+
+static void pipeline_execute(void *ctx)
+{
+    struct pipeline *p = ctx;
+    struct redis *r = p->redis;
+    bool is_heard = p->node->is_up && p->node->life == p->life && r->is_up;
+    bool is_broken = world_chance(world.chances.break_store);
+    unsigned done = is_broken ? world_random(p->count + 1) : p->count;
+    if (p->server_life != group_life(p->group, p->server)) {
+        is_broken = true; /* written to a server that is no more, or is no master any more */
+        done = 0;
+    }
+    struct call *call = is_heard ? TAILQ_FIRST(&r->out) : NULL;
+    while (call != NULL && call->reply != NULL) {
+        call = TAILQ_NEXT(call, in_list); /* executed by an earlier pipeline */
+    }
+    pipeline_commands(p, done, call);
     if (is_heard && is_broken) {
-        p->redis->is_up = false;
-        world_after(p->node, 300, on_broken, p->redis);
+        connection_break(r);
+    } else if (is_heard && p->needed > 0) {
+        pipeline_mark(p);
+        r->needed = p->needed;
+        r->wait = group_wait(p->group, p->server, p->needed, r->wait_us, on_counted, r);
     } else if (is_heard) {
-        struct replies *replies = mem_new(sizeof(*replies));
-        *replies = (struct replies){p->redis, p->count};
-        world_after_or(p->node, 100, on_replies, free, replies);
+        replies_send(r, p->count);
     }
     free(p->commands);
     free(p);
@@ -310,7 +282,10 @@ static void pipeline_write(struct redis *r)
     *p = (struct pipeline){.redis = r,
                            .node = r->node,
                            .life = r->node->life,
-                           .server = servers[r->node - world.nodes]};
+                           .group = r->group,
+                           .server = r->server,
+                           .server_life = r->life,
+                           .needed = copies_needed(&r->copies, world.now_us / 1000)};
     TAILQ_FOREACH(call, &r->gathering, in_list)
     {
         p->count++;
@@ -325,6 +300,7 @@ static void pipeline_write(struct redis *r)
     }
     int64_t at_us = world.now_us + 100 + world_random(500);
     r->last_us = at_us > r->last_us ? at_us : r->last_us + 1;
+    r->is_flying = r->copies.all > 0;
     world_after_or(NULL, r->last_us - world.now_us, pipeline_execute, NULL, p);
 }
 
@@ -341,7 +317,7 @@ static void on_turn_end(void *ctx)
     if (!TAILQ_EMPTY(&r->failed)) {
         world_after(r->node, 1000, on_failed, r);
     }
-    if (!TAILQ_EMPTY(&r->gathering) && world_effect("write to the store")) {
+    if (!TAILQ_EMPTY(&r->gathering) && !r->is_flying && world_effect("write to the store")) {
         pipeline_write(r);
     }
 }
@@ -376,19 +352,25 @@ void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *
 struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *group,
                         const char *node, const char *library)
 {
-    (void)conf, (void)node, (void)library;
+    (void)node, (void)library;
     struct redis *r = mem_new(sizeof(*r));
     r->node = world.current;
-    if (strcmp(group, r->node->service->name) == 0) {
-        stores[r->node - world.nodes] = r;
-    }
+    r->group = group_named(group);
+    r->copies.all = (unsigned)conf->redis_wait_replicas;
+    r->copies.degrade_ms = conf->redis_degrade_ms;
+    r->copies.sentinels = GROUP_SENTINELS;
+    r->wait_us = conf->redis_timeout_ms * 1000 / 2;
+    TAILQ_INSERT_TAIL(&connections, r, in_all);
     r->loop = loop;
     r->rows = rows_new(call_now, r);
     TAILQ_INIT(&r->gathering);
     TAILQ_INIT(&r->out);
     TAILQ_INIT(&r->failed);
     loop_hook_add(loop, LOOP_HOOK_STORE, on_turn_end, r);
-    world_after(r->node, 1000, on_up_again, r);
+    world_after(r->node, 1000, on_attempt, r);
+    if (r->copies.all > 0) {
+        world_after(r->node, COPIES_LOOK_MS * 1000, on_look, r);
+    }
     return r;
 }
 
@@ -398,9 +380,8 @@ void redis_free(struct redis *r)
         return;
     }
     loop_hook_remove(r->loop, LOOP_HOOK_STORE, on_turn_end, r);
-    if (stores[r->node - world.nodes] == r) {
-        stores[r->node - world.nodes] = NULL;
-    }
+    TAILQ_REMOVE(&connections, r, in_all);
+    group_forget(r->wait);
     r->is_up = false;
     calls_fail(r, &r->gathering);
     calls_fail(r, &r->out);
@@ -429,128 +410,61 @@ void redis_watch_up(struct redis *r, redis_on_up *on_up, void *ctx)
 
 /* ---- the world's side ---- */
 
-/* A planted bug in the libraries: each place of `from` becomes `to`. */
-static unsigned patched;
-static void library_patch(const char *library, struct buf *out)
+void store_world_reset(const char *const *libraries, unsigned count, unsigned replicas)
 {
-    const char *at = strchr(library, '\n') + 1; /* behind #!lua name=.. */
-    for (const struct world_patch *p = world_patch; p != NULL && p->from != NULL; p++) {
-        struct buf next = {0};
-        const char *rest = out->bytes > 0 ? out->data : at;
-        const char *found;
-        while ((found = strstr(rest, p->from)) != NULL) {
-            buf_add(&next, rest, (size_t)(found - rest));
-            buf_add_text(&next, p->to);
-            rest = found + strlen(p->from);
-            patched++;
-        }
-        buf_add_text(&next, rest);
-        buf_free(out);
-        *out = next;
-    }
-    if (out->bytes == 0) {
-        buf_add_text(out, at);
-    }
-}
-
-void store_world_reset(const char *const *libraries, unsigned count)
-{
-    if (lua != NULL) {
-        lua_close(lua);
-    }
-    lua = luaL_newstate();
-    luaL_openlibs(lua);
     notice_world_reset();
-    memset(stores, 0, sizeof(stores));
-    memset(servers, 0, sizeof(servers));
-    if (luaL_dofile(lua, "test/world/redis.lua") != 0) {
-        fprintf(stderr, "redis.lua: %s\n", lua_tostring(lua, -1));
-        abort();
-    }
-    patched = 0;
-    for (unsigned i = 0; i < count; i++) {
-        struct buf text = {0};
-        library_patch(libraries[i], &text);
-        if (luaL_dostring(lua, text.data) != 0) {
-            fprintf(stderr, "library: %s\n", lua_tostring(lua, -1));
-            abort();
-        }
-        buf_free(&text);
-    }
-    assert(world_patch == NULL || patched > 0); /* a patch that fits nowhere plants nothing */
+    TAILQ_INIT(&connections);
+    server_world_reset(libraries, count);
+    group_world_reset(replicas);
 }
 
-/* Calls a function of redis.lua with a service's name; its result, if that is a boolean. */
-static bool service_call(const char *function, const char *service)
+/* What is told to nobody that is connected: the server is another one. */
+void store_broken(const struct group *g, unsigned server)
 {
-    lua_getglobal(lua, function);
-    lua_pushstring(lua, service);
-    if (lua_pcall(lua, 1, 1, 0) != 0) {
-        fprintf(stderr, "%s: %s\n", function, lua_tostring(lua, -1));
-        abort();
+    struct redis *r;
+    TAILQ_FOREACH(r, &connections, in_all)
+    {
+        if (r->is_up && r->group == g && r->server == server) {
+            connection_break(r);
+        }
     }
-    bool result = lua_toboolean(lua, -1);
-    lua_settop(lua, 0);
-    return result;
 }
 
 void store_keep(const char *service)
 {
-    service_call("world_keep", service);
+    server_keep(group_truth(group_named(service)));
 }
 
 void store_restore(const char *service)
 {
-    service_call("world_restore", service);
-    for (unsigned i = 0; i < world.node_count; i++) {
-        struct node *node = &world.nodes[i];
-        if (strcmp(node->service->name, service) != 0) {
-            continue;
-        }
-        servers[i]++;
-        if (stores[i] != NULL && stores[i]->is_up) {
-            stores[i]->is_up = false;
-            world_after(node, 300, on_broken, stores[i]);
-        }
-    }
+    struct group *g = group_named(service);
+    server_restore(group_truth(g));
+    group_restarted(g);
 }
 
 bool store_is_announced(const char *service)
 {
-    return service_call("world_is_announced", service);
-}
-
-struct visit {
-    store_on_field *on_field;
-    void *ctx;
-};
-
-static int on_visit(lua_State *l)
-{
-    struct visit *visit = lua_touserdata(l, lua_upvalueindex(1));
-    visit->on_field(visit->ctx, lua_tostring(l, 1), lua_tostring(l, 2), lua_tostring(l, 3));
-    return 0;
+    return server_is_announced(group_truth(group_named(service)), service);
 }
 
 void store_each(store_on_field *on_field, void *ctx)
 {
-    struct visit visit = {on_field, ctx};
-    lua_getglobal(lua, "world_each");
-    lua_pushlightuserdata(lua, &visit);
-    lua_pushcclosure(lua, on_visit, 1);
-    if (lua_pcall(lua, 1, 0, 0) != 0) {
-        fprintf(stderr, "world_each: %s\n", lua_tostring(lua, -1));
-        abort();
+    static const char *const names[] = {"order", "payment", "stock", "saga"};
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        server_each(group_truth(group_named(names[i])), on_field, ctx);
     }
 }
 
+/* The key begins with the group's name. */
 void store_set(const char *key, const char *field, const char *value)
 {
     struct redis_command c = {0};
+    char name[16];
     redis_arg_text(&c, "HSET");
     redis_arg_text(&c, key);
     redis_arg_text(&c, field);
     redis_arg_text(&c, value);
-    reply_free(command_execute(&c));
+    slice_copy((struct slice){key, strcspn(key, ":")}, name, sizeof(name));
+    group_set(group_named(name), &c);
     redis_command_free(&c);
 }

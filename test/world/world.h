@@ -87,7 +87,11 @@ void loop_turn_end(struct loop *loop);
 void broker_world_reset(void);
 void broker_node_died(struct node *node);
 bool broker_is_idle(void);
-void store_world_reset(const char *const *libraries, unsigned count);
+/* `replicas` of each group of servers: 0, or 2 and Sentinels. */
+void store_world_reset(const char *const *libraries, unsigned count, unsigned replicas);
+/* Connections to a server, by its number in the group, are over. */
+struct group;
+void store_broken(const struct group *g, unsigned server);
 /* Pub/sub: who has subscribed to the channel hears it, mostly. */
 void notice_world_reset(void);
 void notice_world_publish(struct slice channel, struct slice payload);

@@ -1,0 +1,533 @@
+/* Servers, who follows whom, and who says so. See group.h.
+ *
+ * Each group has one trouble after the other: the next begins when all is whole again. */
+#include "test/world/group.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "test/world/server.h"
+
+#define GROUPS_MAX  8
+#define SERVERS_MAX (GROUP_REPLICAS + 1)
+#define NOBODY      SERVERS_MAX
+
+#define MS(n) ((int64_t)(n)*1000)
+
+#define PULL_US   300       /* from master to replica and back, at most; mostly */
+#define LAG_US    MS(1500)  /* .. and at worst */
+#define DOWN_US   MS(5000)  /* until the Sentinels take a server for dead */
+#define AGREE_US  MS(2000)  /* until all of them have heard of a promotion */
+#define TURN_US   MS(3000)  /* until a replica follows the new master */
+#define DEPOSE_US MS(9000)  /* until an old master does */
+#define REST_US   MS(1500)  /* between two troubles, at most */
+#define LIST_US   MS(10000) /* until a master gives up a replica that is silent */
+#define FREEZE_US MS(15000)
+#define AWAY_US   MS(12000)
+
+struct server {
+    struct group *group;
+    unsigned number;
+    bool is_up;
+    bool is_frozen;
+    int64_t frozen_us; /* since when */
+    bool is_pulling;   /* it will take what its master has */
+    bool is_synced;    /* its log is a beginning of its master's */
+    unsigned follows;  /* NOBODY: it is a master */
+    uint64_t life;     /* grows with each start and each change of role */
+    uint64_t position; /* of its master's log: has it, and has said so */
+};
+
+struct group_wait {
+    struct group *group;
+    unsigned server;
+    uint64_t life;
+    uint64_t position;
+    unsigned needed;
+    group_on_counted *on_counted;
+    void *ctx;
+    bool is_over; /* told or forgotten: only the timer has it still */
+    TAILQ_ENTRY(group_wait) in_list;
+};
+
+struct group {
+    char name[16];
+    unsigned index;
+    struct server servers[SERVERS_MAX];
+    unsigned master; /* promoted last */
+    unsigned told[GROUP_SENTINELS];
+    bool was_whole; /* at the last look */
+    TAILQ_HEAD(, group_wait) waits;
+};
+
+static struct group groups[GROUPS_MAX];
+static unsigned group_count, replicas;
+
+static unsigned server_id(const struct server *s)
+{
+    return s->group->index * SERVERS_MAX + s->number;
+}
+
+static bool is_master(const struct server *s)
+{
+    return s->follows == NOBODY;
+}
+
+static bool is_running(const struct server *s)
+{
+    return s->is_up && !s->is_frozen;
+}
+
+/* Is it connected to its master, as far as that one knows? */
+static bool is_listed(const struct server *s)
+{
+    return s->is_up && s->is_synced && !is_master(s) &&
+           (!s->is_frozen || world.now_us - s->frozen_us < LIST_US);
+}
+
+bool group_is_listed(const struct group *g, unsigned server, unsigned replica)
+{
+    return g->servers[replica].follows == server && is_listed(&g->servers[replica]);
+}
+
+/* ---- WAIT ---- */
+
+static unsigned wait_count(const struct group_wait *w)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i <= replicas; i++) {
+        const struct server *s = &w->group->servers[i];
+        count += s->follows == w->server && s->is_up && s->is_synced && s->position >= w->position;
+    }
+    return count;
+}
+
+static void wait_tell(struct group_wait *w)
+{
+    w->is_over = true;
+    TAILQ_REMOVE(&w->group->waits, w, in_list);
+    w->on_counted(w->ctx, wait_count(w));
+}
+
+static void on_wait_timeout(void *ctx)
+{
+    struct group_wait *w = ctx;
+    if (!w->is_over && w->group->servers[w->server].life == w->life) {
+        wait_tell(w);
+    } else if (!w->is_over) {
+        TAILQ_REMOVE(&w->group->waits, w, in_list);
+    }
+    free(w);
+}
+
+struct group_wait *group_wait(struct group *g, unsigned server, unsigned needed, int64_t timeout_us,
+                              group_on_counted *on_counted, void *ctx)
+{
+    struct group_wait *w = mem_new(sizeof(*w));
+    *w = (struct group_wait){.group = g,
+                             .server = server,
+                             .life = g->servers[server].life,
+                             .position = server_position(server_id(&g->servers[server])),
+                             .needed = needed,
+                             .on_counted = on_counted,
+                             .ctx = ctx};
+    TAILQ_INSERT_TAIL(&g->waits, w, in_list);
+    world_after_or(NULL, timeout_us, on_wait_timeout, free, w);
+    return w;
+}
+
+void group_forget(struct group_wait *wait)
+{
+    if (wait != NULL && !wait->is_over) {
+        wait->is_over = true;
+        TAILQ_REMOVE(&wait->group->waits, wait, in_list);
+    }
+}
+
+static void waits_look(struct group *g, unsigned server)
+{
+    struct group_wait *next;
+    for (struct group_wait *w = TAILQ_FIRST(&g->waits); w != NULL; w = next) {
+        next = TAILQ_NEXT(w, in_list);
+        if (w->server == server && w->life == g->servers[server].life &&
+            wait_count(w) >= w->needed) {
+            wait_tell(w);
+        }
+    }
+}
+
+/* ---- replication ---- */
+
+static void on_pull(void *ctx)
+{
+    struct server *s = ctx;
+    s->is_pulling = false;
+    if (!is_running(s) || is_master(s)) {
+        return;
+    }
+    struct server *master = &s->group->servers[s->follows];
+    if (!is_running(master) || !is_master(master)) {
+        return; /* when it is, its followers are told */
+    }
+    if (s->is_synced) {
+        server_follow(server_id(s), server_id(master));
+    } else {
+        server_copy(server_id(s), server_id(master));
+        s->is_synced = true;
+    }
+    s->position = server_position(server_id(master));
+    waits_look(s->group, s->follows);
+}
+
+static void pull_later(struct server *s)
+{
+    if (!s->is_pulling) {
+        int64_t at_us = world_chance(20) ? world_random(LAG_US) : 50 + world_random(PULL_US);
+        s->is_pulling = true;
+        world_after(NULL, at_us, on_pull, s);
+    }
+}
+
+static void followers_pull(struct group *g, unsigned master)
+{
+    for (unsigned i = 0; i <= replicas; i++) {
+        if (g->servers[i].follows == master) {
+            pull_later(&g->servers[i]);
+        }
+    }
+}
+
+struct redis_reply *group_execute(struct group *g, unsigned server, const struct redis_command *c)
+{
+    struct redis_reply *reply = server_execute(server_id(&g->servers[server]), c);
+    followers_pull(g, server);
+    return reply;
+}
+
+/* ---- who is who ---- */
+
+/* Its connections are over. */
+static void server_ended(struct server *s)
+{
+    s->life++;
+    store_broken(s->group, s->number);
+}
+
+static void server_follows(struct server *s, unsigned master)
+{
+    if (s->follows == master) {
+        return;
+    }
+    world_say("%s %u follows %u", s->group->name, s->number, master);
+    server_ended(s);
+    s->follows = master;
+    s->is_synced = false;
+    pull_later(s);
+}
+
+/* A Sentinel has told it, however late: whoever is master by now. */
+static void on_told(void *ctx)
+{
+    struct server *s = ctx;
+    if (s->is_up && s->is_frozen) {
+        world_after(NULL, world_random(TURN_US), on_told, s);
+    } else if (s->is_up && s->number != s->group->master) {
+        server_follows(s, s->group->master);
+    }
+}
+
+static void on_sentinel_told(void *ctx)
+{
+    struct server *s = ctx; /* of which the number is the Sentinel's */
+    s->group->told[s->number] = s->group->master;
+}
+
+static void promote(struct group *g, unsigned server)
+{
+    struct server *s = &g->servers[server];
+    assert(!is_master(s));
+    world_say("%s %u is promoted", g->name, server);
+    s->follows = NOBODY;
+    s->life++;
+    server_restart(server_id(s)); /* as to its run id, which differs from the old master's */
+    g->master = server;
+    unsigned leader = world_random(GROUP_SENTINELS);
+    for (unsigned i = 0; i < GROUP_SENTINELS; i++) {
+        world_after(NULL, i == leader ? 0 : world_random(AGREE_US), on_sentinel_told,
+                    &g->servers[i]);
+    }
+    for (unsigned i = 0; i <= replicas; i++) {
+        if (i != server) {
+            bool is_deposed = is_master(&g->servers[i]);
+            world_after(NULL, world_random(is_deposed ? DEPOSE_US : TURN_US), on_told,
+                        &g->servers[i]);
+        }
+    }
+}
+
+/* The replica that Sentinels choose: of those that run, one with the longest log; while the master
+ * lives, what they know of it is older, and any that was in step will do. NOBODY: none. */
+static unsigned candidate(const struct group *g)
+{
+    const struct server *master = &g->servers[g->master];
+    unsigned chosen = NOBODY;
+    uint64_t best = 0;
+    unsigned first = world_random(SERVERS_MAX);
+    for (unsigned n = 0; n <= replicas; n++) {
+        const struct server *s = &g->servers[(first + n) % SERVERS_MAX];
+        if (!is_running(s) || s->follows != g->master || !s->is_synced) {
+            continue;
+        }
+        uint64_t position = is_running(master) ? 1 : server_position(server_id(s)) + 1;
+        if (position > best) {
+            best = position;
+            chosen = s->number;
+        }
+    }
+    return chosen;
+}
+
+/* The start script asks the Sentinels first. */
+static void on_start(void *ctx)
+{
+    struct server *s = ctx;
+    s->is_up = true;
+    s->life++;
+    server_restart(server_id(s));
+    unsigned told = s->group->told[world_random(GROUP_SENTINELS)];
+    world_say("%s %u starts", s->group->name, s->number);
+    if (told != s->number) {
+        server_follows(s, told);
+        s->is_synced = false;
+        pull_later(s);
+    } else {
+        followers_pull(s->group, s->number);
+    }
+    world_after(NULL, world_random(DEPOSE_US), on_told, s); /* that Sentinel was behind, maybe */
+}
+
+static void on_down(void *ctx)
+{
+    struct group *g = ctx;
+    if (g->servers[g->master].is_up) {
+        return;
+    }
+    unsigned chosen = candidate(g);
+    if (chosen != NOBODY) {
+        promote(g, chosen);
+    } else {
+        world_after(NULL, MS(1000), on_down, g);
+    }
+}
+
+static void server_die(struct server *s, int64_t away_us)
+{
+    if (!s->is_up) {
+        return;
+    }
+    world_say("%s %u dies", s->group->name, s->number);
+    s->is_up = false;
+    server_ended(s);
+    world_after(NULL, away_us, on_start, s);
+    if (is_master(s)) {
+        world_after(NULL, DOWN_US + world_random(MS(1000)), on_down, s->group);
+    }
+}
+
+/* ---- troubles ---- */
+
+static void on_thaw(void *ctx)
+{
+    struct server *s = ctx;
+    s->is_synced = is_listed(s);
+    s->is_frozen = false;
+    pull_later(s);
+}
+
+static void server_freeze(struct server *s, int64_t frozen_us)
+{
+    world_say("%s %u stands still", s->group->name, s->number);
+    s->is_frozen = true;
+    s->frozen_us = world.now_us;
+    world_after(NULL, frozen_us, on_thaw, s);
+}
+
+static void on_wanted(void *ctx)
+{
+    struct group *g = ctx;
+    unsigned chosen = candidate(g);
+    if (is_running(&g->servers[g->master]) && chosen != NOBODY) {
+        promote(g, chosen);
+    }
+}
+
+static void on_master_dies(void *ctx)
+{
+    struct group *g = ctx;
+    server_die(&g->servers[g->master], MS(50) + world_random(AWAY_US));
+}
+
+static void trouble_make(struct group *g)
+{
+    struct server *one = &g->servers[(g->master + 1 + world_random(2)) % SERVERS_MAX];
+    struct server *other = &g->servers[SERVERS_MAX - g->master - one->number];
+    int64_t frozen_us = MS(100) + world_random(FREEZE_US);
+    switch (world_random(6)) {
+    case 0:
+        on_master_dies(g);
+        break;
+    case 1:
+        server_die(one, MS(50) + world_random(AWAY_US));
+        break;
+    case 2:
+        on_wanted(g);
+        break;
+    case 3: /* one stands still; then the master is made another, or dies, or neither */
+        server_freeze(one, frozen_us);
+        if (world_random(3) > 0) {
+            world_after(NULL, world_random((uint32_t)frozen_us),
+                        world_random(2) > 0 ? on_wanted : on_master_dies, g);
+        }
+        break;
+    case 4: /* both stand still, and wake when their master is dead */
+        frozen_us = MS(100) + world_random(MS(3000));
+        server_freeze(one, frozen_us);
+        server_freeze(other, frozen_us);
+        world_after(NULL, frozen_us - MS(20), on_master_dies, g);
+        break;
+    default: /* a promotion, while who is promoted lags behind */
+        server_freeze(one, frozen_us / 10);
+        world_after(NULL, frozen_us / 10, on_wanted, g);
+        break;
+    }
+}
+
+static bool is_whole(const struct group *g)
+{
+    for (unsigned i = 0; i <= replicas; i++) {
+        const struct server *s = &g->servers[i];
+        bool is_right = i == g->master ? is_master(s)
+                                       : s->follows == g->master && s->is_synced && !s->is_pulling;
+        if (!is_running(s) || !is_right) {
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < GROUP_SENTINELS; i++) {
+        if (g->told[i] != g->master) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What comes and goes within a second nobody need notice: docs/protocol.md, section 4. */
+static void on_trouble(void *ctx)
+{
+    struct group *g = ctx;
+    if (world.is_calm) {
+        return;
+    }
+    if (g->was_whole && is_whole(g)) {
+        trouble_make(g);
+    }
+    g->was_whole = is_whole(g);
+    world_after(NULL, MS(1000) + world_random(REST_US), on_trouble, g);
+}
+
+/* ---- all of them ---- */
+
+void group_world_reset(unsigned count)
+{
+    assert(count == 0 || count == GROUP_REPLICAS);
+    for (unsigned i = 0; i < group_count; i++) { /* the events that had them are gone */
+        TAILQ_INIT(&groups[i].waits);
+    }
+    group_count = 0;
+    replicas = count;
+}
+
+struct group *group_named(const char *name)
+{
+    for (unsigned i = 0; i < group_count; i++) {
+        if (strcmp(groups[i].name, name) == 0) {
+            return &groups[i];
+        }
+    }
+    assert(group_count < GROUPS_MAX);
+    struct group *g = &groups[group_count];
+    memset(g, 0, sizeof(*g));
+    snprintf(g->name, sizeof(g->name), "%s", name);
+    g->index = group_count++;
+    TAILQ_INIT(&g->waits);
+    for (unsigned i = 0; i < SERVERS_MAX; i++) {
+        struct server *s = &g->servers[i];
+        *s = (struct server){.group = g,
+                             .number = i,
+                             .is_up = true,
+                             .is_synced = i > 0,
+                             .follows = i > 0 ? 0 : NOBODY,
+                             .life = 1};
+        server_open(server_id(s));
+    }
+    if (replicas > 0) {
+        world_after(NULL, world_random(REST_US), on_trouble, g);
+    }
+    return g;
+}
+
+unsigned group_told_master(const struct group *g, unsigned sentinel)
+{
+    return g->told[sentinel % GROUP_SENTINELS];
+}
+
+uint64_t group_life(const struct group *g, unsigned server)
+{
+    const struct server *s = &g->servers[server];
+    return s->is_up && is_master(s) ? s->life : 0;
+}
+
+unsigned group_truth(const struct group *g)
+{
+    return server_id(&g->servers[g->master]);
+}
+
+void group_set(struct group *g, const struct redis_command *c)
+{
+    for (unsigned i = 0; i <= replicas; i++) {
+        server_reply_free(server_execute(server_id(&g->servers[i]), c));
+    }
+}
+
+void group_restarted(struct group *g)
+{
+    assert(replicas == 0);
+    server_ended(&g->servers[g->master]);
+}
+
+bool group_are_whole(void)
+{
+    for (unsigned i = 0; i < group_count; i++) {
+        if (!is_whole(&groups[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void group_check(void)
+{
+    for (unsigned i = 0; i < group_count; i++) {
+        const struct group *g = &groups[i];
+        for (unsigned n = 0; n <= replicas; n++) {
+            if (n != g->master) {
+                server_follow(server_id(&g->servers[n]), group_truth(g)); /* the last moments */
+            }
+            if (!server_is_same(server_id(&g->servers[n]), group_truth(g))) {
+                world_fault("%s: server %u has not what its master has", g->name, n);
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+/* A group of servers: a master, its replicas, and three Sentinels that name the master.
+ *
+ *   calls --> master: log --late, each at its own time--> replicas: a beginning of that log
+ *                  '--WAIT n--> so many replicas have all of it, or time is up
+ *
+ * What goes wrong, by chance: a server dies and comes back; a replica stands still; a replica is
+ * promoted, because the master is dead, or because an operator wants it, while the old master
+ * lives, takes calls, and is followed by the other replica for some moments more. Sentinels hear of
+ * it one after the other. Two troubles at once are not made, but for those that belong together:
+ * what is lost by two is written down in docs/protocol.md, section 4. */
+#ifndef KASSA_TEST_GROUP_H
+#define KASSA_TEST_GROUP_H
+
+#include "idempotency/redis.h"
+#include "test/world/world.h"
+
+#define GROUP_SENTINELS 3
+#define GROUP_REPLICAS  2
+
+struct group;
+
+/* `replicas` of each group: 0, and then there are no Sentinels and no troubles, or 2. */
+void group_world_reset(unsigned replicas);
+
+struct group *group_named(const char *name); /* is made when it is named first */
+
+/* The server that a Sentinel names: a number within the group, as all below. */
+unsigned group_told_master(const struct group *g, unsigned sentinel);
+
+/* A connection to a server holds for as long as this number is the same. 0: there is none to be
+ * had, for it is down, or no master. */
+uint64_t group_life(const struct group *g, unsigned server);
+
+/* What ROLE says there: is this one connected as a replica? */
+bool group_is_listed(const struct group *g, unsigned server, unsigned replica);
+
+/* Executes a command there; it goes to the replicas. Owns: the caller (server_reply_free). */
+struct redis_reply *group_execute(struct group *g, unsigned server, const struct redis_command *c);
+
+/* WAIT: tells how many replicas have all that the server has now: when they are `needed`, or when
+ * time is up; not at all when the server goes. Owns: the caller, until it is told, or forgets. */
+typedef void group_on_counted(void *ctx, unsigned count);
+struct group_wait *group_wait(struct group *g, unsigned server, unsigned needed, int64_t timeout_us,
+                              group_on_counted *on_counted, void *ctx);
+void group_forget(struct group_wait *wait);
+
+/* All are up, follow the same master, and have what it has. */
+bool group_are_whole(void);
+/* .. which is a fault when they have not. */
+void group_check(void);
+
+/* The server that was promoted last has what is true, as its number for server.h. */
+unsigned group_truth(const struct group *g);
+
+/* Before the run: all servers have it. */
+void group_set(struct group *g, const struct redis_command *c);
+/* The master is another server now, with other data. Only where there are no replicas. */
+void group_restarted(struct group *g);
+
+#endif

@@ -1,0 +1,293 @@
+/* The modelled servers: the real function libraries in Lua 5.1, and redis.lua below them. */
+#include "test/world/server.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "idempotency/rows.h"
+
+#define REPLY_TEXTS_MAX 20000
+
+struct redis_reply {
+    unsigned count;
+    unsigned first, shown; /* of its texts (redis_reply_show) */
+    bool is_error;
+    struct slice *texts;
+    struct buf bytes;
+};
+
+static lua_State *lua;
+
+/* Calls a function of redis.lua with numbers, and with a text if that is not NULL. */
+static int64_t server_call(const char *function, unsigned server, int other, const char *text)
+{
+    lua_getglobal(lua, function);
+    lua_pushinteger(lua, (lua_Integer)server);
+    if (text != NULL) {
+        lua_pushstring(lua, text);
+    } else {
+        lua_pushinteger(lua, other);
+    }
+    if (lua_pcall(lua, 2, 1, 0) != 0) {
+        fprintf(stderr, "%s: %s\n", function, lua_tostring(lua, -1));
+        abort();
+    }
+    int64_t result = lua_isboolean(lua, -1) ? lua_toboolean(lua, -1) : lua_tointeger(lua, -1);
+    lua_settop(lua, 0);
+    return result;
+}
+
+/* ---- replies ---- */
+
+static void reply_add(struct redis_reply *reply, const char *data, size_t bytes, bool is_nil)
+{
+    assert(reply->count < REPLY_TEXTS_MAX);
+    reply->texts = realloc(reply->texts, (reply->count + 1) * sizeof(*reply->texts));
+    assert(reply->texts != NULL);
+    /* offsets for now: the bytes move as they grow */
+    reply->texts[reply->count++] =
+        (struct slice){is_nil ? NULL : (const char *)1, is_nil ? 0 : bytes};
+    buf_add(&reply->bytes, data, bytes);
+}
+
+static void reply_add_value(struct redis_reply *reply, int at)
+{
+    size_t bytes;
+    char number[32];
+    if (lua_type(lua, at) == LUA_TNUMBER) {
+        snprintf(number, sizeof(number), "%.14g", lua_tonumber(lua, at));
+        reply_add(reply, number, strlen(number), false);
+    } else if (lua_type(lua, at) == LUA_TSTRING) {
+        const char *text = lua_tolstring(lua, at, &bytes);
+        reply_add(reply, text, bytes, false);
+    } else if (lua_type(lua, at) == LUA_TTABLE) {
+        for (int i = 1;; i++) {
+            lua_rawgeti(lua, at, i);
+            if (lua_isnil(lua, -1)) {
+                lua_pop(lua, 1);
+                return;
+            }
+            reply_add_value(reply, lua_gettop(lua));
+            lua_pop(lua, 1);
+        }
+    } else {
+        reply_add(reply, "", 0, true);
+    }
+}
+
+static void reply_settle(struct redis_reply *reply)
+{
+    size_t at = 0;
+    buf_add_text(&reply->bytes, "");
+    for (unsigned i = 0; i < reply->count; i++) {
+        if (reply->texts[i].data != NULL) {
+            reply->texts[i].data = reply->bytes.data + at;
+            at += reply->texts[i].bytes;
+        }
+    }
+    reply->first = 0;
+    reply->shown = reply->count;
+}
+
+void server_reply_free(struct redis_reply *reply)
+{
+    if (reply != NULL) {
+        free(reply->texts);
+        buf_free(&reply->bytes);
+        free(reply);
+    }
+}
+
+unsigned redis_reply_count(const struct redis_reply *reply)
+{
+    return reply->shown;
+}
+
+struct slice redis_reply_at(const struct redis_reply *reply, unsigned i)
+{
+    assert(i < reply->shown);
+    return reply->texts[reply->first + i];
+}
+
+/* Every reply is made here, and is writable. */
+void redis_reply_show(const struct redis_reply *reply, unsigned first, unsigned count)
+{
+    struct redis_reply *view = (struct redis_reply *)reply;
+    assert(first + count <= reply->count);
+    view->first = first;
+    view->shown = count;
+}
+
+/* ---- execution ---- */
+
+struct slice server_word(const struct redis_command *c, unsigned i)
+{
+    uint32_t start = i > 0 ? c->end[i - 1] : 0;
+    return (struct slice){c->bytes.data + start, c->end[i] - start};
+}
+
+static bool field_is(const char *name, struct redis_reply *reply)
+{
+    lua_getfield(lua, -1, name);
+    bool is_there = lua_isstring(lua, -1);
+    if (is_there) {
+        reply_add_value(reply, lua_gettop(lua));
+    }
+    lua_pop(lua, 1);
+    return is_there;
+}
+
+struct redis_reply *server_execute(unsigned server, const struct redis_command *c)
+{
+    struct redis_reply *reply = mem_new(sizeof(*reply));
+    server_call("world_use", server, 0, NULL);
+    world.calls++;
+    lua_getglobal(lua, "world_run");
+    luaL_checkstack(lua, (int)c->count + 8, "words");
+    for (unsigned i = 0; i < c->count; i++) {
+        lua_pushlstring(lua, server_word(c, i).data, server_word(c, i).bytes);
+    }
+    if (lua_pcall(lua, (int)c->count, 1, 0) != 0) {
+        reply->is_error = true;
+        reply_add_value(reply, lua_gettop(lua));
+        world_fault("the library fails: %s", lua_tostring(lua, -1));
+    } else if (lua_istable(lua, -1) && field_is("err", reply)) {
+        reply->is_error = true;
+        world_fault("the store refuses: %.*s", SLICE_ARG(server_word(c, 1)));
+    } else if (!lua_istable(lua, -1) || !field_is("ok", reply)) {
+        reply_add_value(reply, lua_gettop(lua));
+    }
+    lua_settop(lua, 0);
+    reply_settle(reply);
+    return reply;
+}
+
+/* ---- the world's side ---- */
+
+/* A planted bug in the libraries: each place of `from` becomes `to`. */
+static unsigned patched;
+static void library_patch(const char *library, struct buf *out)
+{
+    const char *at = strchr(library, '\n') + 1; /* behind #!lua name=.. */
+    for (const struct world_patch *p = world_patch; p != NULL && p->from != NULL; p++) {
+        struct buf next = {0};
+        const char *rest = out->bytes > 0 ? out->data : at;
+        const char *found;
+        while ((found = strstr(rest, p->from)) != NULL) {
+            buf_add(&next, rest, (size_t)(found - rest));
+            buf_add_text(&next, p->to);
+            rest = found + strlen(p->from);
+            patched++;
+        }
+        buf_add_text(&next, rest);
+        buf_free(out);
+        *out = next;
+    }
+    if (out->bytes == 0) {
+        buf_add_text(out, at);
+    }
+}
+
+void server_world_reset(const char *const *libraries, unsigned count)
+{
+    if (lua != NULL) {
+        lua_close(lua);
+    }
+    lua = luaL_newstate();
+    luaL_openlibs(lua);
+    if (luaL_dofile(lua, "test/world/redis.lua") != 0) {
+        fprintf(stderr, "redis.lua: %s\n", lua_tostring(lua, -1));
+        abort();
+    }
+    patched = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct buf text = {0};
+        library_patch(libraries[i], &text);
+        if (luaL_dostring(lua, text.data) != 0) {
+            fprintf(stderr, "library: %s\n", lua_tostring(lua, -1));
+            abort();
+        }
+        buf_free(&text);
+    }
+    assert(world_patch == NULL || patched > 0); /* a patch that fits nowhere plants nothing */
+}
+
+bool server_reply_is_error(const struct redis_reply *reply)
+{
+    return reply->is_error;
+}
+
+void server_open(unsigned server)
+{
+    server_call("world_use", server, 0, NULL);
+}
+
+void server_restart(unsigned server)
+{
+    server_call("world_restart", server, 0, NULL);
+}
+
+uint64_t server_position(unsigned server)
+{
+    return (uint64_t)server_call("world_position", server, 0, NULL);
+}
+
+void server_copy(unsigned server, unsigned master)
+{
+    server_call("world_copy", server, (int)master, NULL);
+}
+
+void server_follow(unsigned server, unsigned master)
+{
+    server_call("world_follow", server, (int)master, NULL);
+}
+
+bool server_is_same(unsigned server, unsigned other)
+{
+    return server_call("world_is_same", server, (int)other, NULL) != 0;
+}
+
+void server_keep(unsigned server)
+{
+    server_call("world_keep", server, 0, NULL);
+}
+
+void server_restore(unsigned server)
+{
+    server_call("world_restore", server, 0, NULL);
+}
+
+bool server_is_announced(unsigned server, const char *service)
+{
+    return server_call("world_is_announced", server, 0, service) != 0;
+}
+
+struct visit {
+    store_on_field *on_field;
+    void *ctx;
+};
+
+static int on_visit(lua_State *l)
+{
+    struct visit *visit = lua_touserdata(l, lua_upvalueindex(1));
+    visit->on_field(visit->ctx, lua_tostring(l, 1), lua_tostring(l, 2), lua_tostring(l, 3));
+    return 0;
+}
+
+void server_each(unsigned server, store_on_field *on_field, void *ctx)
+{
+    struct visit visit = {on_field, ctx};
+    server_call("world_use", server, 0, NULL);
+    lua_getglobal(lua, "world_each");
+    lua_pushlightuserdata(lua, &visit);
+    lua_pushcclosure(lua, on_visit, 1);
+    if (lua_pcall(lua, 1, 0, 0) != 0) {
+        fprintf(stderr, "world_each: %s\n", lua_tostring(lua, -1));
+        abort();
+    }
+}

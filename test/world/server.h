@@ -1,0 +1,32 @@
+/* The modelled servers, by number: each has data and the log that made it. A replica's log is the
+ * beginning of its master's. */
+#ifndef KASSA_TEST_SERVER_H
+#define KASSA_TEST_SERVER_H
+
+#include "idempotency/redis.h"
+#include "test/world/world.h"
+
+void server_world_reset(const char *const *libraries, unsigned count);
+
+/* The n-th word of a command. */
+struct slice server_word(const struct redis_command *c, unsigned n);
+
+void server_open(unsigned server);
+
+/* Owns: the caller, until server_reply_free. */
+struct redis_reply *server_execute(unsigned server, const struct redis_command *c);
+bool server_reply_is_error(const struct redis_reply *reply);
+void server_reply_free(struct redis_reply *reply); /* NULL is fine */
+
+/* It starts anew, with what it has, and another run id. */
+void server_restart(unsigned server);
+uint64_t server_position(unsigned server);            /* how long its log is */
+void server_copy(unsigned server, unsigned master);   /* takes all that the master has */
+void server_follow(unsigned server, unsigned master); /* takes the rest of its log */
+bool server_is_same(unsigned server, unsigned other); /* have they the same data? */
+void server_keep(unsigned server);                    /* remembers what it has now */
+void server_restore(unsigned server);                 /* has that again, as another server */
+bool server_is_announced(unsigned server, const char *service);
+void server_each(unsigned server, store_on_field *on_field, void *ctx);
+
+#endif
