@@ -341,6 +341,33 @@ static void a_missing_replica_is_done_without(void **state)
     assert_int_equal(f->answers, 22);
 }
 
+/* A WAIT for one says "one" also when both have it. The one that is back counts from the moment on
+ * in which its master lists it, for from then on it may be promoted. */
+static void a_replica_that_is_back_is_needed(void **state)
+{
+    struct fixture *f = *state;
+    f->conf.redis_wait_replicas = 2;
+    f->conf.redis_degrade_ms = 1000;
+    watch(f);
+    open_store(f, "shop");
+    wait_up(f);
+    call_until_answered(f, "SET", "k", "1");
+    redis_server_kill9(f->nodes[2]);
+    call_until_answered(f, "SET", "k", "2");
+    redis_server_restart(f->nodes[2]);
+    follow(f->nodes[2], f->nodes[0]);
+    turns(f, 1500); /* nobody calls: it is found by looking */
+    redis_server_pause(f->nodes[2]);
+    unsigned answers = f->answers;
+    for (int i = 0; i < 20; i++) {
+        call(f, "SET", "k", "3");
+        turns(f, 50);
+    }
+    assert_int_equal(f->answers, answers);
+    redis_server_resume(f->nodes[2]);
+    call_until_answered(f, "SET", "k", "4");
+}
+
 /* A replica is promoted while the master and the other replica live, and go on for a while: what
  * these two have agreed upon meanwhile was not answered. */
 static void a_promotion_by_hand_loses_nothing(void **state)
@@ -404,6 +431,7 @@ int main(void)
         REPLICAS_TEST(an_unknown_master),
         REPLICAS_TEST(a_paused_master_is_not_believed),
         REPLICAS_TEST(a_missing_replica_is_done_without),
+        REPLICAS_TEST(a_replica_that_is_back_is_needed),
         REPLICAS_TEST(a_promotion_by_hand_loses_nothing),
         REPLICAS_TEST(a_listener_follows_the_master),
     };

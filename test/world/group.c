@@ -28,17 +28,24 @@
 #define FREEZE_US MS(15000)
 #define AWAY_US   MS(12000)
 
+/* A replica, as its master knows it. */
+struct known {
+    bool is_connected;
+    int64_t heard_us;  /* last, before it fell silent */
+    uint64_t position; /* acknowledged */
+};
+
 struct server {
     struct group *group;
     unsigned number;
     bool is_up;
     bool is_frozen;
-    int64_t frozen_us; /* since when */
-    bool is_pulling;   /* it will take what its master has */
-    bool is_synced;    /* its log is a beginning of its master's */
-    unsigned follows;  /* NOBODY: it is a master */
-    uint64_t life;     /* grows with each start and each change of role */
-    uint64_t position; /* of its master's log: has it, and has said so */
+    bool is_cut;      /* its replicas and the Sentinels do not reach it; clients do */
+    bool is_pulling;  /* it will take what its master has */
+    bool is_synced;   /* its log is a beginning of its master's */
+    unsigned follows; /* NOBODY: it is a master */
+    uint64_t life;    /* grows with each start and each change of role */
+    struct known known[SERVERS_MAX];
 };
 
 struct group_wait {
@@ -81,26 +88,40 @@ static bool is_running(const struct server *s)
     return s->is_up && !s->is_frozen;
 }
 
-/* Is it connected to its master, as far as that one knows? */
-static bool is_listed(const struct server *s)
+/* Does a replica hear its master, and the other way round? */
+static bool is_linked(const struct server *master, const struct server *s)
 {
-    return s->is_up && s->is_synced && !is_master(s) &&
-           (!s->is_frozen || world.now_us - s->frozen_us < LIST_US);
+    return s->follows == master->number && s->is_synced && is_running(s) && !master->is_cut;
+}
+
+static bool knows(const struct server *master, unsigned replica)
+{
+    const struct known *k = &master->known[replica];
+    return k->is_connected && (is_linked(master, &master->group->servers[replica]) ||
+                               world.now_us - k->heard_us < LIST_US);
 }
 
 bool group_is_listed(const struct group *g, unsigned server, unsigned replica)
 {
-    return g->servers[replica].follows == server && is_listed(&g->servers[replica]);
+    return knows(&g->servers[server], replica);
+}
+
+/* The connection to its master is closed, which is noticed there unless it is cut off. */
+static void link_close(struct server *s)
+{
+    if (!is_master(s) && !s->group->servers[s->follows].is_cut) {
+        s->group->servers[s->follows].known[s->number].is_connected = false;
+    }
 }
 
 /* ---- WAIT ---- */
 
 static unsigned wait_count(const struct group_wait *w)
 {
+    const struct server *master = &w->group->servers[w->server];
     unsigned count = 0;
     for (unsigned i = 0; i <= replicas; i++) {
-        const struct server *s = &w->group->servers[i];
-        count += s->follows == w->server && s->is_up && s->is_synced && s->position >= w->position;
+        count += knows(master, i) && master->known[i].position >= w->position;
     }
     return count;
 }
@@ -169,8 +190,8 @@ static void on_pull(void *ctx)
         return;
     }
     struct server *master = &s->group->servers[s->follows];
-    if (!is_running(master) || !is_master(master)) {
-        return; /* when it is, its followers are told */
+    if (!is_running(master) || !is_master(master) || master->is_cut) {
+        return; /* when it can be reached, its followers are told */
     }
     if (s->is_synced) {
         server_follow(server_id(s), server_id(master));
@@ -178,7 +199,8 @@ static void on_pull(void *ctx)
         server_copy(server_id(s), server_id(master));
         s->is_synced = true;
     }
-    s->position = server_position(server_id(master));
+    master->known[s->number] = (struct known){
+        .is_connected = true, .heard_us = world.now_us, .position = server_position(server_id(s))};
     waits_look(s->group, s->follows);
 }
 
@@ -222,6 +244,7 @@ static void server_follows(struct server *s, unsigned master)
         return;
     }
     world_say("%s %u follows %u", s->group->name, s->number, master);
+    link_close(s);
     server_ended(s);
     s->follows = master;
     s->is_synced = false;
@@ -232,7 +255,7 @@ static void server_follows(struct server *s, unsigned master)
 static void on_told(void *ctx)
 {
     struct server *s = ctx;
-    if (s->is_up && s->is_frozen) {
+    if (s->is_up && (s->is_frozen || s->is_cut)) {
         world_after(NULL, world_random(TURN_US), on_told, s);
     } else if (s->is_up && s->number != s->group->master) {
         server_follows(s, s->group->master);
@@ -250,6 +273,7 @@ static void promote(struct group *g, unsigned server)
     struct server *s = &g->servers[server];
     assert(!is_master(s));
     world_say("%s %u is promoted", g->name, server);
+    link_close(s);
     s->follows = NOBODY;
     s->life++;
     server_restart(server_id(s)); /* as to its run id, which differs from the old master's */
@@ -281,7 +305,8 @@ static unsigned candidate(const struct group *g)
         if (!is_running(s) || s->follows != g->master || !s->is_synced) {
             continue;
         }
-        uint64_t position = is_running(master) ? 1 : server_position(server_id(s)) + 1;
+        bool is_known_dead = !is_running(master) || master->is_cut;
+        uint64_t position = is_known_dead ? server_position(server_id(s)) + 1 : 1;
         if (position > best) {
             best = position;
             chosen = s->number;
@@ -296,6 +321,7 @@ static void on_start(void *ctx)
     struct server *s = ctx;
     s->is_up = true;
     s->life++;
+    memset(s->known, 0, sizeof(s->known));
     server_restart(server_id(s));
     unsigned told = s->group->told[world_random(GROUP_SENTINELS)];
     world_say("%s %u starts", s->group->name, s->number);
@@ -312,7 +338,7 @@ static void on_start(void *ctx)
 static void on_down(void *ctx)
 {
     struct group *g = ctx;
-    if (g->servers[g->master].is_up) {
+    if (g->servers[g->master].is_up && !g->servers[g->master].is_cut) {
         return;
     }
     unsigned chosen = candidate(g);
@@ -329,6 +355,7 @@ static void server_die(struct server *s, int64_t away_us)
         return;
     }
     world_say("%s %u dies", s->group->name, s->number);
+    link_close(s);
     s->is_up = false;
     server_ended(s);
     world_after(NULL, away_us, on_start, s);
@@ -342,7 +369,8 @@ static void server_die(struct server *s, int64_t away_us)
 static void on_thaw(void *ctx)
 {
     struct server *s = ctx;
-    s->is_synced = is_listed(s);
+    s->is_synced =
+        s->is_synced && !is_master(s) && knows(&s->group->servers[s->follows], s->number);
     s->is_frozen = false;
     pull_later(s);
 }
@@ -351,8 +379,27 @@ static void server_freeze(struct server *s, int64_t frozen_us)
 {
     world_say("%s %u stands still", s->group->name, s->number);
     s->is_frozen = true;
-    s->frozen_us = world.now_us;
+    s->group->servers[s->follows].known[s->number].heard_us = world.now_us;
     world_after(NULL, frozen_us, on_thaw, s);
+}
+
+static void on_mended(void *ctx)
+{
+    struct server *s = ctx;
+    s->is_cut = false;
+    followers_pull(s->group, s->number);
+}
+
+static void master_cut(struct group *g, int64_t cut_us)
+{
+    struct server *s = &g->servers[g->master];
+    world_say("%s %u is cut off", g->name, s->number);
+    s->is_cut = true;
+    for (unsigned i = 0; i <= replicas; i++) {
+        s->known[i].heard_us = world.now_us;
+    }
+    world_after(NULL, cut_us, on_mended, s);
+    world_after(NULL, DOWN_US + world_random(MS(1000)), on_down, g);
 }
 
 static void on_wanted(void *ctx)
@@ -375,7 +422,7 @@ static void trouble_make(struct group *g)
     struct server *one = &g->servers[(g->master + 1 + world_random(2)) % SERVERS_MAX];
     struct server *other = &g->servers[SERVERS_MAX - g->master - one->number];
     int64_t frozen_us = MS(100) + world_random(FREEZE_US);
-    switch (world_random(6)) {
+    switch (world_random(7)) {
     case 0:
         on_master_dies(g);
         break;
@@ -398,6 +445,9 @@ static void trouble_make(struct group *g)
         server_freeze(other, frozen_us);
         world_after(NULL, frozen_us - MS(20), on_master_dies, g);
         break;
+    case 5:
+        master_cut(g, MS(50) + world_random(AWAY_US));
+        break;
     default: /* a promotion, while who is promoted lags behind */
         server_freeze(one, frozen_us / 10);
         world_after(NULL, frozen_us / 10, on_wanted, g);
@@ -411,7 +461,7 @@ static bool is_whole(const struct group *g)
         const struct server *s = &g->servers[i];
         bool is_right = i == g->master ? is_master(s)
                                        : s->follows == g->master && s->is_synced && !s->is_pulling;
-        if (!is_running(s) || !is_right) {
+        if (!is_running(s) || s->is_cut || !is_right) {
             return false;
         }
     }
@@ -470,6 +520,7 @@ struct group *group_named(const char *name)
                              .is_synced = i > 0,
                              .follows = i > 0 ? 0 : NOBODY,
                              .life = 1};
+        g->servers[0].known[i] = (struct known){.is_connected = i > 0 && i <= replicas};
         server_open(server_id(s));
     }
     if (replicas > 0) {

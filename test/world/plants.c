@@ -89,5 +89,9 @@ const struct plant plants[] = {
      {0}},
     {"gateways do not ask again", NULL, {.no_reask = true}},
     {"sagas do not send again", NULL, {.no_resend = true}},
+    {"one replica is enough", NULL, {.wait_for_one = true}},
+    {"nobody waits for replicas", NULL, {.wait_for_none = true}},
+    {"a replica that comes back is not noticed", NULL, {.wait_unlisted = true}},
+    {"a missing replica is done without at once", NULL, {.degrade_at_once = true}},
 };
 const unsigned plant_count = sizeof(plants) / sizeof(plants[0]);

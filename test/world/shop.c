@@ -13,6 +13,7 @@
 #define ITEMS        3
 #define ORDERS       8
 #define REQUESTS_MAX 64
+#define LOOK_MS      6000 /* what was told is looked at within this time */
 #define OPEN_MS      4000 /* requests come within this time */
 
 enum kind { CHECKOUT, FUND, ADD, CANCEL };
@@ -71,6 +72,28 @@ static void check_payment_now(const struct request *r)
     books_free(&books);
 }
 
+/* Who was told that it is paid, and looks, sees it paid: for good. */
+static void look_send(void *ctx);
+
+static void on_looked(void *ctx, unsigned status, const char *body)
+{
+    struct request *r = ctx;
+    if (status == 0 || status == 429 || status == 503) {
+        world_after(NULL, 100000, look_send, r);
+        return;
+    }
+    if (status != 200 || strstr(body, "\"paid\":true") == NULL) {
+        world_fault("o%u: told paid, and then %u %s", r->order, status, body);
+    }
+}
+
+static void look_send(void *ctx)
+{
+    struct request *r = ctx;
+    struct node *gateway = shop.gateways[world_random(shop.gateway_count)];
+    http_world_request(gateway, "GET", text_of("/orders/find/o%u", r->order), NULL, on_looked, r);
+}
+
 static void on_answered(void *ctx, unsigned status, const char *body)
 {
     struct request *r = ctx;
@@ -88,6 +111,9 @@ static void on_answered(void *ctx, unsigned status, const char *body)
     }
     if (r->kind == CHECKOUT && status == 200) {
         check_payment_now(r);
+        for (unsigned n = world_random(3); n > 0; n--) {
+            world_after(NULL, (int64_t)world_random(LOOK_MS) * 1000, look_send, r);
+        }
     } else if (r->kind == CHECKOUT && status == 400) {
         check_refusal_now(r);
     }

@@ -86,6 +86,9 @@ static void calls_fail(struct redis *r, struct calls *list)
 
 static void role_ask(struct redis *r)
 {
+    if (world_bugs.wait_unlisted) {
+        return;
+    }
     unsigned count = 0;
     bool is_home_listed = false;
     char node[16];
@@ -192,7 +195,8 @@ static void on_counted(void *ctx, unsigned count)
     if (r->needed < r->copies.all) {
         role_ask(r);
     }
-    if (copies_counted(&r->copies, r->needed, count, world.now_us / 1000)) {
+    bool is_planted = world_bugs.wait_for_one && count > 0;
+    if (copies_counted(&r->copies, r->needed, count, world.now_us / 1000) || is_planted) {
         replies_send(r, r->count);
     } else {
         world_say("%s: too few replicas: %u", r->node->name, count);
@@ -275,6 +279,13 @@ static void pipeline_execute(void *ctx)
     free(p);
 }
 
+static unsigned pipeline_needed(const struct redis *r)
+{
+    return world_bugs.wait_for_none  ? 0
+           : world_bugs.wait_for_one ? r->copies.all > 0
+                                     : copies_needed(&r->copies, world.now_us / 1000);
+}
+
 static void pipeline_write(struct redis *r)
 {
     struct pipeline *p = mem_new(sizeof(*p));
@@ -285,7 +296,7 @@ static void pipeline_write(struct redis *r)
                            .group = r->group,
                            .server = r->server,
                            .server_life = r->life,
-                           .needed = copies_needed(&r->copies, world.now_us / 1000)};
+                           .needed = pipeline_needed(r)};
     TAILQ_FOREACH(call, &r->gathering, in_list)
     {
         p->count++;
@@ -357,7 +368,7 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     r->node = world.current;
     r->group = group_named(group);
     r->copies.all = (unsigned)conf->redis_wait_replicas;
-    r->copies.degrade_ms = conf->redis_degrade_ms;
+    r->copies.degrade_ms = world_bugs.degrade_at_once ? 0 : conf->redis_degrade_ms;
     r->copies.sentinels = GROUP_SENTINELS;
     r->wait_us = conf->redis_timeout_ms * 1000 / 2;
     TAILQ_INSERT_TAIL(&connections, r, in_all);

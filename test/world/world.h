@@ -121,9 +121,12 @@ bool store_is_announced(const char *service);
 struct world_bugs {
     bool ack_before_effect;     /* the broker takes every delivery for acknowledged */
     bool confirm_before_quorum; /* confirms at once; what was not delivered dies with the node */
-    bool reply_before_fsync;    /* a store's break loses calls that were answered */
     bool no_reask;
     bool no_resend;
+    bool wait_for_one; /* replica */
+    bool wait_for_none;
+    bool wait_unlisted;   /* once one was missing, no ROLE looks for it again */
+    bool degrade_at_once; /* a short WAIT is enough for the next one to be short */
 };
 extern struct world_bugs world_bugs;
 /* Changes the libraries' text: `from` becomes `to`. NULL ends it. */
