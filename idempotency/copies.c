@@ -4,32 +4,95 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool copies_are_confirmed(const struct copies *c)
+/* ---- who the master is ---- */
+
+static bool copies_are_most(const struct copies *c, uint32_t sentinels)
 {
-    return (unsigned)__builtin_popcount(c->named) * 2 > c->sentinels;
+    return (unsigned)__builtin_popcount(sentinels) * 2 > c->sentinels;
 }
 
-unsigned copies_needed(const struct copies *c, int64_t now_ms)
+static bool copies_are_late(const struct copies *c, int64_t now_ms)
 {
-    bool is_old_master = c->is_successor && !c->is_home_listed;
-    bool is_degraded = c->short_ms > 0 && c->have > 0 && copies_are_confirmed(c) &&
-                       (is_old_master || now_ms - c->short_ms >= c->degrade_ms);
-    return is_degraded ? c->have : c->all;
+    return c->short_ms > 0 && now_ms - c->short_ms >= c->degrade_ms;
+}
+
+/* The time begins anew, when one is missing then. */
+static void copies_restart(struct copies *c)
+{
+    c->short_ms = 0;
+    c->named_lately = 0;
+}
+
+void copies_lost(struct copies *c)
+{
+    c->named = 0;
+    copies_restart(c);
+}
+
+void copies_named(struct copies *c, const char *node, unsigned sentinel, int64_t now_ms)
+{
+    uint32_t bit = 1u << (sentinel % 32);
+    if (strcmp(c->master, node) != 0) {
+        copies_lost(c);
+        c->is_successor = c->home[0] && strcmp(c->home, node) != 0;
+        c->which = 0;
+        snprintf(c->master, sizeof(c->master), "%s", node);
+    }
+    c->named |= bit;
+    c->named_lately |= copies_are_late(c, now_ms) ? bit : 0;
+}
+
+/* ---- who its replicas are ---- */
+
+/* FNV-1a of each, added up. */
+void copies_list_add(struct copies_list *l, const struct copies *c, const char *node)
+{
+    uint32_t hash = 2166136261u;
+    for (const char *at = node; *at; at++) {
+        hash = (hash ^ (unsigned char)*at) * 16777619u;
+    }
+    l->count++;
+    l->which += hash;
+    l->has_home = l->has_home || strcmp(node, c->home) == 0;
 }
 
 static void copies_are_whole(struct copies *c)
 {
-    c->short_ms = 0;
+    copies_restart(c);
+    c->which = 0;
     c->is_successor = false;
     memcpy(c->home, c->master, sizeof(c->home));
 }
 
-void copies_listed(struct copies *c, unsigned count, bool is_home_listed)
+void copies_listed(struct copies *c, const struct copies_list *l)
 {
-    c->is_home_listed = is_home_listed;
-    if (count >= c->all) {
+    if (l->count >= c->all) {
         copies_are_whole(c);
+        return;
     }
+    if (l->has_home) {
+        c->is_successor = false; /* so it is another one that is missing */
+    }
+    if (l->count > 0) {
+        if (c->which != 0 && c->which != l->which) {
+            copies_restart(c); /* others than before */
+        }
+        c->which = l->which;
+    }
+}
+
+bool copies_are_missing(const struct copies *c)
+{
+    return c->short_ms > 0;
+}
+
+/* ---- how many have it ---- */
+
+unsigned copies_needed(const struct copies *c, int64_t now_ms)
+{
+    bool is_sure = (c->is_successor && copies_are_most(c, c->named)) ||
+                   (copies_are_late(c, now_ms) && copies_are_most(c, c->named_lately));
+    return c->short_ms > 0 && c->have > 0 && is_sure ? c->have : c->all;
 }
 
 bool copies_counted(struct copies *c, unsigned needed, unsigned count, int64_t now_ms)
@@ -40,18 +103,6 @@ bool copies_counted(struct copies *c, unsigned needed, unsigned count, int64_t n
         copies_are_whole(c);
     } else if (c->short_ms == 0) {
         c->short_ms = now_ms;
-        c->named = c->is_successor ? c->named : 0;
     }
     return is_enough;
-}
-
-void copies_named(struct copies *c, const char *node, unsigned sentinel)
-{
-    if (strcmp(c->master, node) != 0) {
-        c->is_successor = c->home[0] && strcmp(c->home, node) != 0;
-        c->short_ms = 0;
-        c->named = 0;
-        snprintf(c->master, sizeof(c->master), "%s", node);
-    }
-    c->named |= 1u << (sentinel % 32);
 }

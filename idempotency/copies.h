@@ -3,15 +3,17 @@
  *
  * One that is missing may have been promoted, without this master knowing it; then what the others
  * acknowledge here is lost. So it is done without only
- * - when the master itself does not list it among its replicas, and most Sentinels have named this
- *   master since, and that for `degrade_ms`, in which they tell each other of a promotion;
- * - or when it is the old master, and they have just named this one in its place. (Back to the old
- *   one is no succession: a Sentinel that has not heard of the promotion yet says so, too.)
+ * - when the master itself, never out of sight, has not listed it for `degrade_ms`, in which the
+ *   Sentinels tell each other of a promotion, and most of them name this master still, each asked
+ *   after that time;
+ * - or when it is the old master, in whose place most of them have just named this one, and which
+ *   has not come back yet. (Back to the old one is no succession: a Sentinel that has not heard of
+ *   the promotion yet says so, too.)
  *
  * A WAIT for fewer than all says no more than that so many have it, even if the missing one is back
  * long since, and is promoted next. So such a WAIT is followed by a ROLE: what is not listed then
  * will take over all that was written before, when it comes back. And it is looked for twice a
- * second, for it must not come and go unnoticed.
+ * second, for it must not come and go unnoticed, nor another one go in its place.
  * Source: protocol.md section 3; Redis manual: WAIT, ROLE, Sentinel. */
 #ifndef KASSA_IDEMPOTENCY_COPIES_H
 #define KASSA_IDEMPOTENCY_COPIES_H
@@ -30,28 +32,38 @@ struct copies {
     int64_t degrade_ms;
     unsigned sentinels; /* how many there are, at most 32 */
 
-    unsigned have;       /* what the last WAIT said */
-    int64_t short_ms;    /* since when one is missing; 0: none is */
-    uint32_t named;      /* by which Sentinels, since then: bits */
-    bool is_home_listed; /* `home` was among those that the master has listed last */
-    bool is_successor;   /* `master` was named in place of `home`, and not all follow it yet */
+    unsigned have;                  /* what the last WAIT said */
+    int64_t short_ms;               /* since when the same ones are missing; 0: none is */
+    uint32_t which;                 /* who was listed last, while one was missing; 0: nobody */
+    uint32_t named;                 /* by which Sentinels, since `master` is this one: bits */
+    uint32_t named_lately;          /* .. and degrade_ms after short_ms, or later */
+    bool is_successor;              /* named in place of `home`, which is not back yet */
     char master[COPIES_NODE_BYTES]; /* by the Sentinel that was asked last */
     char home[COPIES_NODE_BYTES];   /* the master that all have followed last; empty: none yet */
 };
 
-/* The number for the next WAIT. Below c->all: ROLE has to follow it. `now_ms` is never 0, here and
- * below. */
+/* The replicas that a ROLE lists. Zero-initialised is none. */
+struct copies_list {
+    unsigned count;
+    uint32_t which; /* the same for the same nodes, in any order */
+    bool has_home;  /* c->home is one of them */
+};
+void copies_list_add(struct copies_list *l, const struct copies *c, const char *node);
+
+/* A Sentinel, by its number, has named the master: of the connection that there is, or of the next
+ * one. Who is connected to another one has to go first. `now_ms` is never 0, here and below. */
+void copies_named(struct copies *c, const char *node, unsigned sentinel, int64_t now_ms);
+/* The master has listed its replicas. */
+void copies_listed(struct copies *c, const struct copies_list *l);
+/* It cannot be reached, or another one was named: what was known of it is old. */
+void copies_lost(struct copies *c);
+/* Has the master, and have the Sentinels, to be asked again each COPIES_LOOK_MS? */
+bool copies_are_missing(const struct copies *c);
+
+/* The number for the next WAIT. Below c->all: ROLE has to follow it. */
 unsigned copies_needed(const struct copies *c, int64_t now_ms);
-
-/* ROLE has told of so many replicas; is c->home one of them? */
-void copies_listed(struct copies *c, unsigned count, bool is_home_listed);
-
 /* A WAIT for `needed` has said `count`; if ROLE had to follow it, that was told before. Is it
  * enough? */
 bool copies_counted(struct copies *c, unsigned needed, unsigned count, int64_t now_ms);
-
-/* A Sentinel, by its number, has named the master. Not while a connection is used: who is still
- * connected to another one has to go first. */
-void copies_named(struct copies *c, const char *node, unsigned sentinel);
 
 #endif

@@ -143,6 +143,8 @@ static void redis_on_nudge(void *ctx)
     (void)ctx;
 }
 
+static void redis_find(struct redis *r);
+
 static bool redis_is_waited_for(const struct redis *r)
 {
     return r->state == REDIS_GREETING || r->out.count > 0 || r->is_owed;
@@ -178,34 +180,20 @@ static void redis_call_now(void *ctx, const struct redis_command *c, redis_on_re
 
 /* ---- replicas ---- */
 
-/* Mark WAIT, the ROLE behind it, and a ROLE alone, among those who wait for answers; never called.
- * The waiter's `err` is how many replicas are needed. */
-static void redis_waited(void *ctx, int err, const struct redis_reply *reply)
+/* Says something of its own, with a command that is used for nothing else. */
+static void redis_say_own(struct redis *r, enum waiter_kind kind, unsigned needed,
+                          const struct redis_command *c)
 {
-    (void)ctx, (void)err, (void)reply;
-}
-
-static void redis_listed(void *ctx, int err, const struct redis_reply *reply)
-{
-    (void)ctx, (void)err, (void)reply;
-}
-
-static void redis_looked(void *ctx, int err, const struct redis_reply *reply)
-{
-    (void)ctx, (void)err, (void)reply;
-}
-
-static bool redis_is_mark(struct waiter waiter)
-{
-    return waiter.on_reply == redis_waited || waiter.on_reply == redis_listed ||
-           waiter.on_reply == redis_looked;
-}
-
-static void redis_mark(struct redis *r, redis_on_reply *mark, unsigned needed,
-                       const struct redis_command *c)
-{
-    waiters_push(&r->out, (struct waiter){.on_reply = mark, .err = (int)needed});
+    waiters_push(&r->out, (struct waiter){.kind = kind, .needed = needed});
     redis_wire_send(r->wire, c);
+}
+
+static void redis_ask_role(struct redis *r, enum waiter_kind kind, unsigned needed)
+{
+    static struct redis_command c;
+    redis_command_reset(&c);
+    redis_arg_text(&c, "ROLE");
+    redis_say_own(r, kind, needed, &c);
 }
 
 /* One for all calls of the turn. The server gives it half of the time that we do, so that a short
@@ -225,33 +213,29 @@ static void redis_wait(struct redis *r)
     redis_arg_text(&c, "PUBLISH");
     redis_arg_text(&c, REDIS_NOBODY);
     redis_arg_text(&c, "");
-    redis_mark(r, NULL, needed, &c);
+    redis_say_own(r, WAITER_PUBLISH, needed, &c);
     redis_command_reset(&c);
     redis_arg_text(&c, "WAIT");
     redis_arg_int(&c, needed);
     redis_arg_int(&c, r->timeout_ms / 2);
-    redis_mark(r, redis_waited, needed, &c);
+    redis_say_own(r, WAITER_WAIT, needed, &c);
     if (needed < r->copies.all) {
-        redis_command_reset(&c);
-        redis_arg_text(&c, "ROLE");
-        redis_mark(r, redis_listed, needed, &c);
+        redis_ask_role(r, WAITER_ROLE, needed);
     }
     r->is_unwaited = false;
 }
 
-/* While a replica is missing: has it come back? */
+/* While a replica is missing: has it come back? And who is the master, by now? */
 static void redis_on_look(void *ctx)
 {
-    static struct redis_command c;
     struct redis *r = ctx;
-    if (r->state == REDIS_UP && r->copies.short_ms > 0) {
-        redis_command_reset(&c);
-        redis_arg_text(&c, "ROLE");
-        redis_owed(r);
-        redis_mark(r, redis_looked, 0, &c);
-    } else {
+    if (r->state != REDIS_UP || !copies_are_missing(&r->copies)) {
         loop_timer_stop(r->look);
+        return;
     }
+    redis_owed(r);
+    redis_ask_role(r, WAITER_LOOK, 0);
+    redis_find(r);
 }
 
 static void redis_release(struct redis *r)
@@ -299,15 +283,14 @@ static void redis_fail_all(struct redis *r)
     }
     while (r->out.count > 0) {
         struct waiter waiter = waiters_pop(&r->out);
-        if (!redis_is_mark(waiter)) {
+        if (waiter.kind == WAITER_CALL) {
             redis_fail(r, waiter);
         }
     }
 }
 
-/* The connection is over, or the attempt at one: everything that is out fails, another attempt
- * is due. */
-static void redis_lost(struct redis *r, const char *reason)
+/* Everything that is out fails, another attempt is due. */
+static void redis_begin_anew(struct redis *r, const char *reason)
 {
     uint32_t dice = 0;
     crash_point("redis.down");
@@ -326,6 +309,13 @@ static void redis_lost(struct redis *r, const char *reason)
         dice = (uint32_t)loop_now_ms(r->loop); /* less random, and good enough for jitter */
     }
     loop_timer_start(r->timer, pace_lost(&r->pace, loop_now_ms(r->loop), dice), 0);
+}
+
+/* The connection is over, or the attempt at one. */
+static void redis_lost(struct redis *r, const char *reason)
+{
+    copies_lost(&r->copies);
+    redis_begin_anew(r, reason);
 }
 
 static void redis_drop(struct redis *r, const char *reason)
@@ -352,6 +342,13 @@ static bool redis_is_unusable(struct slice error)
 
 /* ---- greeting ---- */
 
+static void redis_look(struct redis *r)
+{
+    if (copies_are_missing(&r->copies)) {
+        loop_timer_start(r->look, COPIES_LOOK_MS, COPIES_LOOK_MS);
+    }
+}
+
 static void redis_came_up(struct redis *r)
 {
     uint64_t epoch = r->epoch;
@@ -363,6 +360,7 @@ static void redis_came_up(struct redis *r)
         log_info("store_up", "group=%s node=%s:%d", r->group, r->host, r->port);
     }
     stat_set(r->stat_up, 1);
+    redis_look(r);
     redis_tell_failed(r); /* who called in vain hears so before it hears that it may call */
     crash_sent("redis.up.after");
     for (unsigned i = 0; i < r->watcher_count && r->epoch == epoch; i++) {
@@ -385,19 +383,30 @@ static void redis_greet(struct redis *r, enum greeting_step step)
     free(c);
 }
 
-/* ROLE of a master: "master", its offset, and for each replica address, port and offset. */
-static void redis_on_role(struct redis *r, const struct redis_reply *reply)
+/* ROLE of a master: "master", its offset, and for each replica address, port and offset, which is 0
+ * for one that has acknowledged nothing yet: it is still loading, and cannot be promoted.
+ * Errors: false when the server is no master; it has been dropped. */
+static bool redis_on_role(struct redis *r, const struct redis_reply *reply)
 {
-    unsigned count = 0;
-    bool is_home_listed = false;
+    struct copies_list list = {0};
+    if (redis_reply_count(reply) == 0 || !slice_is(redis_reply_at(reply, 0), "master")) {
+        redis_drop(r, "the server is not a master");
+        return false;
+    }
     for (unsigned i = 2; i + 2 < redis_reply_count(reply); i += 3) {
         char node[COPIES_NODE_BYTES];
         snprintf(node, sizeof(node), "%.*s:%.*s", SLICE_ARG(redis_reply_at(reply, i)),
                  SLICE_ARG(redis_reply_at(reply, i + 1)));
-        is_home_listed = is_home_listed || strcmp(node, r->copies.home) == 0;
-        count++;
+        if (!slice_is(redis_reply_at(reply, i + 2), "0")) {
+            copies_list_add(&list, &r->copies, node);
+        }
     }
-    copies_listed(&r->copies, count, is_home_listed);
+    if (r->copies.all > 0 && list.count > r->copies.all) {
+        redis_say(r, LOG_ERROR, "store_replicas", "more replicas than REDIS_WAIT_REPLICAS");
+    }
+    copies_listed(&r->copies, &list);
+    stat_set(r->stat_degraded, copies_are_missing(&r->copies) ? 1 : 0);
+    return true;
 }
 
 static void redis_on_greeting(struct redis *r, const struct redis_reply *reply, bool is_error)
@@ -416,12 +425,7 @@ static void redis_on_greeting(struct redis *r, const struct redis_reply *reply, 
                       reason);
         }
         redis_drop(r, reason);
-    } else if (r->greeting.step == GREETING_ROLE && !r->on_push && !slice_is(text, "master")) {
-        redis_drop(r, "the server is not a master");
-    } else {
-        if (r->greeting.step == GREETING_ROLE && !r->on_push) {
-            redis_on_role(r, reply);
-        }
+    } else if (r->greeting.step != GREETING_ROLE || r->on_push || redis_on_role(r, reply)) {
         redis_greet(r, r->greeting.step + 1);
     }
 }
@@ -439,14 +443,13 @@ static void redis_on_heard(void *ctx)
 static void redis_on_counted(struct redis *r, unsigned needed, unsigned copies)
 {
     bool is_enough = copies_counted(&r->copies, needed, copies, loop_now_ms(r->loop));
-    stat_set(r->stat_degraded, is_enough && copies >= r->copies.all ? 0 : 1);
-    if (is_enough && copies < r->copies.all) {
-        loop_timer_start(r->look, COPIES_LOOK_MS, COPIES_LOOK_MS);
-    }
+    stat_set(r->stat_degraded, copies_are_missing(&r->copies) ? 1 : 0);
     if (is_enough) {
+        redis_look(r);
         redis_release(r);
-    } else {
-        redis_drop(r, "too few replicas have what was written");
+    } else { /* of what was seen of this master nothing is taken back */
+        redis_wire_close(r->wire);
+        redis_begin_anew(r, "too few replicas have what was written");
     }
 }
 
@@ -461,23 +464,42 @@ static void redis_on_waited(struct redis *r, unsigned needed, const struct redis
     }
 }
 
+static void redis_hold(struct redis *r, struct waiter waiter, const struct redis_reply *reply,
+                       int err)
+{
+    redis_reply_keep(reply);
+    waiter.err = err;
+    waiter.reply = reply;
+    waiters_push(&r->held, waiter);
+}
+
 static void redis_on_call_answer(struct redis *r, const struct redis_reply *reply, int err)
 {
     struct waiter waiter = waiters_pop(&r->out);
-    if (waiter.on_reply == redis_waited) {
-        redis_on_waited(r, (unsigned)waiter.err, reply);
-    } else if (waiter.on_reply == redis_listed) {
+    switch (waiter.kind) {
+    case WAITER_CALL:
+        if (r->copies.all > 0) {
+            redis_hold(r, waiter, reply, err);
+        } else {
+            redis_tell(r, waiter, err, reply);
+        }
+        break;
+    case WAITER_PUBLISH:
+        if (err) {
+            redis_drop(r, "the server refuses PUBLISH");
+        }
+        break;
+    case WAITER_WAIT:
+        redis_on_waited(r, waiter.needed, reply);
+        break;
+    case WAITER_ROLE:
+        if (redis_on_role(r, reply)) {
+            redis_on_counted(r, waiter.needed, r->waited);
+        }
+        break;
+    case WAITER_LOOK:
         redis_on_role(r, reply);
-        redis_on_counted(r, (unsigned)waiter.err, r->waited);
-    } else if (waiter.on_reply == redis_looked) {
-        redis_on_role(r, reply);
-    } else if (r->copies.all > 0) {
-        redis_reply_keep(reply);
-        waiter.err = err;
-        waiter.reply = reply;
-        waiters_push(&r->held, waiter);
-    } else {
-        redis_tell(r, waiter, err, reply);
+        break;
     }
 }
 
@@ -562,12 +584,18 @@ static void redis_on_master(void *ctx, const char *host, int port, unsigned sent
     char node[COPIES_NODE_BYTES];
     snprintf(node, sizeof(node), "%s:%d", host ? host : "", port);
     r->finding = NULL;
+    bool is_other = host && strcmp(r->copies.master, node) != 0;
+    if (r->state == REDIS_UP && is_other) {
+        redis_drop(r, "another master was named");
+        return;
+    }
+    if (host) {
+        copies_named(&r->copies, node, sentinel, loop_now_ms(r->loop));
+    }
     if (r->state == REDIS_UP) {
-        if (host && strcmp(r->copies.master, node) != 0) {
-            redis_drop(r, "another master was named");
-        }
-    } else if (host) {
-        copies_named(&r->copies, node, sentinel);
+        return;
+    }
+    if (host) {
         snprintf(r->host, sizeof(r->host), "%s", host);
         r->port = port;
         redis_reach(r);
@@ -576,10 +604,13 @@ static void redis_on_master(void *ctx, const char *host, int port, unsigned sent
     }
 }
 
+/* Asks the next Sentinel, unless one is being asked. */
 static void redis_find(struct redis *r)
 {
-    r->finding = master_ask(r->loop, r->sentinels, r->sentinel_password, r->master, r->questions++,
-                            redis_on_master, r);
+    if (r->sentinels[0] && !r->finding) {
+        r->finding = master_ask(r->loop, r->sentinels, r->sentinel_password, r->master,
+                                r->questions++, redis_on_master, r);
+    }
 }
 
 static void redis_attempt(struct redis *r)
@@ -728,7 +759,5 @@ void redis_ping(struct redis *r)
     redis_wire_ping(r->wire);
     /* Nothing that a listener does shows that its master was deposed and lives on: notices would
      * go to the new one, and it would hear none. */
-    if (r->sentinels[0] && !r->finding) {
-        redis_find(r);
-    }
+    redis_find(r);
 }

@@ -1,4 +1,4 @@
-/* The store connection, through hiredis: the only includer of its headers.
+/* The store connection, through hiredis, whose headers only wire.c includes.
  *
  *   redis_call --> pipeline --turn end--> one write --> replies in order --> on_reply, for each
  *

@@ -4,7 +4,18 @@
 
 #include "idempotency/redis.h"
 
+/* Whose answer it is. What is not a call's is for the connection itself (copies.h). */
+enum waiter_kind {
+    WAITER_CALL,
+    WAITER_PUBLISH, /* so that there is something for the replicas */
+    WAITER_WAIT,
+    WAITER_ROLE, /* behind a WAIT */
+    WAITER_LOOK  /* a ROLE alone */
+};
+
 struct waiter {
+    enum waiter_kind kind;
+    unsigned needed;          /* of a WAIT and its ROLE: replicas */
     redis_on_reply *on_reply; /* NULL: nobody wants to know */
     void *ctx;
     int err;                         /* of an answer that is held back, as on_reply will be told */

@@ -1,5 +1,5 @@
-/* One connection to a server, from its socket to its end: what redis.c, which alone knows
- * hiredis, does for store.c, which keeps a connection up. */
+/* One connection to a server, from its socket to its end: what wire.c, which alone knows hiredis,
+ * does for redis.c, which keeps a connection up. */
 #ifndef KASSA_IDEMPOTENCY_WIRE_H
 #define KASSA_IDEMPOTENCY_WIRE_H
 

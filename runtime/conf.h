@@ -56,7 +56,7 @@
       "password of the Sentinels; empty: none")                                                    \
     X(INT, redis_wait_replicas, "REDIS_WAIT_REPLICAS", 0, 0, 5,                                    \
       "replicas that must have a write before anything follows from it: all that there are")       \
-    X(INT, redis_degrade_ms, "REDIS_DEGRADE_MS", 10000, 1000, 600000,                              \
+    X(INT, redis_degrade_ms, "REDIS_DEGRADE_MS", 12000, 12000, 600000,                             \
       "a replica that the master does not list for this long, while most Sentinels name that "     \
       "master, is not waited for, if there is another one")                                        \
     X(TEXT, redis_user, "REDIS_USER", "", 0, 255, "user of the stores; empty: their default one")  \

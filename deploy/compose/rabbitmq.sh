@@ -76,9 +76,13 @@ definitions >/tmp/definitions.json
 } >/tmp/rabbitmq.conf
 printf '[%s].\n' "${PLUGINS:-}" >/tmp/enabled_plugins
 # net_ticktime: a node that was cut off is missed after 10 s, not 60; until then nobody decides.
-export HOME=/tmp RABBITMQ_CONFIG_FILE=/tmp/rabbitmq.conf \
-    RABBITMQ_ENABLED_PLUGINS_FILE=/tmp/enabled_plugins RABBITMQ_LOGS=- \
+# RABBITMQ_CONFIG_FILES: the official image's own, which would outrank ours.
+export RABBITMQ_CONFIG_FILE=/tmp/rabbitmq.conf RABBITMQ_CONFIG_FILES=/tmp/none.conf \
+    RABBITMQ_LOGS=- ERL_CRASH_DUMP_BYTES=1000000 \
     RABBITMQ_MNESIA_BASE=/var/lib/rabbitmq/mnesia RABBITMQ_LOG_BASE=/tmp \
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='+sbwt none +sbwtdcpu none +sbwtdio none -kernel net_ticktime 10'
+# Erlang has a table of as many descriptors as it may open: a thousand million, on some engines.
+# shellcheck disable=SC3045  # the shells of both images have it
+ulimit -n 65536 2>/dev/null || true
 watch &
 exec rabbitmq-server

@@ -31,66 +31,88 @@ known_master() {
     ask GET-MASTER-ADDR-BY-NAME | grep -F . | sort | uniq -c | awk '$1 >= 2 {print $2}'
 }
 
-# Has the group had replicas? Then it has data, too.
-has_lived() {
-    ask MASTER | awk 'is_count {n += $1} {is_count = $1 == "num-slaves"} END {exit !n}'
+# Do two of the Sentinels know the group, and none of them a replica? Their silence says nothing.
+is_new() {
+    ask MASTER | awk 'is_count {told++; n += $1} {is_count = $1 == "num-slaves"}
+        END {exit !(told >= 2 && n == 0)}'
 }
 
 is_empty() {
     ! [ -d /data/appendonlydir ]
 }
 
+find_master() {
+    until master=$(known_master) && [ -n "$master" ]; do
+        sleep 0.5
+    done
+}
+
 if [ "$group" = all ]; then
     master=$own
 else
     say "$group: asking the Sentinels for the master"
-    until master=$(known_master) && [ -n "$master" ]; do
+    find_master
+    looks=0
+    while is_empty && [ "$master" = "$own" ] && ! is_new; do
+        if [ $((looks % 60)) -eq 0 ]; then
+            say "$group: the Sentinels name this node, but its volume is empty: another one has to" \
+                "be master, or they have to say that the group is new. If all data is to be gone," \
+                "the volumes of the Sentinels have to go as well."
+        fi
+        looks=$((looks + 1))
         sleep 0.5
+        find_master
     done
-    if is_empty && [ "$master" = "$own" ] && has_lived; then
-        say "$group: the Sentinels name this node, but its volume is empty: another one has to be" \
-            "master. If all data is to be gone, the volumes of the Sentinels have to go as well."
-        while [ "$master" = "$own" ] || [ -z "$master" ]; do
-            sleep 0.5
-            master=$(known_master)
-        done
-    fi
 fi
 say "$group: the master is $master, this is $own"
 
 # may NAME KEYS COMMANDS: a user for one service. What a function does is done as its caller.
 may() {
-    echo "user $1 on >$(cat "/run/kassa/redis_$1") ~$2 &kassa.* $3 +@connection +role +wait +publish"
+    echo "user $1 on >$(cat "/run/kassa/redis_$1") ~$2 $3 +auth +hello +ping +role"
+}
+
+# serve NAME KEYS COMMANDS: .. that waits for the replicas, and tells gateways.
+serve() {
+    may "$1" "$2" "&kassa.* $3 +wait +publish"
 }
 
 # Services: their own group, and of the others' what they need. The default user is for replicas,
 # Sentinels and operators.
 users() {
-    may metrics nothing '+info +config|get +slowlog +latency +client|setname'
-    data='+@read +@write -@dangerous +info'
+    may metrics nothing '+info +slowlog|get +slowlog|len +latency|latest +client|setname'
+    data='+@read +@write -@dangerous -function +info'
+    own_data="$data +fcall +function|load"
+    # It waits for the replicas as well, so it tells nobody something.
+    look='+@read -@dangerous +info +@transaction +wait +publish &kassa.nobody'
     case $group in
     order)
-        may order 'order:*' "$data +fcall +function|load"
-        may gateway 'order:*' "$data +fcall"
+        serve order 'order:*' "$own_data"
+        serve gateway 'order:*' "$data +fcall"
         ;;
-    stock | payment) may "$group" "$group:*" "$data +fcall +function|load" ;;
+    stock | payment) serve "$group" "$group:*" "$own_data" ;;
     all)
-        may order 'order:*' "$data +fcall +function|load"
-        may gateway '*' "$data +fcall +function|load +subscribe"
-        may stock 'stock:*' "$data +fcall +function|load"
-        may payment 'payment:*' "$data +fcall +function|load"
-        may audit '*' '+@read -@dangerous +info +@transaction'
+        serve order 'order:*' "$own_data"
+        serve gateway '*' "$own_data +subscribe"
+        serve stock 'stock:*' "$own_data"
+        serve payment 'payment:*' "$own_data"
+        may audit '*' "$look"
         return
         ;;
     saga)
-        may gateway '*' "$data +fcall +function|load +subscribe"
+        serve gateway '*' "$own_data +subscribe"
         for name in order stock payment; do
-            may "$name" nothing ''
+            serve "$name" nothing ''
         done
         return
         ;;
     esac
-    may audit "$group:*" '+@read -@dangerous +info +@transaction'
+    may audit "$group:*" "$look"
+}
+
+# An even part of half of the machine's memory; full means refused, not killed.
+memory() {
+    awk -v servers="$([ "$group" = all ] && echo 1 || echo 12)" \
+        '/^MemTotal:/ {printf "%dkb\n", $2 / 2 / servers}' /proc/meminfo
 }
 
 umask 077
@@ -98,6 +120,7 @@ umask 077
     cat /etc/kassa/redis.conf
     echo "requirepass $password"
     users
+    echo "maxmemory $(memory)"
     echo "masterauth $password"
     if [ "$group" = all ]; then
         echo 'min-replicas-to-write 0'

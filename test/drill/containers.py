@@ -125,8 +125,9 @@ class Containers(Stack):
     # ---- the stores ----
 
     def redis(self, address, port=6379):
-        password = self.secrets["redis_password"] if port == 6379 else None
-        return redis.Redis(address, port, password=password, decode_responses=True,
+        """A server, or a Sentinel at its port."""
+        return redis.Redis(address, port, username="default" if port == 6379 else "kassa",
+                           password=self.secrets["redis_password"], decode_responses=True,
                            socket_timeout=5, socket_connect_timeout=1)
 
     def master_address(self, group):

@@ -66,7 +66,8 @@ struct group {
     struct server servers[SERVERS_MAX];
     unsigned master; /* promoted last */
     unsigned told[GROUP_SENTINELS];
-    bool was_whole; /* at the last look */
+    bool was_whole;   /* at the last look */
+    int64_t quiet_us; /* from then on no part of a trouble is to come */
     TAILQ_HEAD(, group_wait) waits;
 };
 
@@ -91,7 +92,8 @@ static bool is_running(const struct server *s)
 /* Does a replica hear its master, and the other way round? */
 static bool is_linked(const struct server *master, const struct server *s)
 {
-    return s->follows == master->number && s->is_synced && is_running(s) && !master->is_cut;
+    return s->follows == master->number && s->is_synced && is_running(s) &&
+           s->is_cut == master->is_cut;
 }
 
 static bool knows(const struct server *master, unsigned replica)
@@ -109,7 +111,7 @@ bool group_is_listed(const struct group *g, unsigned server, unsigned replica)
 /* The connection to its master is closed, which is noticed there unless it is cut off. */
 static void link_close(struct server *s)
 {
-    if (!is_master(s) && !s->group->servers[s->follows].is_cut) {
+    if (!is_master(s) && s->group->servers[s->follows].is_cut == s->is_cut) {
         s->group->servers[s->follows].known[s->number].is_connected = false;
     }
 }
@@ -190,7 +192,7 @@ static void on_pull(void *ctx)
         return;
     }
     struct server *master = &s->group->servers[s->follows];
-    if (!is_running(master) || !is_master(master) || master->is_cut) {
+    if (!is_running(master) || !is_master(master) || master->is_cut != s->is_cut) {
         return; /* when it can be reached, its followers are told */
     }
     if (s->is_synced) {
@@ -248,6 +250,10 @@ static void server_follows(struct server *s, unsigned master)
     server_ended(s);
     s->follows = master;
     s->is_synced = false;
+    for (unsigned i = 0; i <= replicas; i++) { /* who followed it needs all of it, if ever again */
+        struct server *follower = &s->group->servers[i];
+        follower->is_synced = follower->is_synced && follower->follows != s->number;
+    }
     pull_later(s);
 }
 
@@ -262,10 +268,20 @@ static void on_told(void *ctx)
     }
 }
 
+/* The last Sentinel is on the side of a server that is cut off. */
 static void on_sentinel_told(void *ctx)
 {
     struct server *s = ctx; /* of which the number is the Sentinel's */
-    s->group->told[s->number] = s->group->master;
+    _Static_assert(GROUP_SENTINELS <= SERVERS_MAX, "there is a server of each number");
+    bool is_cut = false;
+    for (unsigned i = 0; i <= replicas; i++) {
+        is_cut = is_cut || s->group->servers[i].is_cut;
+    }
+    if (is_cut && s->number == GROUP_SENTINELS - 1) {
+        world_after(NULL, MS(500), on_sentinel_told, s);
+    } else {
+        s->group->told[s->number] = s->group->master;
+    }
 }
 
 static void promote(struct group *g, unsigned server)
@@ -278,9 +294,9 @@ static void promote(struct group *g, unsigned server)
     s->life++;
     server_restart(server_id(s)); /* as to its run id, which differs from the old master's */
     g->master = server;
-    unsigned leader = world_random(GROUP_SENTINELS);
+    unsigned leader = world_random(GROUP_SENTINELS); /* sees it by INFO, within a second */
     for (unsigned i = 0; i < GROUP_SENTINELS; i++) {
-        world_after(NULL, i == leader ? 0 : world_random(AGREE_US), on_sentinel_told,
+        world_after(NULL, world_random(i == leader ? MS(1000) : AGREE_US), on_sentinel_told,
                     &g->servers[i]);
     }
     for (unsigned i = 0; i <= replicas; i++) {
@@ -302,7 +318,7 @@ static unsigned candidate(const struct group *g)
     unsigned first = world_random(SERVERS_MAX);
     for (unsigned n = 0; n <= replicas; n++) {
         const struct server *s = &g->servers[(first + n) % SERVERS_MAX];
-        if (!is_running(s) || s->follows != g->master || !s->is_synced) {
+        if (!is_running(s) || s->is_cut || s->follows != g->master || !s->is_synced) {
             continue;
         }
         bool is_known_dead = !is_running(master) || master->is_cut;
@@ -388,9 +404,13 @@ static void on_mended(void *ctx)
     struct server *s = ctx;
     s->is_cut = false;
     followers_pull(s->group, s->number);
+    if (!is_master(s)) {
+        pull_later(s);
+    }
 }
 
-static void master_cut(struct group *g, int64_t cut_us)
+/* From the Sentinels, but for the last, and from the replicas, but maybe for one. */
+static void master_cut(struct group *g, struct server *companion, int64_t cut_us)
 {
     struct server *s = &g->servers[g->master];
     world_say("%s %u is cut off", g->name, s->number);
@@ -399,6 +419,11 @@ static void master_cut(struct group *g, int64_t cut_us)
         s->known[i].heard_us = world.now_us;
     }
     world_after(NULL, cut_us, on_mended, s);
+    if (companion) {
+        world_say(".. with %u", companion->number);
+        companion->is_cut = true;
+        world_after(NULL, cut_us, on_mended, companion);
+    }
     world_after(NULL, DOWN_US + world_random(MS(1000)), on_down, g);
 }
 
@@ -417,12 +442,19 @@ static void on_master_dies(void *ctx)
     server_die(&g->servers[g->master], MS(50) + world_random(AWAY_US));
 }
 
+static void group_later(struct group *g, int64_t delay_us, world_event *run)
+{
+    int64_t at_us = world.now_us + delay_us;
+    g->quiet_us = at_us > g->quiet_us ? at_us : g->quiet_us;
+    world_after(NULL, delay_us, run, g);
+}
+
 static void trouble_make(struct group *g)
 {
     struct server *one = &g->servers[(g->master + 1 + world_random(2)) % SERVERS_MAX];
     struct server *other = &g->servers[SERVERS_MAX - g->master - one->number];
     int64_t frozen_us = MS(100) + world_random(FREEZE_US);
-    switch (world_random(7)) {
+    switch (world_random(8)) {
     case 0:
         on_master_dies(g);
         break;
@@ -435,28 +467,36 @@ static void trouble_make(struct group *g)
     case 3: /* one stands still; then the master is made another, or dies, or neither */
         server_freeze(one, frozen_us);
         if (world_random(3) > 0) {
-            world_after(NULL, world_random((uint32_t)frozen_us),
-                        world_random(2) > 0 ? on_wanted : on_master_dies, g);
+            group_later(g, world_random((uint32_t)frozen_us),
+                        world_random(2) > 0 ? on_wanted : on_master_dies);
         }
         break;
     case 4: /* both stand still, and wake when their master is dead */
         frozen_us = MS(100) + world_random(MS(3000));
         server_freeze(one, frozen_us);
         server_freeze(other, frozen_us);
-        world_after(NULL, frozen_us - MS(20), on_master_dies, g);
+        group_later(g, frozen_us - MS(20), on_master_dies);
         break;
     case 5:
-        master_cut(g, MS(50) + world_random(AWAY_US));
+        master_cut(g, world_random(2) > 0 ? other : NULL, MS(50) + world_random(AWAY_US));
+        break;
+    case 6: /* one is away for long, and some time after its return there is a promotion */
+        frozen_us = MS(4000) + world_random(AWAY_US);
+        server_die(one, frozen_us);
+        group_later(g, frozen_us + MS(1000) + world_random(MS(3000)), on_wanted);
         break;
     default: /* a promotion, while who is promoted lags behind */
         server_freeze(one, frozen_us / 10);
-        world_after(NULL, frozen_us / 10, on_wanted, g);
+        group_later(g, frozen_us / 10, on_wanted);
         break;
     }
 }
 
 static bool is_whole(const struct group *g)
 {
+    if (world.now_us <= g->quiet_us) {
+        return false;
+    }
     for (unsigned i = 0; i <= replicas; i++) {
         const struct server *s = &g->servers[i];
         bool is_right = i == g->master ? is_master(s)

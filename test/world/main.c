@@ -29,6 +29,7 @@
 #define SETTLED_US  INT64_C(90000000) /* of calm, at most; then what is open stays open */
 #define LOSS_MS_MAX 2000              /* a store loses what it did in so much time, at most */
 #define SEEDS_BLIND 2000
+#define DEGRADE_MS  4000 /* longer than the Sentinels of the model need to agree */
 
 extern const char payment_library[], stock_library[], order_library[];
 
@@ -109,6 +110,7 @@ static void replicas_make(struct conf *conf, const char *loss)
 {
     if (loss == NULL && world_random(2) == 0) {
         conf->redis_wait_replicas = GROUP_REPLICAS;
+        conf->redis_degrade_ms = DEGRADE_MS;
     }
 }
 

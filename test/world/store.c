@@ -49,7 +49,8 @@ struct redis {
     int64_t wait_us;         /* as long as a WAIT may take */
     unsigned needed;         /* replicas, for the flight */
     struct group_wait *wait; /* that is not over */
-    bool is_flying;          /* with replicas: a pipeline is on its way */
+    bool is_looking;
+    bool is_flying; /* with replicas: a pipeline is on its way */
     struct {
         redis_on_up *on_up;
         void *ctx;
@@ -84,50 +85,84 @@ static void calls_fail(struct redis *r, struct calls *list)
     }
 }
 
+/* ROLE. */
 static void role_ask(struct redis *r)
 {
+    struct copies_list list = {0};
+    char node[16];
     if (world_bugs.wait_unlisted) {
         return;
     }
-    unsigned count = 0;
-    bool is_home_listed = false;
-    char node[16];
-    for (unsigned i = 0; i < 1 + r->copies.all; i++) {
+    for (unsigned i = 0; i <= GROUP_REPLICAS && r->copies.all > 0; i++) {
         if (group_is_listed(r->group, r->server, i)) {
-            count++;
             snprintf(node, sizeof(node), "%u", i);
-            is_home_listed = is_home_listed || strcmp(node, r->copies.home) == 0;
+            copies_list_add(&list, &r->copies, node);
         }
     }
-    copies_listed(&r->copies, count, is_home_listed);
+    copies_listed(&r->copies, &list);
 }
 
+/* The next Sentinel names the master. */
+static unsigned sentinel_ask(struct redis *r, unsigned *ret_sentinel)
+{
+    *ret_sentinel = r->questions++ % GROUP_SENTINELS;
+    return group_told_master(r->group, *ret_sentinel);
+}
+
+static void sentinel_named(struct redis *r, unsigned sentinel)
+{
+    char node[16];
+    snprintf(node, sizeof(node), "%u", r->server);
+    copies_named(&r->copies, node, sentinel, world.now_us / 1000);
+}
+
+static void connection_break(struct redis *r);
+
+/* While one is missing, as redis.c does it. */
 static void on_look(void *ctx)
 {
     struct redis *r = ctx;
-    if (r->is_up && r->copies.short_ms > 0 && group_life(r->group, r->server) == r->life) {
+    unsigned sentinel;
+    if (!r->is_up || !copies_are_missing(&r->copies)) {
+        r->is_looking = false;
+        return;
+    }
+    world_after(r->node, (int64_t)COPIES_LOOK_MS * 1000, on_look, r);
+    if (group_life(r->group, r->server) == r->life) {
         role_ask(r);
     }
-    world_after(r->node, COPIES_LOOK_MS * 1000, on_look, r);
+    if (sentinel_ask(r, &sentinel) == r->server) {
+        sentinel_named(r, sentinel);
+    } else {
+        connection_break(r);
+    }
+}
+
+static void look(struct redis *r)
+{
+    if (!r->is_looking && copies_are_missing(&r->copies)) {
+        r->is_looking = true;
+        world_after(r->node, (int64_t)COPIES_LOOK_MS * 1000, on_look, r);
+    }
 }
 
 static void on_attempt(void *ctx)
 {
     struct redis *r = ctx;
-    char node[16];
+    unsigned sentinel;
     if (r->copies.all > 0) {
-        unsigned sentinel = r->questions++ % GROUP_SENTINELS;
-        r->server = group_told_master(r->group, sentinel);
-        snprintf(node, sizeof(node), "%u", r->server);
-        copies_named(&r->copies, node, sentinel);
+        r->server = sentinel_ask(r, &sentinel);
+        sentinel_named(r, sentinel);
     }
     r->life = group_life(r->group, r->server);
     if (r->life == 0) {
+        copies_lost(&r->copies);
         world_after(r->node, 20000 + world_random(500000), on_attempt, r);
         return;
     }
     role_ask(r);
     r->is_up = true;
+    look(r);
     world_say("store is up");
     for (unsigned i = 0; i < r->watcher_count; i++) {
         r->watchers[i].on_up(r->watchers[i].ctx);
@@ -144,12 +179,18 @@ static void on_broken(void *ctx)
     world_after(r->node, 50000 + world_random(500000), on_attempt, r);
 }
 
-static void connection_break(struct redis *r)
+static void connection_end(struct redis *r)
 {
     r->is_up = false;
     group_forget(r->wait);
     r->wait = NULL;
     world_after(r->node, 300, on_broken, r);
+}
+
+static void connection_break(struct redis *r)
+{
+    copies_lost(&r->copies);
+    connection_end(r);
 }
 
 /* Replies to the first `count` calls that are out; they were executed before. */
@@ -197,10 +238,11 @@ static void on_counted(void *ctx, unsigned count)
     }
     bool is_planted = world_bugs.wait_for_one && count > 0;
     if (copies_counted(&r->copies, r->needed, count, world.now_us / 1000) || is_planted) {
+        look(r);
         replies_send(r, r->count);
     } else {
         world_say("%s: too few replicas: %u", r->node->name, count);
-        connection_break(r);
+        connection_end(r);
     }
 }
 
@@ -379,9 +421,6 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     TAILQ_INIT(&r->failed);
     loop_hook_add(loop, LOOP_HOOK_STORE, on_turn_end, r);
     world_after(r->node, 1000, on_attempt, r);
-    if (r->copies.all > 0) {
-        world_after(r->node, COPIES_LOOK_MS * 1000, on_look, r);
-    }
     return r;
 }
 

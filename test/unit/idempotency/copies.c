@@ -11,53 +11,68 @@
 
 #define START_MS   1000
 #define DEGRADE_MS 10000
+#define LATE_MS    (START_MS + DEGRADE_MS)
 
-/* Sentinels name a master, and it lists so many replicas; its predecessor is one of them, or not.
- */
-static void name(struct copies *c, const char *master, unsigned sentinel, unsigned listed,
-                 bool is_home_listed)
+/* Sentinel `sentinel` names `master`, the connection comes up, and the master lists the replicas of
+ * `listed`, a letter for each. */
+static void list(struct copies *c, const char *listed)
 {
-    copies_named(c, master, sentinel);
-    copies_listed(c, listed, is_home_listed);
+    struct copies_list l = {0};
+    for (; *listed; listed++) {
+        char node[4] = {*listed, ':', '1', '\0'};
+        copies_list_add(&l, c, node);
+    }
+    copies_listed(c, &l);
+}
+
+static void name(struct copies *c, const char *master, unsigned sentinel, const char *listed,
+                 int64_t now_ms)
+{
+    copies_named(c, master, sentinel, now_ms);
+    list(c, listed);
 }
 
 /* A turn's calls: WAIT, and ROLE where it has to follow. */
-static bool flight(struct copies *c, unsigned count, unsigned listed, bool is_home_listed,
-                   int64_t now_ms)
+static bool flight(struct copies *c, unsigned count, const char *listed, int64_t now_ms)
 {
     unsigned needed = copies_needed(c, now_ms);
     if (needed < c->all) {
-        copies_listed(c, listed, is_home_listed);
+        list(c, listed);
     }
     return copies_counted(c, needed, count, now_ms);
 }
 
-/* Master A, whom both replicas have followed, of three Sentinels. */
+/* Master A with replicas B and C, all in step, of three Sentinels. */
 static struct copies whole(void)
 {
     struct copies c = {.all = 2, .degrade_ms = DEGRADE_MS, .sentinels = 3};
-    name(&c, "a:1", 0, 2, false);
-    assert_true(flight(&c, 2, 2, false, START_MS));
+    name(&c, "a:1", 0, "bc", START_MS);
+    assert_true(flight(&c, 2, "bc", START_MS));
+    assert_false(copies_are_missing(&c));
     return c;
 }
 
-/* A has lost a replica, and most Sentinels go on naming A. */
+/* A has lost C; after the time most Sentinels still name A. */
 static struct copies without_one(void)
 {
     struct copies c = whole();
-    assert_false(flight(&c, 1, 1, false, START_MS));
-    name(&c, "a:1", 0, 1, false);
-    name(&c, "a:1", 1, 1, false);
+    assert_false(flight(&c, 1, "b", START_MS));
+    assert_true(copies_are_missing(&c));
+    name(&c, "a:1", 0, "b", LATE_MS);
+    name(&c, "a:1", 1, "b", LATE_MS);
+    assert_true(flight(&c, 1, "b", LATE_MS));
     return c;
 }
 
-/* B is named in A's place, and has one replica, which is not A. */
+/* B is named in A's place, and has C. */
 static struct copies succeeded(void)
 {
     struct copies c = whole();
-    name(&c, "b:1", 1, 1, false);
-    assert_false(flight(&c, 1, 1, false, START_MS));
-    name(&c, "b:1", 2, 1, false);
+    copies_lost(&c);
+    name(&c, "b:1", 1, "c", START_MS);
+    assert_false(flight(&c, 1, "c", START_MS));
+    name(&c, "b:1", 2, "c", START_MS);
+    assert_true(flight(&c, 1, "c", START_MS));
     return c;
 }
 
@@ -66,10 +81,10 @@ static void all_are_needed(void **state)
     (void)state;
     struct copies c = {.all = 2, .degrade_ms = DEGRADE_MS, .sentinels = 3};
     assert_int_equal(copies_needed(&c, START_MS), 2);
-    name(&c, "a:1", 0, 2, false);
-    assert_false(flight(&c, 1, 2, false, START_MS));
-    assert_false(flight(&c, 0, 2, false, START_MS));
-    assert_true(flight(&c, 2, 2, false, START_MS));
+    name(&c, "a:1", 0, "bc", START_MS);
+    assert_false(flight(&c, 1, "bc", START_MS));
+    assert_false(flight(&c, 0, "bc", START_MS));
+    assert_true(flight(&c, 2, "bc", START_MS));
     assert_int_equal(copies_needed(&c, START_MS), 2);
 }
 
@@ -78,24 +93,34 @@ static void without_replicas_nothing_is_waited_for(void **state)
     (void)state;
     struct copies c = {0};
     assert_int_equal(copies_needed(&c, START_MS), 0);
-    assert_true(flight(&c, 0, 0, false, START_MS));
+    assert_true(flight(&c, 0, "", START_MS));
+    assert_false(copies_are_missing(&c));
 }
 
-/* Both the time and most of the Sentinels are needed, whichever comes last. */
 static void a_missing_one_is_done_without_when_known_to_be_missing(void **state)
 {
     (void)state;
+    struct copies c = without_one();
+    assert_int_equal(copies_needed(&c, LATE_MS), 1);
+    assert_false(flight(&c, 0, "b", LATE_MS)); /* never without any */
+}
+
+/* What Sentinels have said before the time was over says nothing of what they know then. */
+static void names_count_after_the_time_only(void **state)
+{
+    (void)state;
     struct copies c = whole();
-    assert_false(flight(&c, 1, 1, false, START_MS));
-    name(&c, "a:1", 0, 1, false);
-    assert_false(flight(&c, 1, 1, false, START_MS + DEGRADE_MS)); /* one Sentinel is not most */
-    name(&c, "a:1", 0, 1, false);
-    assert_false(flight(&c, 1, 1, false, START_MS + DEGRADE_MS)); /* nor is the same one twice */
-    name(&c, "a:1", 2, 1, false);
-    assert_int_equal(copies_needed(&c, START_MS + DEGRADE_MS - 1), 2);
-    assert_int_equal(copies_needed(&c, START_MS + DEGRADE_MS), 1);
-    assert_true(flight(&c, 1, 1, false, START_MS + DEGRADE_MS));
-    assert_false(flight(&c, 0, 1, false, START_MS + DEGRADE_MS)); /* never without any */
+    assert_false(flight(&c, 1, "b", START_MS));
+    for (unsigned sentinel = 0; sentinel < 3; sentinel++) {
+        name(&c, "a:1", sentinel, "b", LATE_MS - 1);
+    }
+    assert_int_equal(copies_needed(&c, LATE_MS), 2);
+    name(&c, "a:1", 0, "b", LATE_MS);
+    assert_int_equal(copies_needed(&c, LATE_MS), 2); /* one is not most */
+    name(&c, "a:1", 0, "b", LATE_MS);
+    assert_int_equal(copies_needed(&c, LATE_MS), 2); /* nor is the same one twice */
+    name(&c, "a:1", 2, "b", LATE_MS);
+    assert_int_equal(copies_needed(&c, LATE_MS), 1);
 }
 
 /* A WAIT for one says "one" also when both have it: ROLE tells. */
@@ -103,12 +128,10 @@ static void who_is_back_is_needed_again(void **state)
 {
     (void)state;
     struct copies c = without_one();
-    assert_true(flight(&c, 1, 1, false, START_MS + DEGRADE_MS));
-    assert_false(flight(&c, 1, 2, false, START_MS + DEGRADE_MS));
-    assert_int_equal(copies_needed(&c, START_MS + DEGRADE_MS), 2);
-    /* What the Sentinels said then is worth nothing now. */
-    assert_false(flight(&c, 1, 1, false, START_MS + DEGRADE_MS));
-    assert_int_equal(copies_needed(&c, START_MS + 3 * DEGRADE_MS), 2);
+    assert_false(flight(&c, 1, "bc", LATE_MS));
+    assert_int_equal(copies_needed(&c, LATE_MS), 2);
+    assert_false(flight(&c, 1, "b", LATE_MS)); /* and the time begins anew */
+    assert_int_equal(copies_needed(&c, LATE_MS + 3 * DEGRADE_MS), 2);
 }
 
 /* It was listed between two calls, and is gone again: promoted, maybe. */
@@ -116,9 +139,34 @@ static void who_was_back_begins_anew(void **state)
 {
     (void)state;
     struct copies c = without_one();
-    copies_listed(&c, 2, false);
-    copies_listed(&c, 1, false);
-    assert_false(flight(&c, 1, 1, false, START_MS + DEGRADE_MS));
+    list(&c, "bc");
+    list(&c, "b");
+    assert_false(flight(&c, 1, "b", LATE_MS));
+}
+
+/* C is back, and B is gone: as many as before, but B may have been promoted. */
+static void another_one_is_missing(void **state)
+{
+    (void)state;
+    struct copies c = without_one();
+    list(&c, "");
+    list(&c, "b");
+    assert_int_equal(copies_needed(&c, LATE_MS), 1);
+    list(&c, "c");
+    assert_int_equal(copies_needed(&c, LATE_MS), 2);
+    c = without_one();
+    assert_false(flight(&c, 1, "c", LATE_MS));
+}
+
+/* The time in which nobody has seen the master is none in which it has missed a replica. */
+static void a_master_out_of_sight(void **state)
+{
+    (void)state;
+    struct copies c = without_one();
+    copies_lost(&c);
+    name(&c, "a:1", 0, "b", LATE_MS);
+    name(&c, "a:1", 1, "b", LATE_MS);
+    assert_false(flight(&c, 1, "b", LATE_MS));
 }
 
 /* Stands still, and its master has not noticed yet: it may be promoted when it wakes. */
@@ -126,11 +174,12 @@ static void who_is_listed_is_not_missing(void **state)
 {
     (void)state;
     struct copies c = whole();
-    for (int64_t now_ms = START_MS; now_ms < START_MS + 2 * DEGRADE_MS; now_ms += 500) {
-        assert_false(flight(&c, 1, 2, false, now_ms));
-        name(&c, "a:1", (unsigned)(now_ms / 500 % 3), 2, false);
+    int64_t now_ms = START_MS;
+    for (; now_ms < START_MS + 2 * DEGRADE_MS; now_ms += 500) {
+        assert_false(flight(&c, 1, "bc", now_ms));
+        name(&c, "a:1", (unsigned)(now_ms / 500 % 3), "bc", now_ms);
     }
-    assert_false(flight(&c, 1, 1, false, START_MS + 2 * DEGRADE_MS));
+    assert_false(flight(&c, 1, "b", now_ms));
 }
 
 /* SENTINEL FAILOVER to b: the old master a and its last replica agree for some moments more. The
@@ -139,55 +188,46 @@ static void a_deposed_master_gets_no_answer(void **state)
 {
     (void)state;
     struct copies c = whole();
-    assert_false(flight(&c, 1, 1, false, START_MS));
-    name(&c, "a:1", 0, 1, false);
-    name(&c, "b:1", 1, 0, false);
-    name(&c, "a:1", 0, 1, false);
-    assert_false(flight(&c, 1, 1, false, START_MS + 1));
-    name(&c, "a:1", 0, 1, false);
-    assert_false(flight(&c, 1, 1, false, START_MS + 3 * DEGRADE_MS));
+    assert_false(flight(&c, 1, "c", START_MS));
+    name(&c, "a:1", 0, "c", LATE_MS);
+    name(&c, "b:1", 1, "", LATE_MS);
+    name(&c, "a:1", 0, "c", LATE_MS);
+    assert_false(flight(&c, 1, "c", LATE_MS));
+    name(&c, "a:1", 0, "c", LATE_MS + 3 * DEGRADE_MS);
+    assert_false(flight(&c, 1, "c", LATE_MS + 3 * DEGRADE_MS));
 }
 
 static void a_successor_needs_most_sentinels_and_no_time(void **state)
 {
     (void)state;
-    struct copies c = whole();
-    name(&c, "b:1", 1, 1, false);
-    assert_int_equal(copies_needed(&c, START_MS), 2);
-    assert_false(flight(&c, 1, 1, false, START_MS));
-    assert_int_equal(copies_needed(&c, START_MS), 2);
-    name(&c, "b:1", 2, 1, false);
-    assert_true(flight(&c, 1, 1, false, START_MS));
-    assert_true(flight(&c, 2, 2, true, START_MS)); /* all follow: b is home now */
-    name(&c, "b:1", 0, 1, false);
-    name(&c, "b:1", 1, 1, false);
-    assert_false(flight(&c, 1, 1, false, START_MS));
-    assert_false(flight(&c, 1, 1, false, START_MS + 1));
+    struct copies c = succeeded();
+    assert_true(flight(&c, 2, "ac", START_MS)); /* all follow: b is home now */
+    name(&c, "b:1", 0, "c", START_MS);
+    name(&c, "b:1", 1, "c", START_MS);
+    assert_false(flight(&c, 1, "c", START_MS));
+    assert_false(flight(&c, 1, "c", START_MS + 1));
 }
 
-/* The old master follows b, and it is the other one that has gone: promoted, maybe. */
+/* The old master follows b, and it is the other one that has gone: promoted, maybe. Nor is it an
+ * old master that has been back. */
 static void a_successor_does_without_the_old_master_only(void **state)
 {
     (void)state;
     struct copies c = succeeded();
-    assert_true(flight(&c, 1, 1, false, START_MS));
-    assert_false(flight(&c, 1, 1, true, START_MS));
+    assert_false(flight(&c, 1, "a", START_MS));
     assert_int_equal(copies_needed(&c, START_MS), 2);
-    assert_false(flight(&c, 1, 1, true, START_MS + 1));
+    assert_false(flight(&c, 1, "c", START_MS + 1));
 }
 
 static void back_to_the_old_master_is_no_succession(void **state)
 {
     (void)state;
     struct copies c = whole();
-    name(&c, "b:1", 1, 1, false);
-    name(&c, "a:1", 0, 1, false);
-    name(&c, "a:1", 2, 1, false);
-    assert_false(flight(&c, 1, 1, false, START_MS));
-    name(&c, "a:1", 0, 1, false);
-    name(&c, "a:1", 2, 1, false);
-    assert_false(flight(&c, 1, 1, false, START_MS + DEGRADE_MS - 1));
-    assert_true(flight(&c, 1, 1, false, START_MS + DEGRADE_MS));
+    name(&c, "b:1", 1, "", START_MS);
+    name(&c, "a:1", 0, "c", START_MS);
+    name(&c, "a:1", 2, "c", START_MS);
+    assert_false(flight(&c, 1, "c", START_MS));
+    assert_int_equal(copies_needed(&c, START_MS), 2);
 }
 
 /* A process that has just begun has followed nobody. */
@@ -195,10 +235,26 @@ static void the_first_name_is_no_succession(void **state)
 {
     (void)state;
     struct copies c = {.all = 2, .degrade_ms = DEGRADE_MS, .sentinels = 3};
-    name(&c, "b:1", 0, 1, false);
-    name(&c, "b:1", 1, 1, false);
-    assert_false(flight(&c, 1, 1, false, START_MS));
-    assert_false(flight(&c, 1, 1, false, START_MS + DEGRADE_MS - 1));
+    name(&c, "b:1", 0, "c", START_MS);
+    name(&c, "b:1", 1, "c", START_MS);
+    assert_false(flight(&c, 1, "c", START_MS));
+    assert_int_equal(copies_needed(&c, START_MS), 2);
+}
+
+/* Of three, one is gone for long; that does not make another one dispensable. */
+static void of_three_one_is_missing(void **state)
+{
+    (void)state;
+    struct copies c = {.all = 3, .degrade_ms = DEGRADE_MS, .sentinels = 3};
+    name(&c, "a:1", 0, "bcd", START_MS);
+    assert_true(flight(&c, 3, "bcd", START_MS));
+    assert_false(flight(&c, 2, "bc", START_MS));
+    name(&c, "a:1", 0, "bc", LATE_MS);
+    name(&c, "a:1", 1, "bc", LATE_MS);
+    assert_true(flight(&c, 2, "bc", LATE_MS));
+    assert_false(flight(&c, 1, "b", LATE_MS));
+    name(&c, "a:1", 2, "b", LATE_MS);
+    assert_false(flight(&c, 1, "b", LATE_MS));
 }
 
 int main(void)
@@ -207,14 +263,18 @@ int main(void)
         cmocka_unit_test(all_are_needed),
         cmocka_unit_test(without_replicas_nothing_is_waited_for),
         cmocka_unit_test(a_missing_one_is_done_without_when_known_to_be_missing),
+        cmocka_unit_test(names_count_after_the_time_only),
         cmocka_unit_test(who_is_back_is_needed_again),
         cmocka_unit_test(who_was_back_begins_anew),
+        cmocka_unit_test(another_one_is_missing),
+        cmocka_unit_test(a_master_out_of_sight),
         cmocka_unit_test(who_is_listed_is_not_missing),
         cmocka_unit_test(a_deposed_master_gets_no_answer),
         cmocka_unit_test(a_successor_needs_most_sentinels_and_no_time),
         cmocka_unit_test(a_successor_does_without_the_old_master_only),
         cmocka_unit_test(back_to_the_old_master_is_no_succession),
         cmocka_unit_test(the_first_name_is_no_succession),
+        cmocka_unit_test(of_three_one_is_missing),
     };
     return cmocka_run_group_tests_name("copies", tests, NULL, NULL);
 }
