@@ -65,7 +65,7 @@ static const char *peer_conf(const char *variable)
     return NULL;
 }
 
-static int peer_setup(void **state)
+static int peer_make(void **state, int64_t replicas)
 {
     struct peer *p = mem_new(sizeof(*p));
     struct buf sentence = {0};
@@ -80,6 +80,7 @@ static int peer_setup(void **state)
     assert_int_equal(conf_load(&p->conf, peer_conf, &sentence), 0);
     buf_free(&sentence);
     p->conf.redis_timeout_ms = SILENCE_MS;
+    p->conf.redis_wait_replicas = replicas;
     p->loop = loop_new();
     p->tick = loop_timer_new(p->loop, peer_on_tick, p);
     loop_timer_start(p->tick, 2, 2);
@@ -88,6 +89,16 @@ static int peer_setup(void **state)
     redis_watch_up(p->redis, peer_on_up, p);
     *state = p;
     return 0;
+}
+
+static int peer_setup(void **state)
+{
+    return peer_make(state, 0);
+}
+
+static int peer_setup_replicas(void **state)
+{
+    return peer_make(state, 2);
 }
 
 static int peer_teardown(void **state)
@@ -585,9 +596,104 @@ static void redis_free_with_rows(void **state)
     assert_int_equal(p->errs[1], -ERR_STORE_DOWN);
 }
 
+/* With replicas: the calls of a turn, something for the replicas, and how many have it. */
+#define WAIT_TWO "*3\r\n$4\r\nWAIT\r\n$1\r\n2\r\n"
+
+/* Answers are held back until the WAIT behind them is answered, that of each turn for itself. */
+static void redis_answers_wait_for_replicas(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_call(p, 0);
+    peer_hear(p, WAIT_TWO);
+    peer_call(p, 1);
+    peer_hear(p, WAIT_TWO);
+    peer_say(p, "$1\r\na\r\n:0\r\n");
+    peer_turns(p, 10);
+    assert_int_equal(p->count, 0);
+    peer_say(p, ":2\r\n$1\r\nb\r\n");
+    peer_wait(p, 1);
+    assert_string_equal(p->text, "a");
+    peer_turns(p, 10);
+    assert_int_equal(p->count, 1);
+    peer_say(p, ":0\r\n:2\r\n");
+    peer_wait(p, 2);
+    assert_string_equal(p->text, "b");
+    assert_int_equal(p->errs[0] | p->errs[1], 0);
+    assert_int_equal(redis_outstanding(p->redis), 0);
+}
+
+/* `answers` to a call, the PUBLISH and the WAIT: nobody hears the call's, and the connection ends.
+ */
+static void peer_refuse(struct peer *p, const char *answers)
+{
+    unsigned count = p->count;
+    peer_call(p, count);
+    peer_hear(p, WAIT_TWO);
+    peer_say(p, answers);
+    peer_wait(p, count + 1);
+    assert_int_equal(p->errs[count], -ERR_STORE_DOWN);
+    assert_false(redis_is_up(p->redis));
+    assert_int_equal(redis_outstanding(p->redis), 0);
+    peer_greet(p);
+}
+
+static void redis_too_few_replicas(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_refuse(p, "$1\r\na\r\n:0\r\n:1\r\n");
+    peer_refuse(p, "$1\r\na\r\n:0\r\n:0\r\n");
+    peer_refuse(p, "$1\r\na\r\n:0\r\n:-1\r\n");
+    peer_refuse(p, "$1\r\na\r\n:0\r\n-ERR WAIT cannot be used with replica instances\r\n");
+    peer_refuse(p, "$1\r\na\r\n:0\r\n$1\r\nx\r\n");
+}
+
+/* Without something for the replicas an old acknowledgement would do for what was only read. */
+static void redis_publish_is_refused(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_refuse(p, "$1\r\na\r\n-NOPERM no channel\r\n:2\r\n");
+}
+
+/* What the call's own error says goes to the caller, once the replicas have what led to it. */
+static void redis_errors_wait_for_replicas(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_call(p, 0);
+    peer_hear(p, WAIT_TWO);
+    peer_say(p, "-ERR no\r\n:0\r\n");
+    peer_turns(p, 10);
+    assert_int_equal(p->count, 0);
+    peer_say(p, ":2\r\n");
+    peer_wait(p, 1);
+    assert_int_equal(p->errs[0], -ERR_STORE_REPLY);
+    assert_string_equal(p->text, "ERR no");
+}
+
+static void redis_free_while_waiting(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_call(p, 0);
+    peer_hear(p, WAIT_TWO);
+    peer_call(p, 1);
+    peer_hear(p, WAIT_TWO);
+    peer_say(p, "$1\r\na\r\n:0\r\n");
+    peer_turns(p, 10);
+    redis_free(p->redis);
+    p->redis = NULL;
+    assert_int_equal(p->count, 2);
+    assert_int_equal(p->errs[0], -ERR_STORE_DOWN);
+    assert_int_equal(p->errs[1], -ERR_STORE_DOWN);
+}
+
 int main(void)
 {
-#define PEER(test) cmocka_unit_test_setup_teardown(test, peer_setup, peer_teardown)
+#define REPLICAS(test) cmocka_unit_test_setup_teardown(test, peer_setup_replicas, peer_teardown)
+#define PEER(test)     cmocka_unit_test_setup_teardown(test, peer_setup, peer_teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(redis_command_bytes),
         cmocka_unit_test(redis_waiters_in_order),
@@ -609,6 +715,11 @@ int main(void)
         PEER(redis_rows_of_a_turn),
         PEER(redis_rows_are_lost),
         PEER(redis_free_with_rows),
+        REPLICAS(redis_answers_wait_for_replicas),
+        REPLICAS(redis_too_few_replicas),
+        REPLICAS(redis_publish_is_refused),
+        REPLICAS(redis_errors_wait_for_replicas),
+        REPLICAS(redis_free_while_waiting),
     };
     return cmocka_run_group_tests_name("idempotency/redis", tests, NULL, NULL);
 }
