@@ -10,12 +10,7 @@
  *      ^                  |            |             |                              |
  *      '------------------'------------'-------------'------ error, silence --------'
  *
- * Where there are replicas, an answer is held back until they have what led to it: the calls of a
- * turn are followed by one WAIT, for as many as copies.h tells.
- *
- *   call, call, call, WAIT n --> server --> answers --> held --WAIT said n--> on_reply, for each
- *                                                         '---less---> connection dropped
- */
+ * Where there are replicas, an answer is held back until they have what led to it: flight.h. */
 #include "idempotency/redis.h"
 
 #include <assert.h>
@@ -24,7 +19,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "idempotency/copies.h"
+#include "idempotency/flight.h"
 #include "idempotency/greeting.h"
 #include "idempotency/lookup.h"
 #include "idempotency/master.h"
@@ -42,7 +37,6 @@
 #define REDIS_CALLS_MAX  (1u << 20) /* out at once; one more fails as if the store were down */
 #define REDIS_SUSPECT_MS 10 /* a silent connection gets this much more: it may be us who slept */
 #define REDIS_NUDGE_MS   1
-#define REDIS_NOBODY     "kassa.nobody" /* a channel without listeners */
 
 enum redis_state {
     REDIS_WAITING,
@@ -87,16 +81,14 @@ struct redis {
     bool is_timing;           /* the timer runs, for silence */
     bool is_suspect;          /* it found silence once */
     struct loop_timer *timer; /* WAITING: the next attempt; GREETING, UP: silence */
-    struct loop_timer *look;  /* runs while a replica is missing */
+    struct loop_timer *look;  /* runs while a replica is missing, and we are up */
+    bool is_looking;
     struct loop_timer *nudge; /* makes a turn happen soon, whatever else does */
 
     struct rows *rows; /* calls that are gathered in this turn */
     unsigned depth;    /* callbacks of the owner that are running now */
     struct waiters out;
-    struct waiters held; /* those whose answers are here, but not yet at the replicas */
-    struct copies copies;
-    unsigned waited;  /* what the last WAIT has said, until ROLE has */
-    bool is_unwaited; /* calls were sent since the last WAIT */
+    struct flight flight;
     struct waiters failed;
     struct redis_watcher watchers[REDIS_UP_MAX];
     unsigned watcher_count;
@@ -173,75 +165,49 @@ static void redis_call_now(void *ctx, const struct redis_command *c, redis_on_re
         return;
     }
     redis_owed(r);
-    r->is_unwaited = true;
+    r->flight.is_begun = true;
     waiters_push(&r->out, waiter);
     redis_wire_send(r->wire, c);
 }
 
 /* ---- replicas ---- */
 
-/* Says something of its own, with a command that is used for nothing else. */
-static void redis_say_own(struct redis *r, enum waiter_kind kind, unsigned needed,
-                          const struct redis_command *c)
+static void redis_send_own(void *ctx, struct waiter waiter, const struct redis_command *c)
 {
-    waiters_push(&r->out, (struct waiter){.kind = kind, .needed = needed});
+    struct redis *r = ctx;
+    waiters_push(&r->out, waiter);
     redis_wire_send(r->wire, c);
 }
 
-static void redis_ask_role(struct redis *r, enum waiter_kind kind, unsigned needed)
-{
-    static struct redis_command c;
-    redis_command_reset(&c);
-    redis_arg_text(&c, "ROLE");
-    redis_say_own(r, kind, needed, &c);
-}
-
-/* One for all calls of the turn. The server gives it half of the time that we do, so that a short
- * count is told apart from silence.
- *
- * What was only read has to be waited for as well: a master that was deposed and does not know it
- * yet would tell old things. Its replicas acknowledge only what is written, so something is: a
- * notice to nobody goes to the replicas, but into no file. */
-static void redis_wait(struct redis *r)
-{
-    static struct redis_command c;
-    if (r->copies.all == 0 || !r->is_unwaited || r->state != REDIS_UP) {
-        return;
-    }
-    unsigned needed = copies_needed(&r->copies, loop_now_ms(r->loop));
-    redis_command_reset(&c);
-    redis_arg_text(&c, "PUBLISH");
-    redis_arg_text(&c, REDIS_NOBODY);
-    redis_arg_text(&c, "");
-    redis_say_own(r, WAITER_PUBLISH, needed, &c);
-    redis_command_reset(&c);
-    redis_arg_text(&c, "WAIT");
-    redis_arg_int(&c, needed);
-    redis_arg_int(&c, r->timeout_ms / 2);
-    redis_say_own(r, WAITER_WAIT, needed, &c);
-    if (needed < r->copies.all) {
-        redis_ask_role(r, WAITER_ROLE, needed);
-    }
-    r->is_unwaited = false;
-}
-
-/* While a replica is missing: has it come back? And who is the master, by now? */
+/* Who is missing? And who is the master, by now? */
 static void redis_on_look(void *ctx)
 {
     struct redis *r = ctx;
-    if (r->state != REDIS_UP || !copies_are_missing(&r->copies)) {
+    if (r->state != REDIS_UP || !copies_are_missing(&r->flight.copies)) {
         loop_timer_stop(r->look);
+        r->is_looking = false;
+        stat_set(r->stat_degraded, copies_are_missing(&r->flight.copies));
         return;
     }
     redis_owed(r);
-    redis_ask_role(r, WAITER_LOOK, 0);
+    flight_look(redis_send_own, r);
     redis_find(r);
+}
+
+static void redis_look(struct redis *r)
+{
+    bool is_degraded = copies_are_missing(&r->flight.copies);
+    stat_set(r->stat_degraded, is_degraded);
+    if (is_degraded && !r->is_looking) {
+        r->is_looking = true;
+        loop_timer_start(r->look, COPIES_LOOK_MS, COPIES_LOOK_MS);
+    }
 }
 
 static void redis_release(struct redis *r)
 {
-    for (unsigned left = r->held.count; left > 0; left--) {
-        struct waiter waiter = waiters_pop(&r->held);
+    for (unsigned left = r->flight.held.count; left > 0; left--) {
+        struct waiter waiter = waiters_pop(&r->flight.held);
         redis_reply_renew();
         redis_tell(r, waiter, waiter.err, waiter.reply);
         redis_reply_release(waiter.reply);
@@ -276,8 +242,8 @@ static void redis_say(struct redis *r, enum log_level level, const char *event, 
 /* In the order of the calls. */
 static void redis_fail_all(struct redis *r)
 {
-    while (r->held.count > 0) {
-        struct waiter waiter = waiters_pop(&r->held);
+    while (r->flight.held.count > 0) {
+        struct waiter waiter = waiters_pop(&r->flight.held);
         redis_reply_release(waiter.reply);
         redis_fail(r, waiter);
     }
@@ -303,7 +269,7 @@ static void redis_begin_anew(struct redis *r, const char *reason)
     r->state = REDIS_WAITING;
     stat_set(r->stat_up, 0);
     stat_add(r->stat_reconnects, 1);
-    r->is_unwaited = false;
+    r->flight.is_begun = false;
     redis_fail_all(r);
     if (getrandom(&dice, sizeof(dice), GRND_NONBLOCK) != (ssize_t)sizeof(dice)) {
         dice = (uint32_t)loop_now_ms(r->loop); /* less random, and good enough for jitter */
@@ -314,7 +280,7 @@ static void redis_begin_anew(struct redis *r, const char *reason)
 /* The connection is over, or the attempt at one. */
 static void redis_lost(struct redis *r, const char *reason)
 {
-    copies_lost(&r->copies);
+    copies_lost(&r->flight.copies);
     redis_begin_anew(r, reason);
 }
 
@@ -341,13 +307,6 @@ static bool redis_is_unusable(struct slice error)
 }
 
 /* ---- greeting ---- */
-
-static void redis_look(struct redis *r)
-{
-    if (copies_are_missing(&r->copies)) {
-        loop_timer_start(r->look, COPIES_LOOK_MS, COPIES_LOOK_MS);
-    }
-}
 
 static void redis_came_up(struct redis *r)
 {
@@ -383,32 +342,6 @@ static void redis_greet(struct redis *r, enum greeting_step step)
     free(c);
 }
 
-/* ROLE of a master: "master", its offset, and for each replica address, port and offset, which is 0
- * for one that has acknowledged nothing yet: it is still loading, and cannot be promoted.
- * Errors: false when the server is no master; it has been dropped. */
-static bool redis_on_role(struct redis *r, const struct redis_reply *reply)
-{
-    struct copies_list list = {0};
-    if (redis_reply_count(reply) == 0 || !slice_is(redis_reply_at(reply, 0), "master")) {
-        redis_drop(r, "the server is not a master");
-        return false;
-    }
-    for (unsigned i = 2; i + 2 < redis_reply_count(reply); i += 3) {
-        char node[COPIES_NODE_BYTES];
-        snprintf(node, sizeof(node), "%.*s:%.*s", SLICE_ARG(redis_reply_at(reply, i)),
-                 SLICE_ARG(redis_reply_at(reply, i + 1)));
-        if (!slice_is(redis_reply_at(reply, i + 2), "0")) {
-            copies_list_add(&list, &r->copies, node);
-        }
-    }
-    if (r->copies.all > 0 && list.count > r->copies.all) {
-        redis_say(r, LOG_ERROR, "store_replicas", "more replicas than REDIS_WAIT_REPLICAS");
-    }
-    copies_listed(&r->copies, &list);
-    stat_set(r->stat_degraded, copies_are_missing(&r->copies) ? 1 : 0);
-    return true;
-}
-
 static void redis_on_greeting(struct redis *r, const struct redis_reply *reply, bool is_error)
 {
     struct slice text = {NULL, 0};
@@ -425,7 +358,10 @@ static void redis_on_greeting(struct redis *r, const struct redis_reply *reply, 
                       reason);
         }
         redis_drop(r, reason);
-    } else if (r->greeting.step != GREETING_ROLE || r->on_push || redis_on_role(r, reply)) {
+    } else if (r->greeting.step == GREETING_ROLE && !r->on_push &&
+               !flight_role(&r->flight, reply)) {
+        redis_drop(r, "the server is not a master");
+    } else {
         redis_greet(r, r->greeting.step + 1);
     }
 }
@@ -439,66 +375,27 @@ static void redis_on_heard(void *ctx)
     r->is_owed = r->is_suspect = false;
 }
 
-/* The calls of a turn have so many copies: are these enough? */
-static void redis_on_counted(struct redis *r, unsigned needed, unsigned copies)
-{
-    bool is_enough = copies_counted(&r->copies, needed, copies, loop_now_ms(r->loop));
-    stat_set(r->stat_degraded, copies_are_missing(&r->copies) ? 1 : 0);
-    if (is_enough) {
-        redis_look(r);
-        redis_release(r);
-    } else { /* of what was seen of this master nothing is taken back */
-        redis_wire_close(r->wire);
-        redis_begin_anew(r, "too few replicas have what was written");
-    }
-}
-
-/* What a WAIT says: how many replicas have all that this connection has written. */
-static void redis_on_waited(struct redis *r, unsigned needed, const struct redis_reply *reply)
-{
-    int64_t replicas = 0;
-    bool is_count = slice_int64(redis_reply_at(reply, 0), &replicas) && replicas >= 0;
-    r->waited = is_count ? (unsigned)replicas : 0;
-    if (needed >= r->copies.all) {
-        redis_on_counted(r, needed, r->waited);
-    }
-}
-
-static void redis_hold(struct redis *r, struct waiter waiter, const struct redis_reply *reply,
-                       int err)
-{
-    redis_reply_keep(reply);
-    waiter.err = err;
-    waiter.reply = reply;
-    waiters_push(&r->held, waiter);
-}
-
 static void redis_on_call_answer(struct redis *r, const struct redis_reply *reply, int err)
 {
     struct waiter waiter = waiters_pop(&r->out);
-    switch (waiter.kind) {
-    case WAITER_CALL:
-        if (r->copies.all > 0) {
-            redis_hold(r, waiter, reply, err);
-        } else {
-            redis_tell(r, waiter, err, reply);
-        }
+    if (r->flight.copies.all == 0) {
+        redis_tell(r, waiter, err, reply);
+        return;
+    }
+    switch (flight_answer(&r->flight, waiter, reply, err, loop_now_ms(r->loop))) {
+    case FLIGHT_GOES_ON:
         break;
-    case WAITER_PUBLISH:
-        if (err) {
-            redis_drop(r, "the server refuses PUBLISH");
-        }
+    case FLIGHT_IS_DONE:
+        redis_look(r);
+        redis_release(r);
         break;
-    case WAITER_WAIT:
-        redis_on_waited(r, waiter.needed, reply);
+    case FLIGHT_IS_SHORT: /* of what was seen of this master nothing is taken back */
+        stat_set(r->stat_degraded, 1);
+        redis_wire_close(r->wire);
+        redis_begin_anew(r, "too few replicas have what was written");
         break;
-    case WAITER_ROLE:
-        if (redis_on_role(r, reply)) {
-            redis_on_counted(r, waiter.needed, r->waited);
-        }
-        break;
-    case WAITER_LOOK:
-        redis_on_role(r, reply);
+    case FLIGHT_IS_BROKEN:
+        redis_drop(r, "the server is not a master, or refuses PUBLISH");
         break;
     }
 }
@@ -530,7 +427,9 @@ static void redis_on_turn_end(void *ctx)
 {
     struct redis *r = ctx;
     rows_flush(r->rows);
-    redis_wait(r);
+    if (r->state == REDIS_UP) {
+        flight_end(&r->flight, loop_now_ms(r->loop), r->timeout_ms, redis_send_own, r);
+    }
     if (r->failed.count > 0) {
         redis_tell_failed(r);
         /* This hook is the last: what was caused in other rooms needs the end of another turn. */
@@ -584,13 +483,13 @@ static void redis_on_master(void *ctx, const char *host, int port, unsigned sent
     char node[COPIES_NODE_BYTES];
     snprintf(node, sizeof(node), "%s:%d", host ? host : "", port);
     r->finding = NULL;
-    bool is_other = host && strcmp(r->copies.master, node) != 0;
+    bool is_other = host && strcmp(r->flight.copies.master, node) != 0;
     if (r->state == REDIS_UP && is_other) {
         redis_drop(r, "another master was named");
         return;
     }
     if (host) {
-        copies_named(&r->copies, node, sentinel, loop_now_ms(r->loop));
+        copies_named(&r->flight.copies, node, sentinel, loop_now_ms(r->loop));
     }
     if (r->state == REDIS_UP) {
         return;
@@ -663,9 +562,9 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
         bool is_node = conf_node(node, 0, r->host, sizeof(r->host), &r->port);
         assert(is_node); /* conf_load has looked at it */
     }
-    r->copies.all = (unsigned)conf->redis_wait_replicas;
-    r->copies.degrade_ms = conf->redis_degrade_ms;
-    r->copies.sentinels = conf_node_count(conf->redis_sentinels);
+    r->flight.copies.all = (unsigned)conf->redis_wait_replicas;
+    r->flight.copies.degrade_ms = conf->redis_degrade_ms;
+    r->flight.copies.sentinels = conf_node_count(conf->redis_sentinels);
     snprintf(r->group, sizeof(r->group), "%s", group);
     snprintf(r->user, sizeof(r->user), "%s", conf->redis_user);
     snprintf(r->password, sizeof(r->password), "%s", conf->redis_password);
@@ -723,7 +622,7 @@ void redis_free(struct redis *r)
     loop_timer_free(r->nudge);
     waiters_free(&r->out);
     waiters_free(&r->failed);
-    waiters_free(&r->held);
+    waiters_free(&r->flight.held);
     free(r);
 }
 
@@ -734,7 +633,7 @@ bool redis_is_up(const struct redis *r)
 
 unsigned redis_outstanding(const struct redis *r)
 {
-    return r->out.count + r->held.count + r->failed.count + rows_gathered(r->rows);
+    return r->out.count + r->flight.held.count + r->failed.count + rows_gathered(r->rows);
 }
 
 void redis_watch_up(struct redis *r, redis_on_up *on_up, void *ctx)

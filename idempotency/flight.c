@@ -1,0 +1,107 @@
+/* See flight.h. */
+#include "idempotency/flight.h"
+
+#include <stdio.h>
+
+#include "idempotency/wire.h"
+#include "runtime/log.h"
+
+#define FLIGHT_NOBODY "kassa.nobody" /* a channel without listeners */
+
+static void flight_say(enum waiter_kind kind, unsigned needed, const struct redis_command *c,
+                       flight_send *send, void *ctx)
+{
+    send(ctx, (struct waiter){.kind = kind, .needed = needed}, c);
+}
+
+static void flight_ask_role(enum waiter_kind kind, unsigned needed, flight_send *send, void *ctx)
+{
+    static struct redis_command c;
+    redis_command_reset(&c);
+    redis_arg_text(&c, "ROLE");
+    flight_say(kind, needed, &c, send, ctx);
+}
+
+void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_send *send, void *ctx)
+{
+    static struct redis_command c;
+    if (f->copies.all == 0 || !f->is_begun) {
+        return;
+    }
+    unsigned needed = copies_needed(&f->copies, now_ms);
+    redis_command_reset(&c);
+    redis_arg_text(&c, "PUBLISH");
+    redis_arg_text(&c, FLIGHT_NOBODY);
+    redis_arg_text(&c, "");
+    flight_say(WAITER_PUBLISH, needed, &c, send, ctx);
+    redis_command_reset(&c);
+    redis_arg_text(&c, "WAIT");
+    redis_arg_int(&c, needed);
+    redis_arg_int(&c, timeout_ms / 2);
+    flight_say(WAITER_WAIT, needed, &c, send, ctx);
+    if (needed < f->copies.all) {
+        flight_ask_role(WAITER_ROLE, needed, send, ctx);
+    }
+    f->is_begun = false;
+}
+
+void flight_look(flight_send *send, void *ctx)
+{
+    flight_ask_role(WAITER_LOOK, 0, send, ctx);
+}
+
+/* "master", its offset, and for each replica address, port and offset, which is 0 for one that has
+ * acknowledged nothing yet: it is still loading, and cannot be promoted. */
+bool flight_role(struct flight *f, const struct redis_reply *reply)
+{
+    struct copies_list list = {0};
+    if (redis_reply_count(reply) == 0 || !slice_is(redis_reply_at(reply, 0), "master")) {
+        return false;
+    }
+    for (unsigned i = 2; i + 2 < redis_reply_count(reply); i += 3) {
+        char node[COPIES_NODE_BYTES];
+        snprintf(node, sizeof(node), "%.*s:%.*s", SLICE_ARG(redis_reply_at(reply, i)),
+                 SLICE_ARG(redis_reply_at(reply, i + 1)));
+        if (!slice_is(redis_reply_at(reply, i + 2), "0")) {
+            copies_list_add(&list, &f->copies, node);
+        }
+    }
+    if (f->copies.all > 0 && list.count > f->copies.all && !f->has_too_many) {
+        f->has_too_many = true;
+        log_error("store_replicas", "replicas=%u waited_for=%u", list.count, f->copies.all);
+    }
+    copies_listed(&f->copies, &list);
+    return true;
+}
+
+static enum flight_verdict flight_count(struct flight *f, unsigned needed, int64_t now_ms)
+{
+    return copies_counted(&f->copies, needed, f->waited, now_ms) ? FLIGHT_IS_DONE : FLIGHT_IS_SHORT;
+}
+
+enum flight_verdict flight_answer(struct flight *f, struct waiter waiter,
+                                  const struct redis_reply *reply, int err, int64_t now_ms)
+{
+    int64_t replicas = 0;
+    switch (waiter.kind) {
+    case WAITER_CALL:
+        redis_reply_keep(reply);
+        waiter.err = err;
+        waiter.reply = reply;
+        waiters_push(&f->held, waiter);
+        return FLIGHT_GOES_ON;
+    case WAITER_PUBLISH:
+        return err ? FLIGHT_IS_BROKEN : FLIGHT_GOES_ON;
+    case WAITER_WAIT: { /* how many replicas have all that this connection has written */
+        bool is_count = slice_int64(redis_reply_at(reply, 0), &replicas) && replicas >= 0;
+        f->waited = is_count ? (unsigned)replicas : 0;
+        return waiter.needed < f->copies.all ? FLIGHT_GOES_ON
+                                             : flight_count(f, waiter.needed, now_ms);
+    }
+    case WAITER_ROLE:
+        return flight_role(f, reply) ? flight_count(f, waiter.needed, now_ms) : FLIGHT_IS_BROKEN;
+    case WAITER_LOOK:
+        return flight_role(f, reply) ? FLIGHT_GOES_ON : FLIGHT_IS_BROKEN;
+    }
+    return FLIGHT_IS_BROKEN;
+}

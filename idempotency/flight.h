@@ -1,0 +1,48 @@
+/* Calls that wait for the replicas: those of one turn are a flight, which ends with a WAIT.
+ *
+ *   call, call, PUBLISH, WAIT n [, ROLE] --> server --> answers --> held --WAIT said n--> released
+ *                                                                    '----less----> all are lost
+ *
+ * What was only read has to be waited for as well: a master that was deposed and does not know it
+ * yet would tell old things. Its replicas acknowledge only what is written, so something is: a
+ * notice to nobody, which goes to the replicas, but into no file. How many have to have it, and
+ * when ROLE has to be asked, says copies.h. Knows no connection: sending is a callback. Source:
+ * protocol.md section 3; Redis manual: WAIT, PUBLISH, ROLE. */
+#ifndef KASSA_IDEMPOTENCY_FLIGHT_H
+#define KASSA_IDEMPOTENCY_FLIGHT_H
+
+#include "idempotency/copies.h"
+#include "idempotency/waiters.h"
+
+/* Zero-initialised, with the first three of copies set, is: nothing has been sent. */
+struct flight {
+    struct copies copies;
+    struct waiters held; /* those whose answers are here, but not yet at the replicas */
+    unsigned waited;     /* what the last WAIT has said, until ROLE has */
+    bool is_begun;       /* a call was sent since the last WAIT */
+    bool has_too_many;   /* replicas: was told */
+};
+
+/* Sends one of its own commands; `waiter` is to be given to flight_answer, with the answer. */
+typedef void flight_send(void *ctx, struct waiter waiter, const struct redis_command *c);
+
+/* The turn ends. The server gives a WAIT half of `timeout_ms`, so that a short count is told apart
+ * from silence. */
+void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_send *send, void *ctx);
+/* While copies_are_missing: have they come back? */
+void flight_look(flight_send *send, void *ctx);
+
+enum flight_verdict {
+    FLIGHT_GOES_ON,
+    FLIGHT_IS_DONE,  /* who is held can be told */
+    FLIGHT_IS_SHORT, /* too few have it: nothing is to be concluded from what is held */
+    FLIGHT_IS_BROKEN /* this is not a server to talk to */
+};
+/* An answer, in the order of the commands. Keeps the reply of a call, in `held`. */
+enum flight_verdict flight_answer(struct flight *f, struct waiter waiter,
+                                  const struct redis_reply *reply, int err, int64_t now_ms);
+
+/* ROLE has answered, in the greeting. Errors: false when the server is no master. */
+bool flight_role(struct flight *f, const struct redis_reply *reply);
+
+#endif
