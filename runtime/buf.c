@@ -44,6 +44,7 @@ void slice_copy(struct slice s, char *ret_text, size_t size)
 bool slice_cut(struct slice *rest, char separator, struct slice *ret_field)
 {
     if (!rest->data) {
+        *ret_field = (struct slice){NULL, 0};
         return false;
     }
     const char *found = memchr(rest->data, separator, rest->bytes);

@@ -24,7 +24,8 @@ bool slice_equal(struct slice a, struct slice b);
 void slice_copy(struct slice s, char *ret_text, size_t size);
 
 /* Cuts the next field off the front of *rest, up to `separator` or the end.
- * Errors: false when *rest is absent, that is, when the last field was taken before. */
+ * Errors: false when *rest is absent, that is, when the last field was taken before; so is the
+ * field then. */
 bool slice_cut(struct slice *rest, char separator, struct slice *ret_field);
 
 /* FNV-1a: spreads texts over places, and is the same in every process. Not against an adversary. */

@@ -84,6 +84,8 @@ rings_world() {
         build/release/test/world/world --plants
     program_single "world: $WORLD_SEEDS seeds" "$TEST_SECONDS" \
         build/release/test/world/world --seeds "$WORLD_SEEDS" --jobs "$(nproc)"
+    program_single 'world: 200 seeds with ASan and UBSan' "$TEST_SECONDS" \
+        build/asan/test/world/world --seeds 200 --jobs "$(nproc)"
 }
 
 # What the fuzz targets have found, and what they started from, through the ordinary asan build.
@@ -275,7 +277,10 @@ rings_prepare() {
         goals+=(unit fuzz-replay)
         ;;
     esac
-    [[ $wanted != *' world '* ]] || rings_build release world
+    if [[ $wanted == *' world '* ]]; then
+        rings_build release world
+        goals+=(world)
+    fi
     [[ $wanted != *' fuzz '* ]] || rings_build fuzz fuzz-replay
     [[ $wanted != *' live '* ]] || goals+=(live bench)
     [[ $wanted != *' system '* ]] || goals+=(all)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "idempotency/rows.h"
+#include "idempotency/wire.h"
 
 #define REPLY_TEXTS_MAX 20000
 
@@ -17,6 +18,7 @@ struct redis_reply {
     unsigned count;
     unsigned first, shown; /* of its texts (redis_reply_show) */
     bool is_error;
+    bool is_kept;
     struct slice *texts;
     struct buf bytes;
 };
@@ -96,7 +98,7 @@ static void reply_settle(struct redis_reply *reply)
 
 void server_reply_free(struct redis_reply *reply)
 {
-    if (reply != NULL) {
+    if (reply != NULL && !reply->is_kept) {
         free(reply->texts);
         buf_free(&reply->bytes);
         free(reply);
@@ -115,6 +117,27 @@ struct slice redis_reply_at(const struct redis_reply *reply, unsigned i)
 }
 
 /* Every reply is made here, and is writable. */
+void redis_reply_keep(const struct redis_reply *reply)
+{
+    ((struct redis_reply *)reply)->is_kept = true;
+}
+
+void redis_reply_release(const struct redis_reply *reply)
+{
+    ((struct redis_reply *)reply)->is_kept = false;
+    server_reply_free((struct redis_reply *)reply);
+}
+
+struct redis_reply *server_reply_of(const char *const *texts, unsigned count)
+{
+    struct redis_reply *reply = mem_new(sizeof(*reply));
+    for (unsigned i = 0; i < count; i++) {
+        reply_add(reply, texts[i], strlen(texts[i]), false);
+    }
+    reply_settle(reply);
+    return reply;
+}
+
 void redis_reply_show(const struct redis_reply *reply, unsigned first, unsigned count)
 {
     struct redis_reply *view = (struct redis_reply *)reply;

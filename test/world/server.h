@@ -15,8 +15,10 @@ void server_open(unsigned server);
 
 /* Owns: the caller, until server_reply_free. */
 struct redis_reply *server_execute(unsigned server, const struct redis_command *c);
+/* One that is made of texts. */
+struct redis_reply *server_reply_of(const char *const *texts, unsigned count);
 bool server_reply_is_error(const struct redis_reply *reply);
-void server_reply_free(struct redis_reply *reply); /* NULL is fine */
+void server_reply_free(struct redis_reply *reply); /* unless it was kept (wire.h); NULL is fine */
 
 /* It starts anew, with what it has, and another run id. */
 void server_restart(unsigned server);

@@ -4,9 +4,9 @@
  *
  *   redis_call -> this turn's pipeline -> [executed] -> [answered] -> on_reply, a turn
  *
- * Where there are replicas the answers wait for them, as idempotency/copies.h says: that part is
- * the real one, the Sentinels and servers are those of group.h. A server does not look at a
- * connection that waits, so the next pipeline is written when the last one has been answered. */
+ * Where there are replicas the answers wait for them: idempotency/flight and copies are the real
+ * ones, the Sentinels and servers are those of group.h. A server does not look at a connection that
+ * waits, so the next pipeline is written when the last one has been answered. */
 #include "idempotency/redis.h"
 
 #include <assert.h>
@@ -15,19 +15,20 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "idempotency/copies.h"
+#include "idempotency/flight.h"
 #include "idempotency/rows.h"
+#include "idempotency/wire.h"
 #include "runtime/err.h"
 #include "test/world/group.h"
 #include "test/world/server.h"
 #include "test/world/world.h"
 
 #define WATCHERS_MAX 8
+#define PORT         "6379"
 
 struct call {
     struct redis_command command;
-    redis_on_reply *on_reply;
-    void *ctx;
+    struct waiter waiter;
     struct redis_reply *reply;
     TAILQ_ENTRY(call) in_list;
 };
@@ -45,10 +46,10 @@ struct redis {
     unsigned server;
     uint64_t life; /* of the server, for this connection */
     unsigned questions;
-    struct copies copies;
-    int64_t wait_us;         /* as long as a WAIT may take */
-    unsigned needed;         /* replicas, for the flight */
+    struct flight flight;
+    int64_t timeout_ms;
     struct group_wait *wait; /* that is not over */
+    struct call *waiting;    /* whose answer that will be */
     bool is_looking;
     bool is_flying; /* with replicas: a pipeline is on its way */
     struct {
@@ -70,6 +71,15 @@ static void call_free(struct call *call)
     free(call);
 }
 
+static void call_tell(struct redis *r, struct waiter waiter, int err,
+                      const struct redis_reply *reply)
+{
+    r->count--;
+    if (waiter.on_reply != NULL) {
+        waiter.on_reply(waiter.ctx, err, reply);
+    }
+}
+
 static void calls_fail(struct redis *r, struct calls *list)
 {
     struct calls now = TAILQ_HEAD_INITIALIZER(now);
@@ -77,29 +87,35 @@ static void calls_fail(struct redis *r, struct calls *list)
     struct call *call;
     while ((call = TAILQ_FIRST(&now)) != NULL) {
         TAILQ_REMOVE(&now, call, in_list);
-        r->count--;
-        if (call->on_reply != NULL) {
-            call->on_reply(call->ctx, -ERR_STORE_DOWN, NULL);
-        }
+        call_tell(r, call->waiter, -ERR_STORE_DOWN, NULL);
         call_free(call);
     }
 }
 
-/* ROLE. */
-static void role_ask(struct redis *r)
+/* Those whose answers are here: nothing is concluded from them. */
+static void held_fail(struct redis *r)
 {
-    struct copies_list list = {0};
-    char node[16];
-    if (world_bugs.wait_unlisted) {
-        return;
+    while (r->flight.held.count > 0) {
+        struct waiter waiter = waiters_pop(&r->flight.held);
+        redis_reply_release(waiter.reply);
+        call_tell(r, waiter, -ERR_STORE_DOWN, NULL);
     }
-    for (unsigned i = 0; i <= GROUP_REPLICAS && r->copies.all > 0; i++) {
-        if (group_is_listed(r->group, r->server, i)) {
-            snprintf(node, sizeof(node), "%u", i);
-            copies_list_add(&list, &r->copies, node);
+}
+
+/* ROLE. A server's address is its number. */
+static struct redis_reply *role_reply(const struct redis *r)
+{
+    static const char *const numbers[] = {"0", "1", "2"};
+    const char *texts[2 + 3 * (GROUP_REPLICAS + 1)] = {"master", "1"};
+    unsigned count = 2;
+    for (unsigned i = 0; i <= GROUP_REPLICAS && r->flight.copies.all > 0; i++) {
+        if (group_is_listed(r->group, r->server, i) && !world_bugs.wait_unlisted) {
+            texts[count++] = numbers[i];
+            texts[count++] = PORT;
+            texts[count++] = "1";
         }
     }
-    copies_listed(&r->copies, &list);
+    return server_reply_of(texts, count);
 }
 
 /* The next Sentinel names the master. */
@@ -112,8 +128,26 @@ static unsigned sentinel_ask(struct redis *r, unsigned *ret_sentinel)
 static void sentinel_named(struct redis *r, unsigned sentinel)
 {
     char node[16];
-    snprintf(node, sizeof(node), "%u", r->server);
-    copies_named(&r->copies, node, sentinel, world.now_us / 1000);
+    snprintf(node, sizeof(node), "%u:" PORT, r->server);
+    copies_named(&r->flight.copies, node, sentinel, world.now_us / 1000);
+}
+
+static void call_add(struct redis *r, struct calls *list, struct waiter waiter,
+                     const struct redis_command *c)
+{
+    struct call *call = mem_new(sizeof(*call));
+    call->waiter = waiter;
+    call->command.count = c->count;
+    memcpy(call->command.end, c->end, c->count * sizeof(c->end[0]));
+    buf_add_slice(&call->command.bytes, buf_slice(&c->bytes));
+    r->count++;
+    TAILQ_INSERT_TAIL(list, call, in_list);
+}
+
+static void send_own(void *ctx, struct waiter waiter, const struct redis_command *c)
+{
+    struct redis *r = ctx;
+    call_add(r, &r->gathering, waiter, c);
 }
 
 static void connection_break(struct redis *r);
@@ -123,14 +157,12 @@ static void on_look(void *ctx)
 {
     struct redis *r = ctx;
     unsigned sentinel;
-    if (!r->is_up || !copies_are_missing(&r->copies)) {
+    if (!r->is_up || !copies_are_missing(&r->flight.copies)) {
         r->is_looking = false;
         return;
     }
     world_after(r->node, (int64_t)COPIES_LOOK_MS * 1000, on_look, r);
-    if (group_life(r->group, r->server) == r->life) {
-        role_ask(r);
-    }
+    flight_look(send_own, r);
     if (sentinel_ask(r, &sentinel) == r->server) {
         sentinel_named(r, sentinel);
     } else {
@@ -140,7 +172,7 @@ static void on_look(void *ctx)
 
 static void look(struct redis *r)
 {
-    if (!r->is_looking && copies_are_missing(&r->copies)) {
+    if (!r->is_looking && copies_are_missing(&r->flight.copies)) {
         r->is_looking = true;
         world_after(r->node, (int64_t)COPIES_LOOK_MS * 1000, on_look, r);
     }
@@ -150,17 +182,19 @@ static void on_attempt(void *ctx)
 {
     struct redis *r = ctx;
     unsigned sentinel;
-    if (r->copies.all > 0) {
+    if (r->flight.copies.all > 0) {
         r->server = sentinel_ask(r, &sentinel);
         sentinel_named(r, sentinel);
     }
     r->life = group_life(r->group, r->server);
     if (r->life == 0) {
-        copies_lost(&r->copies);
+        copies_lost(&r->flight.copies);
         world_after(r->node, 20000 + world_random(500000), on_attempt, r);
         return;
     }
-    role_ask(r);
+    struct redis_reply *role = role_reply(r);
+    flight_role(&r->flight, role);
+    server_reply_free(role);
     r->is_up = true;
     look(r);
     world_say("store is up");
@@ -174,6 +208,8 @@ static void on_broken(void *ctx)
     struct redis *r = ctx;
     world_say("store connection is lost");
     r->is_flying = false;
+    r->flight.is_begun = false;
+    held_fail(r);
     calls_fail(r, &r->out);
     calls_fail(r, &r->gathering);
     world_after(r->node, 50000 + world_random(500000), on_attempt, r);
@@ -184,12 +220,13 @@ static void connection_end(struct redis *r)
     r->is_up = false;
     group_forget(r->wait);
     r->wait = NULL;
+    r->waiting = NULL;
     world_after(r->node, 300, on_broken, r);
 }
 
 static void connection_break(struct redis *r)
 {
-    copies_lost(&r->copies);
+    copies_lost(&r->flight.copies);
     connection_end(r);
 }
 
@@ -199,6 +236,43 @@ struct replies {
     unsigned count;
 };
 
+static void held_release(struct redis *r)
+{
+    for (unsigned left = r->flight.held.count; left > 0; left--) {
+        struct waiter waiter = waiters_pop(&r->flight.held);
+        call_tell(r, waiter, waiter.err, waiter.reply);
+        redis_reply_release(waiter.reply);
+    }
+}
+
+/* As redis.c does it. */
+static void call_answered(struct redis *r, struct call *call)
+{
+    int err = server_reply_is_error(call->reply) ? -ERR_STORE_REPLY : 0;
+    if (r->flight.copies.all == 0) {
+        call_tell(r, call->waiter, err, call->reply);
+        return;
+    }
+    if (call->waiter.kind != WAITER_CALL) {
+        r->count--;
+    }
+    switch (flight_answer(&r->flight, call->waiter, call->reply, err, world.now_us / 1000)) {
+    case FLIGHT_GOES_ON:
+        break;
+    case FLIGHT_IS_DONE:
+        look(r);
+        held_release(r);
+        break;
+    case FLIGHT_IS_SHORT:
+        world_say("too few replicas");
+        connection_end(r);
+        break;
+    case FLIGHT_IS_BROKEN:
+        connection_break(r);
+        break;
+    }
+}
+
 static void on_replies(void *ctx)
 {
     struct replies *replies = ctx;
@@ -206,17 +280,13 @@ static void on_replies(void *ctx)
     unsigned count = replies->count;
     free(replies);
     r->is_flying = false;
-    for (; count > 0 && !TAILQ_EMPTY(&r->out); count--) {
+    for (; count > 0 && r->is_up && !TAILQ_EMPTY(&r->out); count--) {
         struct call *call = TAILQ_FIRST(&r->out);
         if (call->reply == NULL) {
             return; /* of a connection that was lost meanwhile */
         }
         TAILQ_REMOVE(&r->out, call, in_list);
-        r->count--;
-        if (call->on_reply != NULL) {
-            bool is_error = server_reply_is_error(call->reply);
-            call->on_reply(call->ctx, is_error ? -ERR_STORE_REPLY : 0, call->reply);
-        }
+        call_answered(r, call);
         call_free(call);
     }
 }
@@ -228,22 +298,36 @@ static void replies_send(struct redis *r, unsigned count)
     world_after_or(r->node, 100, on_replies, free, replies);
 }
 
-/* All that is out was executed: it is one flight. */
+/* The WAIT of a flight is over, and the ROLE behind it, if there is one, is asked. */
 static void on_counted(void *ctx, unsigned count)
 {
     struct redis *r = ctx;
+    char text[16];
+    const char *texts[] = {text};
+    struct call *role = TAILQ_NEXT(r->waiting, in_list);
+    count = world_bugs.wait_for_one && count > 0 ? r->flight.copies.all : count;
+    snprintf(text, sizeof(text), "%u", count);
+    r->waiting->reply = server_reply_of(texts, 1);
+    if (role != NULL) {
+        role->reply = role_reply(r);
+    }
     r->wait = NULL;
-    if (r->needed < r->copies.all) {
-        role_ask(r);
+    r->waiting = NULL;
+    replies_send(r, r->count);
+}
+
+static void wait_begin(struct redis *r, struct call *call, const struct redis_command *c)
+{
+    int64_t needed = 0, timeout_ms = 0;
+    slice_int64(server_word(c, 1), &needed);
+    slice_int64(server_word(c, 2), &timeout_ms);
+    r->waiting = call;
+    if (world_bugs.wait_for_none) {
+        on_counted(r, r->flight.copies.all);
+        return;
     }
-    bool is_planted = world_bugs.wait_for_one && count > 0;
-    if (copies_counted(&r->copies, r->needed, count, world.now_us / 1000) || is_planted) {
-        look(r);
-        replies_send(r, r->count);
-    } else {
-        world_say("%s: too few replicas: %u", r->node->name, count);
-        connection_end(r);
-    }
+    needed = world_bugs.wait_for_one ? 1 : needed;
+    r->wait = group_wait(r->group, r->server, (unsigned)needed, timeout_ms * 1000, on_counted, r);
 }
 
 /* A pipeline on its way: copies of its commands, so that the sender may die. */
@@ -254,42 +338,56 @@ struct pipeline {
     struct group *group;
     unsigned server;
     uint64_t server_life;
-    unsigned needed; /* replicas */
     unsigned count;
     struct redis_command *commands;
 };
 
-/* Executes the first `done` of its commands. `call` is the one that waits for the first reply;
- * NULL: nobody does. */
-static void pipeline_commands(struct pipeline *p, unsigned done, struct call *call)
+static struct redis_reply *pipeline_command(struct pipeline *p, const struct redis_command *c)
 {
-    for (unsigned i = 0; i < p->count; i++) {
-        struct redis_command *c = &p->commands[i];
-        if (i < done) {
-            if (slice_is(server_word(c, 0), "PUBLISH")) {
-                notice_world_publish(server_word(c, 1), server_word(c, 2));
-            }
-            struct redis_reply *reply = group_execute(p->group, p->server, c);
-            if (call != NULL) {
-                call->reply = reply;
-                call = TAILQ_NEXT(call, in_list);
-            } else {
-                server_reply_free(reply);
-            }
-        }
-        redis_command_free(c);
+    if (slice_is(server_word(c, 0), "PUBLISH")) {
+        notice_world_publish(server_word(c, 1), server_word(c, 2));
     }
+    return group_execute(p->group, p->server, c);
 }
 
-/* Behind the calls of a flight: what was only read has to reach the replicas as well. */
-static void pipeline_mark(const struct pipeline *p)
+/* Executes the first `done` of its commands. `call` is the one that waits for the first reply;
+ * NULL: nobody does, and so nobody waits for replicas. False: they are waited for. */
+static bool pipeline_commands(struct pipeline *p, unsigned done, struct call *call)
 {
-    struct redis_command c = {0};
-    redis_arg_text(&c, "PUBLISH");
-    redis_arg_text(&c, "kassa.nobody");
-    redis_arg_text(&c, "");
-    server_reply_free(group_execute(p->group, p->server, &c));
-    redis_command_free(&c);
+    for (unsigned i = 0; i < done; i++) {
+        struct redis_command *c = &p->commands[i];
+        bool is_wait = slice_is(server_word(c, 0), "WAIT");
+        if (is_wait && call != NULL && done == p->count) {
+            wait_begin(p->redis, call, c); /* what is behind it is asked when it is over */
+            return false;
+        }
+        if (is_wait) {
+            break;
+        }
+        bool is_role = slice_is(server_word(c, 0), "ROLE");
+        struct redis_reply *reply = is_role ? role_reply(p->redis) : pipeline_command(p, c);
+        if (call != NULL) {
+            call->reply = reply;
+            call = TAILQ_NEXT(call, in_list);
+        } else {
+            server_reply_free(reply);
+        }
+    }
+    return true;
+}
+
+static void pipeline_free(struct pipeline *p)
+{
+    for (unsigned i = 0; i < p->count; i++) {
+        redis_command_free(&p->commands[i]);
+    }
+    free(p->commands);
+    free(p);
+}
+
+static void pipeline_drop(void *ctx)
+{
+    pipeline_free(ctx);
 }
 
 static void pipeline_execute(void *ctx)
@@ -307,25 +405,13 @@ static void pipeline_execute(void *ctx)
     while (call != NULL && call->reply != NULL) {
         call = TAILQ_NEXT(call, in_list); /* executed by an earlier pipeline */
     }
-    pipeline_commands(p, done, call);
+    bool is_answered = pipeline_commands(p, done, is_broken ? NULL : call);
     if (is_heard && is_broken) {
         connection_break(r);
-    } else if (is_heard && p->needed > 0) {
-        pipeline_mark(p);
-        r->needed = p->needed;
-        r->wait = group_wait(p->group, p->server, p->needed, r->wait_us, on_counted, r);
-    } else if (is_heard) {
+    } else if (is_heard && is_answered) {
         replies_send(r, p->count);
     }
-    free(p->commands);
-    free(p);
-}
-
-static unsigned pipeline_needed(const struct redis *r)
-{
-    return world_bugs.wait_for_none  ? 0
-           : world_bugs.wait_for_one ? r->copies.all > 0
-                                     : copies_needed(&r->copies, world.now_us / 1000);
+    pipeline_free(p);
 }
 
 static void pipeline_write(struct redis *r)
@@ -337,8 +423,8 @@ static void pipeline_write(struct redis *r)
                            .life = r->node->life,
                            .group = r->group,
                            .server = r->server,
-                           .server_life = r->life,
-                           .needed = pipeline_needed(r)};
+                           .server_life = r->life};
+    flight_end(&r->flight, world.now_us / 1000, r->timeout_ms, send_own, r);
     TAILQ_FOREACH(call, &r->gathering, in_list)
     {
         p->count++;
@@ -353,8 +439,8 @@ static void pipeline_write(struct redis *r)
     }
     int64_t at_us = world.now_us + 100 + world_random(500);
     r->last_us = at_us > r->last_us ? at_us : r->last_us + 1;
-    r->is_flying = r->copies.all > 0;
-    world_after_or(NULL, r->last_us - world.now_us, pipeline_execute, NULL, p);
+    r->is_flying = r->flight.copies.all > 0;
+    world_after_or(NULL, r->last_us - world.now_us, pipeline_execute, pipeline_drop, p);
 }
 
 static void on_failed(void *ctx)
@@ -379,18 +465,9 @@ static void call_now(void *ctx, const struct redis_command *c, redis_on_reply *o
                      void *reply_ctx)
 {
     struct redis *r = ctx;
-    struct call *call = mem_new(sizeof(*call));
-    call->on_reply = on_reply;
-    call->ctx = reply_ctx;
-    call->command.count = c->count;
-    memcpy(call->command.end, c->end, c->count * sizeof(c->end[0]));
-    buf_add_slice(&call->command.bytes, buf_slice(&c->bytes));
-    r->count++;
-    if (r->is_up) {
-        TAILQ_INSERT_TAIL(&r->gathering, call, in_list);
-    } else {
-        TAILQ_INSERT_TAIL(&r->failed, call, in_list);
-    }
+    struct waiter waiter = {.on_reply = on_reply, .ctx = reply_ctx};
+    call_add(r, r->is_up ? &r->gathering : &r->failed, waiter, c);
+    r->flight.is_begun = r->is_up;
 }
 
 void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *on_reply, void *ctx)
@@ -409,10 +486,10 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     struct redis *r = mem_new(sizeof(*r));
     r->node = world.current;
     r->group = group_named(group);
-    r->copies.all = (unsigned)conf->redis_wait_replicas;
-    r->copies.degrade_ms = world_bugs.degrade_at_once ? 0 : conf->redis_degrade_ms;
-    r->copies.sentinels = GROUP_SENTINELS;
-    r->wait_us = conf->redis_timeout_ms * 1000 / 2;
+    r->flight.copies.all = (unsigned)conf->redis_wait_replicas;
+    r->flight.copies.degrade_ms = world_bugs.degrade_at_once ? 0 : conf->redis_degrade_ms;
+    r->flight.copies.sentinels = GROUP_SENTINELS;
+    r->timeout_ms = conf->redis_timeout_ms;
     TAILQ_INSERT_TAIL(&connections, r, in_all);
     r->loop = loop;
     r->rows = rows_new(call_now, r);
@@ -433,6 +510,8 @@ void redis_free(struct redis *r)
     TAILQ_REMOVE(&connections, r, in_all);
     group_forget(r->wait);
     r->is_up = false;
+    held_fail(r);
+    waiters_free(&r->flight.held);
     calls_fail(r, &r->gathering);
     calls_fail(r, &r->out);
     calls_fail(r, &r->failed);
