@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import redis
 
 from container_faults import make_fault
-from stack import Broken, Stack, run
+from stack import Broken, Stack, is_listening, run
 
 GROUPS = ("order", "stock", "payment", "saga")
 NODES = 3  # of each group, of the broker, and of the Sentinels
@@ -213,10 +213,12 @@ class Containers(Stack):
                 f"{node.address}:25672", "-e"], {"HOME": "/"}
 
     def erlang_call(self):
+        """Of a node that serves: one that boots knows no queues yet."""
         for node in self.of("rabbitmq-"):
-            if node.state["Running"] and not node.state["Paused"] and node.address:
+            if (node.state["Running"] and not node.state["Paused"] and node.address
+                    and is_listening(5672, node.address)):
                 return self.erlang_call_at(node)
-        raise Broken("no node of the broker runs")
+        raise Broken("no node of the broker serves")
 
     def is_node_whole(self, node):
         """It sees all others, and has a part of each queue, which runs."""

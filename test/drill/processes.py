@@ -10,7 +10,7 @@ import socket
 import subprocess
 
 from process_faults import Fault
-from stack import Broken, Stack
+from stack import Broken, Stack, is_listening
 
 VAR = pathlib.Path(os.environ.get("KASSA_VAR", "var"))
 START_ORDER = ("epmd", "rabbitmq", "redis", "proxy", "order", "stock", "payment",
@@ -21,14 +21,6 @@ PR_SET_PDEATHSIG = 1
 
 def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def is_listening(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        return True
-    except OSError:
-        return False
 
 
 class Processes(Stack):

@@ -4,6 +4,7 @@ containers of docker-compose.yml (containers.py)."""
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 import urllib.error
@@ -24,6 +25,14 @@ MESSAGES = (
 
 class Broken(Exception):
     """The stack, or the drill itself, is not as it must be: no row can be trusted then."""
+
+
+def is_listening(port, address="127.0.0.1"):
+    try:
+        socket.create_connection((address, port), timeout=1).close()
+        return True
+    except OSError:
+        return False
 
 
 def run(*command, timeout=120):
