@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/buf.h"
+
 /* ---- who the master is ---- */
 
 static bool copies_are_most(const struct copies *c, uint32_t sentinels)
@@ -44,15 +46,10 @@ void copies_named(struct copies *c, const char *node, unsigned sentinel, int64_t
 
 /* ---- who its replicas are ---- */
 
-/* FNV-1a of each, added up. */
 void copies_list_add(struct copies_list *l, const struct copies *c, const char *node)
 {
-    uint32_t hash = 2166136261u;
-    for (const char *at = node; *at; at++) {
-        hash = (hash ^ (unsigned char)*at) * 16777619u;
-    }
     l->count++;
-    l->which += hash;
+    l->which += slice_hash(slice_from(node));
     l->has_home = l->has_home || strcmp(node, c->home) == 0;
 }
 

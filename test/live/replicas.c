@@ -320,12 +320,11 @@ static void a_paused_master_is_not_believed(void **state)
     assert_string_equal(f->last, "after");
 }
 
-/* A replica that is away for good is waited for until it is sure that it was not promoted. */
-static void a_missing_replica_is_done_without(void **state)
+/* A group of three loses its last server. Returns after how many ms it answers again. */
+static int64_t lose_one(struct fixture *f, int64_t degrade_ms)
 {
-    struct fixture *f = *state;
     f->conf.redis_wait_replicas = 2;
-    f->conf.redis_degrade_ms = 3000;
+    f->conf.redis_degrade_ms = degrade_ms;
     watch(f);
     open_store(f, "shop");
     wait_up(f);
@@ -333,7 +332,14 @@ static void a_missing_replica_is_done_without(void **state)
     int64_t begin_ms = clock_ms();
     redis_server_kill9(f->nodes[2]);
     call_until_answered(f, "SET", "k", "2");
-    assert_in_range(clock_ms() - begin_ms, 3000, 8000);
+    return clock_ms() - begin_ms;
+}
+
+/* A replica that is away for good is waited for until it is sure that it was not promoted. */
+static void a_missing_replica_is_done_without(void **state)
+{
+    struct fixture *f = *state;
+    assert_in_range(lose_one(f, 3000), 3000, 8000);
     for (int i = 0; i < 20; i++) { /* and from then on nobody waits */
         call(f, "SET", "k", "3");
         turns(f, 50);
@@ -346,18 +352,11 @@ static void a_missing_replica_is_done_without(void **state)
 static void a_replica_that_is_back_is_needed(void **state)
 {
     struct fixture *f = *state;
-    f->conf.redis_wait_replicas = 2;
-    f->conf.redis_degrade_ms = 2000;
-    watch(f);
-    open_store(f, "shop");
-    wait_up(f);
-    call_until_answered(f, "SET", "k", "1");
-    redis_server_kill9(f->nodes[2]);
-    call_until_answered(f, "SET", "k", "2");
+    lose_one(f, 2000);
     redis_server_restart(f->nodes[2]);
     follow(f->nodes[2], f->nodes[0]);
-    turns(f,
-          1500); /* nobody calls: it is found by looking, or its second death would be the first */
+    /* Nobody calls: it is found by looking, or its second death would be the first. */
+    turns(f, 1500);
     redis_server_kill9(f->nodes[2]);
     unsigned answers = f->answers;
     for (int64_t end = clock_ms() + f->conf.redis_degrade_ms - 500; clock_ms() < end;) {

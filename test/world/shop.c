@@ -72,14 +72,23 @@ static void check_payment_now(const struct request *r)
     books_free(&books);
 }
 
+/* Nothing was told, or to come again: it is sent again, with the same key. */
+static bool is_sent_again(struct request *r, unsigned status, world_event *send)
+{
+    bool is_again = status == 0 || status == 429 || status == 503;
+    if (is_again) {
+        world_after(NULL, 100000, send, r);
+    }
+    return is_again;
+}
+
 /* Who was told that it is paid, and looks, sees it paid: for good. */
 static void look_send(void *ctx);
 
 static void on_looked(void *ctx, unsigned status, const char *body)
 {
     struct request *r = ctx;
-    if (status == 0 || status == 429 || status == 503) {
-        world_after(NULL, 100000, look_send, r);
+    if (is_sent_again(r, status, look_send)) {
         return;
     }
     if (status != 200 || strstr(body, "\"paid\":true") == NULL) {
@@ -97,8 +106,7 @@ static void look_send(void *ctx)
 static void on_answered(void *ctx, unsigned status, const char *body)
 {
     struct request *r = ctx;
-    if (status == 0 || status == 429 || status == 503) {
-        world_after(NULL, 100000, request_send, r); /* lost: again, with the same key */
+    if (is_sent_again(r, status, request_send)) {
         return;
     }
     world_say("client: %s %s -> %u %s", r->key, r->path, status, body);
@@ -132,8 +140,7 @@ static void repeat_send(void *ctx);
 static void on_repeat_answered(void *ctx, unsigned status, const char *body)
 {
     struct request *r = ctx;
-    if (status == 0 || status == 429 || status == 503) {
-        world_after(NULL, 100000, repeat_send, r);
+    if (is_sent_again(r, status, repeat_send)) {
         return;
     }
     shop.answered++;

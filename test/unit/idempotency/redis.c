@@ -599,17 +599,23 @@ static void redis_free_with_rows(void **state)
 /* With replicas: the calls of a turn, something for the replicas, and how many have it. */
 #define WAIT_TWO "*3\r\n$4\r\nWAIT\r\n$1\r\n2\r\n"
 
+/* Two calls, each with a WAIT of its own; the first is answered, but not its WAIT. */
+static void peer_hold_one_of_two(struct peer *p)
+{
+    peer_greet(p);
+    for (unsigned number = 0; number < 2; number++) {
+        peer_call(p, number);
+        peer_hear(p, WAIT_TWO);
+    }
+    peer_say(p, "$1\r\na\r\n:0\r\n");
+    peer_turns(p, 10);
+}
+
 /* Answers are held back until the WAIT behind them is answered, that of each turn for itself. */
 static void redis_answers_wait_for_replicas(void **state)
 {
     struct peer *p = *state;
-    peer_greet(p);
-    peer_call(p, 0);
-    peer_hear(p, WAIT_TWO);
-    peer_call(p, 1);
-    peer_hear(p, WAIT_TWO);
-    peer_say(p, "$1\r\na\r\n:0\r\n");
-    peer_turns(p, 10);
+    peer_hold_one_of_two(p);
     assert_int_equal(p->count, 0);
     peer_say(p, ":2\r\n$1\r\nb\r\n");
     peer_wait(p, 1);
@@ -676,13 +682,7 @@ static void redis_errors_wait_for_replicas(void **state)
 static void redis_free_while_waiting(void **state)
 {
     struct peer *p = *state;
-    peer_greet(p);
-    peer_call(p, 0);
-    peer_hear(p, WAIT_TWO);
-    peer_call(p, 1);
-    peer_hear(p, WAIT_TWO);
-    peer_say(p, "$1\r\na\r\n:0\r\n");
-    peer_turns(p, 10);
+    peer_hold_one_of_two(p);
     redis_free(p->redis);
     p->redis = NULL;
     assert_int_equal(p->count, 2);
