@@ -51,7 +51,10 @@ class Connection:
         self.reader = self.writer = None
 
     async def request(self, method, path, headers):
-        """One request, one answer. Raises Dropped; the connection is closed then."""
+        """One request, one answer. Raises Dropped; the connection is closed then. One that the
+        server has closed meanwhile is not used any more."""
+        if self.reader is not None and self.reader.at_eof():
+            self.close()
         if self.writer is None:
             await self.open()
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self.host}:{self.port}"]

@@ -8,7 +8,7 @@ PACKAGES_TEST=(libcmocka-dev liblua5.1-0-dev clang-format shellcheck python3 git
     nginx-light)
 PACKAGES_FUZZ=(clang-14 libclang-rt-14-dev)
 PACKAGES_DRILL=(python3 nginx-light)
-PACKAGES_DRILL_COMPOSE=(python3 python3-redis erlang-base iproute2 util-linux)
+PACKAGES_CONTAINERS=(python3 python3-redis erlang-base iproute2 util-linux amqp-tools)
 PACKAGES_BENCH=(python3 python3-matplotlib)
 
 # Runs as root, with the packages as arguments. Servers that come with a package are for the system;

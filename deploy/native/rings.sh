@@ -10,14 +10,16 @@
 #   crash    test/crash/matrix.py --quick    only when asked for: dies at each crash point once
 #   crash-full                               only when asked for: each point in each scenario
 #   fuzz     build/fuzz/test/fuzz            only when asked for: libFuzzer, FUZZ_SECONDS a target
+#   containers  test/containers/test_*.py    only when asked for: docker-compose.yml, on a Docker engine
 #
 # The last line is `N passed, N failed`.
 
 RINGS_ALL=(check unit world live system)
-RINGS_ASKED=(crash crash-full fuzz) # those that run only when they are named
+RINGS_ASKED=(crash crash-full fuzz containers) # those that run only when they are named
 RINGS_BUILD_SECONDS=1800
 RINGS_CRASH_SECONDS=900
 RINGS_CRASH_FULL_SECONDS=7200
+RINGS_CONTAINERS_SECONDS=900
 
 # rings_build VARIANT GOAL..: counts only as a failure; what it made is tested later.
 rings_build() {
@@ -203,6 +205,18 @@ rings_crash-full() {
     rings_matrix crash-full "$RINGS_CRASH_FULL_SECONDS"
 }
 
+# Both stacks of compose, the large one with all that watches it.
+rings_containers() {
+    local TEST_SECONDS=$RINGS_CONTAINERS_SECONDS
+    rings_enter "$RINGS_DIR/containers"
+    compose_open test
+    program_counted containers unittest \
+        env KASSA_VAR="$KASSA_VAR" COMPOSE_PROFILES=metrics RABBITMQ_PLUGINS=rabbitmq_prometheus \
+        /usr/bin/python3 -m unittest discover -s test/containers
+    sed -n 's/^measured: /      | /p' "$PROGRAM_LOGS/containers.log"
+    compose_close
+}
+
 # rings_clean STATUS: stops what still runs, however we got here; keeps the logs unless all is well.
 rings_clean() {
     local status=$1 name
@@ -215,9 +229,10 @@ rings_clean() {
         KASSA_VAR=$RINGS_DIR/$name
         process_stop 5 "${UP_PROCESSES[@]}" || true
     done
+    compose_close
     if [ "$status" != 0 ] || [ "$PROGRAM_FAILED" != 0 ]; then
         rm -rf "$RINGS_KEEP"
-        for name in . live system crash; do
+        for name in . live system crash containers; do
             mkdir -p "$RINGS_KEEP/$name"
             cp "$RINGS_DIR/$name/log/"* "$RINGS_KEEP/$name/" 2>/dev/null
         done

@@ -9,6 +9,8 @@ really was. Masters and leaders are found when the fault strikes.
     asunder                     no node of the broker reaches another one
     purge                       who consumes is killed, and what is left in the queues is purged
     rolling                     everything but nginx is restarted, one after the other
+    scale                       one more gateway, which has to get its part, and away with it again
+    renew                       new containers in the place of the services', one after the other
     kill of everything          nginx, too
 """
 
@@ -20,6 +22,8 @@ from stack import Broken, run
 
 STOP_S = 45
 FROZEN_S = 1.5
+RENEW_S = 420  # eight containers, each looked after every 15 s at most
+GATEWAYS = 2  # in docker-compose.yml
 REQUEUED_S = 0.5  # until the broker has back what dead consumers had not acknowledged
 WHOLE_S = 180  # a broker's node that hangs at boot is started anew after 90 s
 PURGE = ('lists:sum([case catch rabbit_amqqueue:purge(Q) of {ok, N} -> N; _ -> 0 end '
@@ -117,6 +121,10 @@ class Fault:
 
 
 class OneFault(Fault):
+    @property
+    def is_of_the_front(self):
+        return self.component == "nginx"
+
     def break_it(self):
         self.container = self.target()
         if self.kind == "kill":
@@ -252,6 +260,50 @@ class RollingFault(Fault):
         pass
 
 
+class ScaleFault(Fault):
+    """`up --scale`, as an operator would, without a restart of nginx."""
+
+    def scale(self, count):
+        run(*self.stack.compose, "up", "-d", "--no-deps", "--no-recreate", "--scale",
+            f"{self.component}={count}", self.component, timeout=WHOLE_S)
+        self.stack.look()
+        if len(self.stack.of(self.component)) != count:
+            raise Broken(f"there are not {count} of {self.component}")
+
+    def break_it(self):
+        self.scale(GATEWAYS + 1)
+        added = self.stack.find(self.component, GATEWAYS + 1)
+        self.name = added.name
+        self.stack.wait_until(lambda: self.stack.checkouts_at(added) > 0,
+                              f"a checkout at {added.name}", WHOLE_S)
+        self.seen["checkouts"] = {c.name: self.stack.checkouts_at(c)
+                                  for c in self.stack.of(self.component)}
+
+    def mend_it(self):
+        self.scale(GATEWAYS)
+
+
+class RenewFault(Fault):
+    """deploy/compose/renew.sh, as for a new version."""
+
+    def services(self):
+        self.stack.look()
+        return {c.id for name in ("gateway", "order", "stock", "payment")
+                for c in self.stack.of(name)}
+
+    def break_it(self):
+        before = self.services()
+        run("sh", f"{self.stack.home}/deploy/compose/renew.sh", timeout=RENEW_S)
+        after = self.services()
+        self.seen["renewed"] = len(after)
+        if before & after or len(before) != len(after):
+            raise Broken(f"of {len(before)} containers {len(before & after)} are the old ones, "
+                         f"{len(after)} there are")
+
+    def mend_it(self):
+        pass
+
+
 class EverythingFault(Fault):
     is_of_the_front = True
 
@@ -269,7 +321,7 @@ class EverythingFault(Fault):
 
 SPECIAL = {"frozen": FrozenFault, "wipe": WipeFault, "failover": FailoverFault,
            "apart": PartitionFault, "asunder": PartitionFault, "purge": PurgeFault,
-           "rolling": RollingFault}
+           "rolling": RollingFault, "scale": ScaleFault, "renew": RenewFault}
 
 
 def make_fault(stack, component, kind):

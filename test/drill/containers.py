@@ -23,6 +23,7 @@ NODES = 3  # of each group, of the broker, and of the Sentinels
 UP_S = 240
 EQUAL_S = 20
 DIGESTS = 500  # at once: the server answers nobody else meanwhile
+CHECKOUTS = re.compile(r'^kassa_http_requests_total{route="checkout"[^}]*} (\d+)$', re.M)
 LEADERS = ("[{binary_to_list(element(4, amqqueue:get_name(Q))), element(2, amqqueue:get_pid(Q))} "
            '|| Q <- rabbit_amqqueue:list(<<"/">>)].\n')
 # Nodes that a node sees; whether its part of each queue runs, and how many parts that has.
@@ -56,6 +57,7 @@ class Containers(Stack):
         super().__init__()
         self.compose = os.environ["COMPOSE"].split()
         self.project = os.environ["COMPOSE_PROJECT_NAME"]
+        self.home = pathlib.Path(os.environ["COMPOSE_HOME"])  # docker-compose.yml's directory
         self.url = f"http://127.0.0.1:{os.environ['HTTP_PORT']}"
         self.logs = pathlib.Path(os.environ["KASSA_VAR"]) / "log" / "containers.log"
         self.missing = []  # for is_ready
@@ -121,6 +123,11 @@ class Containers(Stack):
 
     def is_answering(self, url):
         return self.get(f"{url}/ready")[0] == 200
+
+    def checkouts_at(self, gateway):
+        """Those that this gateway has answered."""
+        _, body = self.get(f"http://{gateway.address}:8000/metrics")
+        return sum(int(n) for n in CHECKOUTS.findall(body))
 
     # ---- the stores ----
 

@@ -12,14 +12,15 @@ NATIVE_QUICK = [(component, "kill", SOON_S) for component in PROCESSES]
 NATIVE_QUICK += [("redis", "pause", 3), ("rabbitmq", "cut", 3)]
 
 STORES = ("redis-order", "redis-stock", "redis-payment", "redis-saga")  # the master of each
-CONTAINERS = ("gateway", "order", "stock", "payment", *STORES, "replica-order", "sentinel",
+CONTAINERS = ("nginx", "gateway", "order", "stock", "payment", *STORES, "replica-order", "sentinel",
               "rabbitmq")
 COMPOSE = [(component, kind, delay_s) for delay_s in (SOON_S, LATE_S)
            for component in CONTAINERS for kind in KINDS]
 COMPOSE += [(store, kind, delay_s) for kind, delay_s in (("frozen", LATE_S), ("failover", 0),
                                                          ("wipe", SOON_S)) for store in STORES]
 COMPOSE += [("rabbitmq", "apart", 20), ("rabbitmq", "asunder", 20), ("rabbitmq", "wipe", SOON_S),
-            ("rabbitmq", "purge", 0), ("everything", "rolling", 0), ("everything", "kill", SOON_S)]
+            ("rabbitmq", "purge", 0), ("gateway", "scale", 0), ("services", "renew", 0),
+            ("everything", "rolling", 0), ("everything", "kill", SOON_S)]
 COMPOSE_QUICK = [(component, "kill", LATE_S) for component in
                  ("gateway", "order", "stock", "payment", "redis-payment", "replica-order",
                   "sentinel", "rabbitmq")]

@@ -11,9 +11,10 @@ import matrix
 from stack import Broken
 
 
-def made(service):
+def made(service, number=1):
     return types.SimpleNamespace(
-        service=service, number=1, name=f"{service}-1", id=f"id-{service}-1", image="image",
+        service=service, number=number, name=f"{service}-{number}", id=f"id-{service}-{number}",
+        image="image",
         started_at="1", pid=1, networks=["net"], address="10.0.0.1", fixed="",
         state={"Running": True, "Paused": False, "ExitCode": 0})
 
@@ -44,6 +45,34 @@ class Engine:
     def erlang(self, _):
         return "{ok, 0}"
 
+    # what more than one command of the engine's does
+
+    compose = ["compose"]
+    home = "home"
+
+    @staticmethod
+    def checkouts_at(_):
+        return 1
+
+    @staticmethod
+    def wait_until(is_so, what, _):
+        if not is_so():
+            raise Broken(what)
+
+    def run(self, *words, **_):
+        """compose up --scale order=N, and renew.sh."""
+        if self.is_deaf:
+            return ""
+        if words[0] == "sh":
+            self.containers = [copy.copy(c) for c in self.containers]
+            for c in self.containers:
+                c.id += "-new"
+        else:
+            count = int(words[words.index("--scale") + 1].partition("=")[2])
+            others = [c for c in self.containers if c.service != "order"]
+            self.containers = others + [made("order", n) for n in range(1, count + 1)]
+        return ""
+
     # the engine's side
 
     def docker(self, *words):
@@ -69,6 +98,9 @@ class Case(unittest.TestCase):
     def fault(self, component, kind, is_deaf=False):
         self.engine = Engine(is_deaf)
         patch = mock.patch.object(container_faults, "docker", self.engine.docker)
+        patch.start()
+        self.addCleanup(patch.stop)
+        patch = mock.patch.object(container_faults, "run", self.engine.run)
         patch.start()
         self.addCleanup(patch.stop)
         return container_faults.make_fault(self.engine, component, kind)
@@ -124,6 +156,36 @@ class Case(unittest.TestCase):
             asyncio.run(fault.strike())
         self.assertEqual([words[0] for words in self.engine.said],
                          ["pause", "pause", "kill", "unpause", "unpause"])
+
+    def test_one_more_and_one_less(self):
+        fault = self.fault("order", "scale")
+        asyncio.run(fault.strike())
+        self.assertEqual(fault.name, "order-3")
+        self.assertEqual(len(self.engine.of("order")), 3)
+        asyncio.run(fault.mend())
+        self.assertEqual(len(self.engine.of("order")), 2)
+
+    def test_one_more_that_gets_nothing(self):
+        fault = self.fault("order", "scale")
+        with mock.patch.object(self.engine, "checkouts_at", lambda _: 0), \
+                self.assertRaisesRegex(Broken, "a checkout at order-3"):
+            asyncio.run(fault.strike())
+        with self.assertRaisesRegex(Broken, "there are not 3"):
+            asyncio.run(self.fault("order", "scale", is_deaf=True).strike())
+
+    def test_all_are_new_ones(self):
+        fault = self.fault("services", "renew")
+        asyncio.run(fault.strike())
+        self.assertEqual(fault.seen["renewed"], 1)
+        with self.assertRaisesRegex(Broken, "1 are the old ones"):
+            asyncio.run(self.fault("services", "renew", is_deaf=True).strike())
+
+    def test_who_loses_connections(self):
+        for component, kind in (("nginx", "kill"), ("nginx", "cut"), ("everything", "kill")):
+            self.assertTrue(self.fault(component, kind).is_of_the_front)
+        for component, kind in (("gateway", "kill"), ("gateway", "scale"), ("services", "renew"),
+                                ("everything", "rolling")):
+            self.assertFalse(self.fault(component, kind).is_of_the_front)
 
     def test_nothing_to_purge_proves_nothing(self):
         with mock.patch.object(container_faults, "REQUEUED_S", 0), \

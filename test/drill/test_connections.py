@@ -1,0 +1,62 @@
+"""stress/connections.py, as the drills use it."""
+
+import asyncio
+import unittest
+
+import workload  # noqa: F401  (makes stress/ known)
+from connections import Dropped, Pool
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+class Case(unittest.TestCase):
+    def requests(self, count, serve, pause_s=0.05):
+        """How many of `count` requests over one connection get an answer, and by how many
+        connections; serve(reader, writer) serves one."""
+        opened = []
+
+        async def on_open(reader, writer):
+            opened.append(writer)
+            await serve(reader, writer)
+            writer.close()
+
+        async def all_of_them():
+            server = await asyncio.start_server(on_open, "127.0.0.1", 0)
+            port = server.sockets[0].getsockname()[1]
+            answered = 0
+            async with Pool(f"http://127.0.0.1:{port}", 1) as pool:
+                for _ in range(count):
+                    try:
+                        answered += (await pool.request("GET", "/")).status == 200
+                    except Dropped:
+                        pass
+                    await asyncio.sleep(pause_s)
+            server.close()
+            return answered
+
+        return asyncio.run(all_of_them()), len(opened)
+
+    def test_an_idle_connection_that_was_closed_is_not_used(self):
+        async def serve(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(ANSWER)
+
+        self.assertEqual(self.requests(3, serve), (3, 3))
+
+    def test_one_that_is_closed_without_an_answer_is_an_error(self):
+        async def serve(reader, _):
+            await reader.readuntil(b"\r\n\r\n")
+
+        self.assertEqual(self.requests(2, serve), (0, 2))
+
+    def test_one_that_stays_open_is_used_again(self):
+        async def serve(reader, writer):
+            for _ in range(3):
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(ANSWER)
+
+        self.assertEqual(self.requests(3, serve), (3, 1))
+
+
+if __name__ == "__main__":
+    unittest.main()
