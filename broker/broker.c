@@ -19,6 +19,10 @@
  * cause (no leader, a queue that was deleted) lasts longer than a turn. */
 #define BROKER_KEEP_BACK_MS 200
 
+/* A confirm that is missing may be here already: after a pause of this process. So the loop gets
+ * some more turns to find it. */
+#define BROKER_SUSPECT_MS 100
+
 /* Each acknowledgement is an entry of a quorum queue's log, with its own way through the broker.
  * Nobody waits for one, so they are gathered: for so long, or until so many deliveries are done. A
  * crash brings that many more repeats. */
@@ -65,6 +69,8 @@ struct broker {
     struct outbox *outbox;
     struct loop_timer *release; /* what the broker refused goes out again */
     bool is_release_due;
+    int64_t suspect_ms;         /* since when a confirm is overdue; 0: none is */
+    struct loop_timer *suspect; /* makes a turn happen, to look again */
 
     struct link *consumer; /* NULL: nothing is consumed */
     bool is_consuming;     /* false after broker_consume_stop */
@@ -145,6 +151,29 @@ static void broker_on_return(void *ctx, uint64_t sequence)
     struct broker *b = ctx;
     if (outbox_return(b->outbox, sequence)) {
         stat_add(b->stats.returned, 1);
+    }
+}
+
+/* Only so that there is a turn. */
+static void broker_on_suspect(void *ctx)
+{
+    (void)ctx;
+}
+
+/* A node that has lost the leader of a queue may keep what it was given, and confirm it only when
+ * all nodes are back, while the others serve. Heartbeats go on, so only this shows it. */
+static void broker_look_for_confirms(struct broker *b)
+{
+    int64_t now_ms = loop_now_ms(b->loop);
+    if (!outbox_is_overdue(b->outbox, b->conf->rabbitmq_confirm_ms, now_ms)) {
+        b->suspect_ms = 0;
+    } else if (b->suspect_ms == 0) {
+        b->suspect_ms = now_ms;
+        loop_timer_start(b->suspect, BROKER_SUSPECT_MS, 0);
+    } else if (now_ms - b->suspect_ms >= BROKER_SUSPECT_MS) {
+        b->suspect_ms = 0;
+        outbox_give_up(b->outbox);
+        link_give_up(b->publisher, "no confirm in time");
     }
 }
 
@@ -310,7 +339,8 @@ static void broker_on_turn_end(void *ctx)
     broker_acks_gather(b);
     struct amqp_peer *peer = link_peer(b->publisher);
     if (peer != NULL && !b->is_blocked) {
-        outbox_flush(b->outbox, amqp_peer_room_bytes(peer));
+        outbox_flush(b->outbox, amqp_peer_room_bytes(peer), loop_now_ms(b->loop));
+        broker_look_for_confirms(b);
     }
     broker_update_gauges(b);
 }
@@ -335,6 +365,7 @@ struct broker *broker_new(struct loop *loop, const struct conf *conf, const char
     };
     b->outbox = outbox_new(&limits, broker_publish, b);
     b->release = loop_timer_new(loop, broker_on_release, b);
+    b->suspect = loop_timer_new(loop, broker_on_suspect, b);
     b->ack = loop_timer_new(loop, broker_on_ack, b);
     b->publisher = link_new(loop, conf, service, true, &broker_publisher, b);
     loop_hook_add(loop, LOOP_HOOK_BROKER, broker_on_turn_end, b);
@@ -351,6 +382,7 @@ void broker_free(struct broker *b)
     link_free(b->publisher);
     link_free(b->consumer);
     loop_timer_free(b->release);
+    loop_timer_free(b->suspect);
     loop_timer_free(b->ack);
     outbox_free(b->outbox);
     free(b);

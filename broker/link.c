@@ -216,6 +216,12 @@ struct amqp_peer *link_peer(struct link *l)
     return l->is_lost ? NULL : l->peer;
 }
 
+void link_give_up(struct link *l, const char *why)
+{
+    assert(l->peer != NULL);
+    link_lose(l, why);
+}
+
 void link_sent(struct link *l, int err)
 {
     assert(l->peer != NULL);

@@ -26,5 +26,7 @@ void link_declare(struct link *l, enum topology_queue queue);
  * link_sent in the same turn. */
 struct amqp_peer *link_peer(struct link *l);
 void link_sent(struct link *l, int err);
+/* The connection is up, but of no use: the next node is tried. */
+void link_give_up(struct link *l, const char *why);
 
 #endif

@@ -10,6 +10,7 @@
 #define OUTBOX_RING 4096
 /* Of an envelope, over its body: method, properties, frames. */
 #define OUTBOX_OVERHEAD_BYTES 256
+#define OUTBOX_DOUBLED_MAX    4 /* times that the patience with one envelope is doubled */
 
 struct outbox_waiter {
     broker_on_confirm *on_confirm;
@@ -25,6 +26,8 @@ struct outbox_envelope {
     uint64_t table; /* while it is open: of envelope_add */
     unsigned commands;
     bool is_returned;
+    unsigned given_up; /* connections, because it was not confirmed there */
+    int64_t out_ms;    /* since when it is published */
     struct outbox_waiter *waiters;
     unsigned waiter_count;
     unsigned waiter_size;
@@ -227,12 +230,13 @@ static bool outbox_has_room(const struct outbox *o, size_t window_bytes, size_t 
 }
 
 /* Takes e, which is in no list, into the window. Errors: false when publishing failed. */
-static bool outbox_put_out(struct outbox *o, struct outbox_envelope *e)
+static bool outbox_put_out(struct outbox *o, struct outbox_envelope *e, int64_t now_ms)
 {
     if (o->publish(o->ctx, e->queue, buf_slice(&e->body), e->sequence, e->reason) != 0) {
         return false;
     }
     assert(o->ring[o->next % OUTBOX_RING] == NULL);
+    e->out_ms = now_ms;
     o->ring[o->next % OUTBOX_RING] = e;
     o->next++;
     o->out_envelopes++;
@@ -255,7 +259,7 @@ static enum topology_queue outbox_oldest_open(const struct outbox *o)
 
 /* The oldest goes first, closed or still open: else a queue that fills an envelope in each turn
  * would keep all others waiting. */
-void outbox_flush(struct outbox *o, size_t room_bytes)
+void outbox_flush(struct outbox *o, size_t room_bytes, int64_t now_ms)
 {
     size_t window_bytes = o->limits.window_bytes < room_bytes ? o->limits.window_bytes : room_bytes;
     for (;;) {
@@ -274,10 +278,30 @@ void outbox_flush(struct outbox *o, size_t room_bytes)
         } else {
             outbox_list_take(&o->waiting);
         }
-        if (!outbox_put_out(o, e)) {
+        if (!outbox_put_out(o, e, now_ms)) {
             outbox_list_insert(&o->waiting, e);
             return;
         }
+    }
+}
+
+/* NULL: none is. */
+static struct outbox_envelope *outbox_oldest_out(const struct outbox *o)
+{
+    return o->oldest < o->next ? o->ring[o->oldest % OUTBOX_RING] : NULL;
+}
+
+bool outbox_is_overdue(const struct outbox *o, int64_t patience_ms, int64_t now_ms)
+{
+    const struct outbox_envelope *e = outbox_oldest_out(o);
+    return e != NULL && now_ms - e->out_ms >= patience_ms << e->given_up;
+}
+
+void outbox_give_up(struct outbox *o)
+{
+    struct outbox_envelope *e = outbox_oldest_out(o);
+    if (e != NULL && e->given_up < OUTBOX_DOUBLED_MAX) {
+        e->given_up++;
     }
 }
 

@@ -35,7 +35,13 @@ void outbox_park(struct outbox *o, enum topology_queue queue, struct slice body,
                  broker_on_confirm *on_confirm, void *ctx);
 
 /* Publishes while the window has room. room_bytes: what the connection takes without waiting. */
-void outbox_flush(struct outbox *o, size_t room_bytes);
+void outbox_flush(struct outbox *o, size_t room_bytes, int64_t now_ms);
+
+/* Is the oldest envelope that is out overdue: not confirmed for patience_ms, doubled for each time
+ * that it was so before? */
+bool outbox_is_overdue(const struct outbox *o, int64_t patience_ms, int64_t now_ms);
+/* It is, and its connection is given up for it. */
+void outbox_give_up(struct outbox *o);
 
 /* Tags that are not out are ignored. on_confirm may add and park, not flush.
  * Returns the number of commands confirmed. Those nacked or returned are kept back until

@@ -33,6 +33,8 @@
     X(TEXT, rabbitmq_vhost, "RABBITMQ_VHOST", "/", 1, 255, "broker virtual host")                  \
     X(INT, rabbitmq_heartbeat_s, "RABBITMQ_HEARTBEAT_SECONDS", 5, 1, 60,                           \
       "a broker connection silent for twice this is dropped")                                      \
+    X(INT, rabbitmq_confirm_ms, "RABBITMQ_CONFIRM_MS", 3000, 500, 60000,                           \
+      "a publisher's connection with an envelope unconfirmed for this long is dropped")            \
     X(INT, rabbitmq_prefetch, "RABBITMQ_PREFETCH", 200, 1, 10000,                                  \
       "envelopes a consumer holds without having acknowledged them")                               \
     X(INT, window_envelopes, "WINDOW_ENVELOPES", 64, 1, 1000,                                      \

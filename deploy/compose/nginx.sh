@@ -1,14 +1,17 @@
 #!/bin/sh
 # nginx in front of as many gateways as there are: their addresses are looked up each second. When
 # there is a new one nginx reads its configuration anew; requests that are under way are not dropped,
-# but idle connections of clients are closed. So one that has gone is left out only after a while:
-# until then nginx finds by itself that it does not answer, and most come back.
+# but idle connections of clients are closed. So who is at work is told first, with an answer, that its
+# connection ends; and one that has gone is left out only after a while: until then nginx finds by itself
+# that it does not answer, and most come back.
 set -eu
 dir=/tmp/nginx
 AWAY_S=30
+CLOSING_S=3 # longer than a client that is at work leaves its connection idle
 away=0
 access=off
 mkdir -p "$dir"
+rm -f "$dir/closing"
 
 # A line for each gateway, in a steady order.
 gateways() {
@@ -29,6 +32,17 @@ render() {
         { gsub("@ACCESS@", access); gsub("@RESOLVER@", "127.0.0.11"); gsub("@AGAIN@", "gateway:8000") }
         { gsub("@GATEWAYS@", gateways); print }' /etc/kassa/nginx.conf >"$dir/nginx.conf.new"
     mv "$dir/nginx.conf.new" "$dir/nginx.conf"
+}
+
+reload() {
+    touch "$dir/closing"
+    sleep "$CLOSING_S" &
+    wait $! || true
+    render "$(echo "$now" | tr '\n' ' ')"
+    kill -HUP $pid
+    sleep 1 & # what the old workers still answer ends their connections, too
+    wait $! || true
+    rm -f "$dir/closing"
 }
 
 now=$(gateways)
@@ -56,8 +70,7 @@ while kill -0 $pid 2>/dev/null; do
     elif has_more || [ $((away += 1)) -ge "$AWAY_S" ]; then
         away=0
         now=$new
-        render "$(echo "$now" | tr '\n' ' ')"
-        kill -HUP $pid
+        reload
     fi
 done
 wait $pid

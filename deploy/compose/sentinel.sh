@@ -20,17 +20,26 @@ monitor() {
     for pair; do
         group=${pair%%=*}
         echo "sentinel monitor $group ${pair#*=} 6379 2"
+    done
+}
+
+# failover-timeout: when no replica could be promoted just then, the next attempt comes after twice that.
+limits() {
+    for pair; do
+        group=${pair%%=*}
         echo "sentinel down-after-milliseconds $group 2000"
-        echo "sentinel failover-timeout $group 10000"
+        echo "sentinel failover-timeout $group 5000"
         echo "sentinel parallel-syncs $group 2"
     done
 }
 
-# What it has written down, but for passwords, and with addresses of another network (KASSA_NET) as
+# What it has written down, but for passwords and times, and with addresses of another network (KASSA_NET) as
 # they are in this one: the last number is the node's.
 remember() {
     before=$(sed -n 's/^sentinel announce-ip "\{0,1\}\([0-9.]*\)\.[0-9]*"\{0,1\}$/\1/p' "$conf")
     sed -e '/^user /d' -e '/^sentinel auth-pass /d' -e '/^sentinel sentinel-/d' \
+        -e '/^sentinel down-after-milliseconds /d' -e '/^sentinel failover-timeout /d' \
+        -e '/^sentinel parallel-syncs /d' \
         -e "s/\\b$(echo "$before" | sed 's/[.]/[.]/g')[.]/${own%.*}./g" "$conf"
 }
 
@@ -51,6 +60,7 @@ passwords() {
     else
         monitor "$@"
     fi
+    limits "$@"
     passwords "$@"
 } >"$conf.new"
 mv "$conf.new" "$conf"

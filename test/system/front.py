@@ -1,8 +1,10 @@
 """A private nginx in front of the gateway under test, with the project's own configuration."""
 
+import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -24,6 +26,7 @@ class Front:
     def __init__(self, host, port):
         self.port = free_port()
         self.directory = tempfile.TemporaryDirectory(prefix="kassa-front.")
+        self.mark = pathlib.Path(self.directory.name) / "closing"
         directory = pathlib.Path(self.directory.name)
         text = TEMPLATE.read_text()
         for name, value in {
@@ -58,6 +61,21 @@ class Front:
         text = self.log.read_text()
         self.close()
         raise RuntimeError(f"nginx does not start: {text}")
+
+    @contextlib.contextmanager
+    def closing(self):
+        """Each answer ends its connection meanwhile."""
+        self.mark.touch()
+        yield
+        self.mark.unlink()
+
+    def reload(self, seconds):
+        """The configuration is read anew, `seconds` after clients have been told of it; as
+        deploy/compose/nginx.sh does it."""
+        with self.closing():
+            time.sleep(seconds)
+            self.process.send_signal(signal.SIGHUP)
+            time.sleep(seconds)
 
     def close(self):
         self.process.terminate()

@@ -4,8 +4,13 @@ Needs KASSA_VAR, by which the stack's own broker is found; without it everything
 """
 
 import json
+import os
+import pathlib
+import signal
+import time
 import unittest
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 from client import TIME_FACTOR, Case
 from servers import QUEUES, VAR, envelope, take_parked, tool
@@ -51,6 +56,30 @@ class Poison(Case):
         self.assertEqual(status, 0)
         is_parked = take_parked("kassa.payment", lambda found: name in found.decode(), WAIT_S)
         self.assertTrue(is_parked, "it is not parked")
+
+
+@unittest.skipUnless(VAR, "KASSA_VAR is not set")
+class NoConfirm(Case):
+    """A broker that keeps a connection and confirms nothing: the publisher goes elsewhere."""
+
+    def test_a_publisher_does_not_wait_for_ever(self):
+        user = self.user(credit=5)
+        log = pathlib.Path(VAR) / "log" / "gateway.log"
+        seen = len(log.read_bytes())
+        pid = int((pathlib.Path(VAR) / "run" / "rabbitmq.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with ThreadPoolExecutor(1) as pool:
+                answer = pool.submit(self.post, f"/payment/add_funds/{user}/7")
+                until = time.monotonic() + WAIT_S
+                while b'reason="no confirm in time"' not in log.read_bytes()[seen:]:
+                    self.assertLess(time.monotonic(), until, "the connection is not given up")
+                    time.sleep(0.05)
+                os.kill(pid, signal.SIGCONT)
+                self.assertEqual(answer.result(timeout=WAIT_S).body, {"done": True, "credit": 12})
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.assertEqual(self.get(f"/payment/find_user/{user}").body["credit"], 12)
 
 
 @unittest.skipUnless(VAR, "KASSA_VAR is not set")

@@ -29,6 +29,7 @@ struct fixture {
     unsigned confirmed;
     int64_t sent;
     unsigned resend; /* commands that on_confirm is to add */
+    int64_t now_ms;
 };
 
 static int note_publish(void *ctx, const char *queue, struct slice body, uint64_t sequence,
@@ -82,7 +83,7 @@ static void on_confirm(void *ctx)
 
 static void flush(struct fixture *f)
 {
-    outbox_flush(f->outbox, SIZE_MAX);
+    outbox_flush(f->outbox, SIZE_MAX, f->now_ms);
 }
 
 static int fixture_setup(void **state)
@@ -179,7 +180,7 @@ static void outbox_bounds_window_bytes(void **state)
     limits_set(f, 4, 1 << 20);
     add(f, QUEUE_STOCK, 1);
     add(f, QUEUE_ORDER, 1);
-    outbox_flush(f->outbox, 100); /* the connection's room counts as well */
+    outbox_flush(f->outbox, 100, 0); /* the connection's room counts as well */
     assert_int_equal(f->published_count, 3);
 }
 
@@ -350,6 +351,52 @@ static void outbox_parks(void **state)
     assert_int_equal(f->confirmed, 1);
 }
 
+static bool is_overdue_at(struct fixture *f, int64_t now_ms)
+{
+    f->now_ms = now_ms;
+    return outbox_is_overdue(f->outbox, 1000, now_ms);
+}
+
+/* Only what is out, and only the oldest of it. */
+static void outbox_knows_what_is_overdue(void **state)
+{
+    struct fixture *f = *state;
+    assert_false(is_overdue_at(f, 5000)); /* nothing was sent */
+    add(f, QUEUE_SAGA, 1);
+    assert_false(is_overdue_at(f, 9000)); /* nothing is out */
+    flush(f);
+    assert_false(is_overdue_at(f, 9999));
+    add(f, QUEUE_STOCK, 1);
+    flush(f);
+    assert_true(is_overdue_at(f, 10000));
+    outbox_confirm(f->outbox, 1, false, true);
+    assert_false(is_overdue_at(f, 10998)); /* the second one went out at 9999 */
+    assert_true(is_overdue_at(f, 10999));
+    outbox_confirm(f->outbox, 2, false, true);
+    assert_false(is_overdue_at(f, 99999));
+    assert_int_equal(f->confirmed, 2);
+}
+
+/* A queue that nobody can publish to does not cost a connection each second for ever. */
+static void outbox_has_more_patience_with_what_was_overdue(void **state)
+{
+    struct fixture *f = *state;
+    static const int64_t patience_ms[] = {1000, 2000, 4000, 8000, 16000, 16000, 16000};
+    add(f, QUEUE_SAGA, 1);
+    for (size_t i = 0; i < sizeof(patience_ms) / sizeof(patience_ms[0]); i++) {
+        int64_t out_ms = f->now_ms;
+        flush(f);
+        assert_false(is_overdue_at(f, out_ms + patience_ms[i] - 1));
+        assert_true(is_overdue_at(f, out_ms + patience_ms[i]));
+        outbox_give_up(f->outbox);
+        outbox_reset(f->outbox);
+        assert_false(is_overdue_at(f, f->now_ms)); /* it waits for the next connection */
+    }
+    flush(f);
+    outbox_confirm(f->outbox, 1, false, true);
+    assert_int_equal(f->confirmed, 1);
+}
+
 int main(void)
 {
 #define OUTBOX_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -367,6 +414,8 @@ int main(void)
         OUTBOX_TEST(outbox_may_be_added_to_while_confirming),
         OUTBOX_TEST(outbox_bounds_span_of_tags),
         OUTBOX_TEST(outbox_parks),
+        OUTBOX_TEST(outbox_knows_what_is_overdue),
+        OUTBOX_TEST(outbox_has_more_patience_with_what_was_overdue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
