@@ -53,6 +53,8 @@ class Container:
 
 
 class Containers(Stack):
+    LOOK_S = 0.3  # each look costs processes: what boots meanwhile needs the processors more
+
     def __init__(self):
         super().__init__()
         self.compose = os.environ["COMPOSE"].split()
@@ -64,6 +66,7 @@ class Containers(Stack):
         self.containers = []
         self.pool = ThreadPoolExecutor(16)
         self.secrets = {}
+        self.auditor = ""  # a container's id
 
     # ---- all of it ----
 
@@ -73,9 +76,15 @@ class Containers(Stack):
         some = self.find("redis-order-1")
         for name in ("redis_password", "erlang_cookie"):
             self.secrets[name] = run("docker", "exec", some.id, "cat", f"/run/kassa/{name}")
+        # One for all audits: to make a container takes longer than an audit.
+        self.auditor = run(*self.compose, "run", "-d", "--entrypoint", "sleep", "audit",
+                           "infinity").split()[-1]
         self.wait_until(self.is_ready, "ready", UP_S)
 
     def down(self):
+        if self.auditor:
+            run("docker", "rm", "-f", self.auditor)
+            self.auditor = ""
         self.logs.write_text(run(*self.compose, "logs", "--no-color", timeout=UP_S))
         run(*self.compose, "kill", timeout=UP_S)
         run(*self.compose, "down", "-v", "-t", "1", timeout=UP_S)
@@ -110,12 +119,13 @@ class Containers(Stack):
         urls = self.gateways()
         self.missing = [c.name for c in self.containers
                         if not c.state["Running"] or c.state["Paused"] or not c.address]
-        if not self.missing:
-            looks = {url: self.pool.submit(self.is_answering, url) for url in [*urls, self.url]}
-            looks.update({group: self.pool.submit(self.is_group_whole, group) for group in GROUPS})
-            looks.update({node.name: self.pool.submit(self.is_node_whole, node)
-                          for node in self.of("rabbitmq-")})
-            self.missing = [what for what, look in looks.items() if not look.result()]
+        for is_well, parts in (  # what costs least comes first
+                (self.is_answering, {url: url for url in [*urls, self.url]}),
+                (self.is_group_whole, {group: group for group in GROUPS}),
+                (self.is_node_whole, {node.name: node for node in self.of("rabbitmq-")})):
+            if not self.missing:
+                looks = {name: self.pool.submit(is_well, part) for name, part in parts.items()}
+                self.missing = [name for name, look in looks.items() if not look.result()]
         return not self.missing
 
     def complaint(self):
@@ -211,7 +221,7 @@ class Containers(Stack):
             time.sleep(0.2)
 
     def audit_command(self):
-        return [*self.compose, "run", "--rm", "-T", "audit", "--json"]
+        return ["docker", "exec", self.auditor, "kassa-audit", "--json"]
 
     # ---- the broker ----
 

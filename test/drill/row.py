@@ -119,7 +119,7 @@ class Row:
         ):
             if time.monotonic() > limit:
                 return  # the clients that wait for ever will be the errors
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(self.stack.LOOK_S)
 
     async def settle(self):
         """C7."""

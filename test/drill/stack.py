@@ -48,6 +48,8 @@ class Stack:
     """The parts that differ: up, down, wipe, is_ready, fault, url, gateways, erlang_call,
     audit_command, unequal."""
 
+    LOOK_S = 0.05  # between two looks whether something is so
+
     def __init__(self):
         self.known = set()  # what the audit found in earlier rows
 
@@ -69,7 +71,7 @@ class Stack:
         while not is_so():
             if self.is_hopeless() or time.monotonic() > limit:
                 raise Broken(f"not in {seconds} s: {what}; {self.complaint()}")
-            time.sleep(0.05)
+            time.sleep(self.LOOK_S)
 
     def is_hopeless(self):
         """Something is gone that nobody broke, and will not come back."""
