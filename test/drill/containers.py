@@ -21,6 +21,7 @@ from stack import Broken, Stack, is_listening, run
 GROUPS = ("order", "stock", "payment", "saga")
 NODES = 3  # of each group, of the broker, and of the Sentinels
 UP_S = 240
+DOWN_AGAIN_S = 3
 EQUAL_S = 20
 DIGESTS = 500  # at once: the server answers nobody else meanwhile
 CHECKOUTS = re.compile(r'^kassa_http_requests_total{route="checkout"[^}]*} (\d+)$', re.M)
@@ -87,7 +88,11 @@ class Containers(Stack):
             self.auditor = ""
         self.logs.write_text(run(*self.compose, "logs", "--no-color", timeout=UP_S))
         run(*self.compose, "kill", timeout=UP_S)
-        run(*self.compose, "down", "-v", "-t", "1", timeout=UP_S)
+        try:
+            run(*self.compose, "down", "-v", "-t", "1", timeout=UP_S)
+        except Broken:  # the engine may need a moment to see that nobody uses the network
+            time.sleep(DOWN_AGAIN_S)
+            run(*self.compose, "down", "-v", "-t", "1", timeout=UP_S)
 
     def wipe(self):
         """The volumes went with the containers."""

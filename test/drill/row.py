@@ -10,7 +10,8 @@ from result import Result
 from stack import Broken
 from workload import Unusable, Workload
 
-WARM_S = 1.5  # load before the fault
+WARM_S = 1.5  # load before the fault, at least: something must have been paid
+WARM_S_MAX = 30
 AFTER_S = 1.5  # load after the first success that began after the return
 RESUME_S = 60
 SETTLE_S = 60
@@ -69,9 +70,7 @@ class Row:
                 raise Broken(f"the row cannot begin: {error or 'no answers'}") from error
             phases.begin("warm")
             workload.start()
-            await asyncio.sleep(WARM_S)
-            if self.history.paid == 0:
-                raise Broken("before the fault not one checkout was paid: nothing is proved")
+            await self.warm()
             phases.begin("fault")
             await self.break_and_mend(fault, say)
             phases.begin("resume")
@@ -96,6 +95,14 @@ class Row:
         self.judge()
         phases.end()
         self.history.note("phases", **phases.seconds)
+
+    async def warm(self):
+        limit = time.monotonic() + WARM_S_MAX
+        await asyncio.sleep(WARM_S)
+        while self.history.paid == 0:
+            if time.monotonic() > limit:
+                raise Broken("before the fault not one checkout was paid: nothing is proved")
+            await asyncio.sleep(0.1)
 
     async def break_and_mend(self, fault, say):
         self.in_flight = len(self.history.in_flight)
