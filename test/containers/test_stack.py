@@ -39,10 +39,10 @@ class Stack(unittest.TestCase):
     def setUpClass(cls):
         cls.all = stack().containers
 
-    def each(self):
+    def each(self, check):
         for container in self.all:
             with self.subTest(container.name):
-                yield container, inspected(container)
+                check(container, inspected(container))
 
     def test_is_ready_soon(self):
         say(f"from nothing to ready: {stack().up_s:.0f} s, {len(self.all)} containers")
@@ -67,15 +67,17 @@ class Stack(unittest.TestCase):
             self.assertIn("user_id", post("/payment/create_user", os.environ[port]))
 
     def test_only_the_front_is_published(self):
-        for container, told in self.each():
+        def check(container, told):
             ports = [(b["HostIp"], b["HostPort"]) for bound in
                      (told["HostConfig"]["PortBindings"] or {}).values() for b in bound]
             wanted = {"nginx": ("HTTP_PORT", "HTTP_PORT_2"), "prometheus": ("PROMETHEUS_PORT",)}
             self.assertEqual(sorted(ports), sorted(
                 ("127.0.0.1", os.environ[name]) for name in wanted.get(container.service, ())))
 
+        self.each(check)
+
     def test_nobody_is_root_or_may_more_than_he_needs(self):
-        for container, told in self.each():
+        def check(container, told):
             host, process = told["HostConfig"], status(container)
             self.assertNotEqual(process["Uid"].split()[0], "0")
             self.assertEqual({process[cap].strip("0") for cap in ("CapEff", "CapPrm", "CapBnd")}, {""})
@@ -83,10 +85,14 @@ class Stack(unittest.TestCase):
             self.assertTrue(host["ReadonlyRootfs"] and host["Init"])
             self.assertEqual(host["RestartPolicy"]["Name"], "unless-stopped")
 
+        self.each(check)
+
     def test_all_but_what_watches_have_a_healthcheck(self):
-        for container, told in self.each():
+        def check(container, told):
             if container.service not in WATCHERS:
                 self.assertEqual(told["State"]["Health"]["Status"], "healthy")
+
+        self.each(check)
 
     def test_a_service_knows_its_own_passwords_only(self):
         for service in SERVICES:

@@ -22,8 +22,8 @@ COMPOSE += [("rabbitmq", "apart", 20), ("rabbitmq", "asunder", 20), ("rabbitmq",
             ("rabbitmq", "purge", 0), ("gateway", "scale", 0), ("services", "renew", 0),
             ("everything", "rolling", 0), ("everything", "kill", SOON_S)]
 COMPOSE_QUICK = [(component, "kill", LATE_S) for component in
-                 ("gateway", "order", "stock", "payment", "redis-payment", "replica-order",
-                  "sentinel", "rabbitmq")]
+                 ("nginx", "gateway", "order", "stock", "payment", "redis-payment",
+                  "replica-order", "sentinel", "rabbitmq")]
 
 
 def rows(is_compose, is_quick):
