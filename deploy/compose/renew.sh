@@ -7,6 +7,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 WAIT_S=120
+FRONT_S=6 # until nginx knows a gateway that is new
 
 say() {
     echo "renew.sh: $*" >&2
@@ -18,22 +19,36 @@ else
     compose() { docker-compose "$@"; }
 fi
 
-# Does each container of the service run, and say that it is well?
-is_well() {
-    for id in $(compose ps -q "$1"); do
-        docker inspect -f '{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{end}}' "$id"
-    done | awk '$0 != "running healthy" {is_bad = 1} END {exit !NR || is_bad}'
-}
+# is_well ID: does it run, and does its own check say so? The engine makes that check only now and then.
+is_well() (
+    test=$(docker inspect -f '{{if .State.Running}}{{with .Config.Healthcheck}}{{range .Test}}{{println .}}{{end}}{{else}}NONE{{end}}{{end}}' "$1")
+    id=$1
+    set -f
+    IFS='
+'
+    # shellcheck disable=SC2086  # a word on each line
+    set -- $test
+    kind=${1:-}
+    [ $# = 0 ] || shift
+    case $kind in
+    CMD) docker exec "$id" "$@" ;;
+    CMD-SHELL) docker exec "$id" sh -c "$1" ;;
+    *) [ "$kind" = NONE ] ;;
+    esac
+) >/dev/null 2>&1
 
+# wait_well SERVICE: all containers of it.
 wait_well() {
     left=$WAIT_S
-    until is_well "$1"; do
-        [ "$left" -gt 0 ] || {
-            say "$1 is not well after $WAIT_S s: see docker-compose ps, and logs $1"
-            exit 1
-        }
-        left=$((left - 1))
-        sleep 1
+    for id in $(compose ps -q "$1"); do
+        until is_well "$id"; do
+            [ "$left" -gt 0 ] || {
+                say "$1 is not well after $WAIT_S s: see docker-compose ps, and logs $1"
+                exit 1
+            }
+            left=$((left - 1))
+            sleep 1
+        done
     done
 }
 
@@ -47,6 +62,7 @@ for service; do
         docker rm "$id" >/dev/null
         compose up -d --no-deps --no-recreate --scale "$service=$count" "$service" >/dev/null 2>&1
         wait_well "$service"
+        [ "$service" != gateway ] || sleep "$FRONT_S"
     done
 done
 say 'done'
