@@ -19,6 +19,12 @@ else
     compose() { docker-compose "$@"; }
 fi
 
+# containers SERVICE: their ids. To ask compose takes seconds.
+containers() {
+    docker ps -aq --filter "label=com.docker.compose.project=$project" \
+        --filter "label=com.docker.compose.service=$1" --filter label=com.docker.compose.oneoff=False
+}
+
 # is_well ID: does it run, and does its own check say so? The engine makes that check only now and then.
 is_well() (
     test=$(docker inspect -f '{{if .State.Running}}{{with .Config.Healthcheck}}{{range .Test}}{{println .}}{{end}}{{else}}NONE{{end}}{{end}}' "$1")
@@ -40,7 +46,7 @@ is_well() (
 # wait_well SERVICE: all containers of it.
 wait_well() {
     left=$WAIT_S
-    for id in $(compose ps -q "$1"); do
+    for id in $(containers "$1"); do
         until is_well "$id"; do
             [ "$left" -gt 0 ] || {
                 say "$1 is not well after $WAIT_S s: see docker-compose ps, and logs $1"
@@ -52,11 +58,21 @@ wait_well() {
     done
 }
 
+some=$(compose ps -q | head -n 1)
+[ -n "$some" ] || {
+    say 'there is nothing to renew: docker-compose up -d starts it'
+    exit 1
+}
+project=$(docker inspect -f '{{index .Config.Labels "com.docker.compose.project"}}' "$some")
 [ $# -gt 0 ] || set -- gateway order stock payment
 for service; do
+    [ -n "$(containers "$service")" ] || {
+        say "there is no container of $service"
+        exit 1
+    }
     wait_well "$service" # or this would take the last one that works
-    count=$(compose ps -q "$service" | wc -l)
-    for id in $(compose ps -q "$service"); do
+    count=$(containers "$service" | wc -l)
+    for id in $(containers "$service"); do
         say "$service: $(docker inspect -f '{{.Name}}' "$id" | tr -d /)"
         docker stop "$id" >/dev/null
         docker rm "$id" >/dev/null

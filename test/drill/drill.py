@@ -86,6 +86,8 @@ class Drill:
             several = self.options.runs > 1
             table.print_head(f"run {number} of {self.options.runs}" if several else None)
             asyncio.run(self.run_rows(number))
+            if self.options.write_docs:  # also when a later run is interrupted
+                table.write_docs(number, self.results, self.options.compose)
 
     async def run_rows(self, run):
         for number, (component, kind, delay_s) in enumerate(self.chosen, 1):
@@ -143,8 +145,6 @@ def main():
     finally:
         stack.down()
     drill.report(options.runs)
-    if options.write_docs:
-        table.write_docs(options.runs, drill.results, options.compose)
     print(f"{len(drill.results) - len(drill.bad)} passed, {len(drill.bad)} failed")
     return 1 if drill.bad else 0
 
