@@ -18,14 +18,13 @@ import asyncio
 import re
 import time
 
-from stack import Broken, run
+from stack import WHOLE_S, Broken, run
 
 STOP_S = 45
 FROZEN_S = 1.5
 RENEW_S = 420  # eight containers, each looked after every 15 s at most
 GATEWAYS = 2  # in docker-compose.yml
 REQUEUED_S = 0.5  # until the broker has back what dead consumers had not acknowledged
-WHOLE_S = 180  # a broker's node that hangs at boot is started anew after 90 s
 PURGE = ('lists:sum([case catch rabbit_amqqueue:purge(Q) of {ok, N} -> N; _ -> 0 end '
          '|| Q <- rabbit_amqqueue:list(<<"/">>)]).\n')
 

@@ -7,7 +7,7 @@ import checker
 import matrix
 from history import History
 from result import Result
-from stack import Broken
+from stack import WHOLE_S, Broken
 from workload import Unusable, Workload
 
 WARM_S = 1.5  # load before the fault, at least: something must have been paid
@@ -120,13 +120,14 @@ class Row:
         self.history.note("healed", at=self.healed_at, what=fault.name, proof=fault.seen)
 
     async def wait_resumed(self):
-        loop, limit = asyncio.get_running_loop(), time.monotonic() + RESUME_S
-        while self.history.last_paid_from < self.healed_at or not await loop.run_in_executor(
-            None, self.stack.is_ready
-        ):
+        limit = time.monotonic() + RESUME_S
+        while self.history.last_paid_from < self.healed_at:
             if time.monotonic() > limit:
                 return  # the clients that wait for ever will be the errors
-            await asyncio.sleep(self.stack.LOOK_S)
+            await asyncio.sleep(0.05)
+        # What is broken next has to be the only thing that is.
+        await asyncio.get_running_loop().run_in_executor(
+            None, self.stack.wait_until, self.stack.is_ready, "whole again", WHOLE_S)
 
     async def settle(self):
         """C7."""

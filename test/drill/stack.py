@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 
 READY_S = 60
+WHOLE_S = 180  # after a fault; a broker's node that hangs at boot is started anew after 90 s
 AUDIT_S = 120
 AUDIT_CLEAN, AUDIT_VIOLATIONS = 0, 1  # its exit statuses; any other: it could not decide
 # Asks the queues themselves: the figures that the broker publishes, which rabbitmqctl prints, are
