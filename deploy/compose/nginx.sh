@@ -26,8 +26,14 @@ has_more() {
     done | grep -q more
 }
 
+# pause SECONDS: a signal is heard meanwhile.
+pause() {
+    sleep "$1" &
+    wait $! || true
+}
+
 render() {
-    awk -v dir="$dir" -v gateways="$1" -v access="$access" '
+    awk -v dir="$dir" -v gateways="$(echo "$now" | tr '\n' ' ')" -v access="$access" '
         { gsub("@USER@", ""); gsub("@DIR@", dir); gsub("@LISTEN@", "0.0.0.0:8000") }
         { gsub("@ACCESS@", access); gsub("@RESOLVER@", "127.0.0.11"); gsub("@AGAIN@", "gateway:8000") }
         { gsub("@GATEWAYS@", gateways); print }' /etc/kassa/nginx.conf >"$dir/nginx.conf.new"
@@ -36,12 +42,10 @@ render() {
 
 reload() {
     touch "$dir/closing"
-    sleep "$CLOSING_S" &
-    wait $! || true
-    render "$(echo "$now" | tr '\n' ' ')"
+    pause "$CLOSING_S"
+    render
     kill -HUP $pid
-    sleep 1 & # what the old workers still answer ends their connections, too
-    wait $! || true
+    pause 1 # what the old workers still answer ends their connections, too
     rm -f "$dir/closing"
 }
 
@@ -57,13 +61,12 @@ if [ "${ACCESS_LOG:-on}" = on ]; then
     mkfifo "$dir/access"
     cat "$dir/access" &
 fi
-render "$(echo "$now" | tr '\n' ' ')"
+render
 nginx -e stderr -c "$dir/nginx.conf" -p "$dir" &
 pid=$!
 trap 'kill -QUIT $pid; wait $pid; exit 0' TERM QUIT INT
 while kill -0 $pid 2>/dev/null; do
-    sleep 1 &
-    wait $! || true
+    pause 1
     new=$(gateways || true)
     if [ -z "$new" ] || [ "$new" = "$now" ]; then
         away=0

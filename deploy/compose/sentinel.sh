@@ -33,8 +33,8 @@ limits() {
     done
 }
 
-# What it has written down, but for passwords and times, and with addresses of another network (KASSA_NET) as
-# they are in this one: the last number is the node's.
+# What it has written down, but for passwords and limits, and with addresses of another network
+# (KASSA_NET) as they are in this one: the last number is the node's.
 remember() {
     before=$(sed -n 's/^sentinel announce-ip "\{0,1\}\([0-9.]*\)\.[0-9]*"\{0,1\}$/\1/p' "$conf")
     sed -e '/^user /d' -e '/^sentinel auth-pass /d' -e '/^sentinel sentinel-/d' \

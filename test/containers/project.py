@@ -5,7 +5,6 @@ chosen its names and ports, and ends it).
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import time
 import urllib.request
@@ -14,6 +13,7 @@ HERE = pathlib.Path(__file__).resolve()
 sys.path[:0] = [str(HERE.parents[1] / "drill"), str(HERE.parents[2] / "stress")]
 
 from containers import GROUPS, NODES, Containers  # noqa: E402,F401  (test/drill)
+from stack import run  # noqa: E402
 
 SERVICES = ("gateway", "order", "stock", "payment")
 UP_S_MAX = 120  # from nothing to ready
@@ -32,17 +32,9 @@ def stack():
     return started[0]
 
 
-def command(*words):
-    """What a command prints. It has to succeed, else this is an AssertionError."""
-    done = subprocess.run([str(w) for w in words], stdin=subprocess.DEVNULL, timeout=120,
-                          capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
-    return done.stdout
-
-
 def secret(service, name):
     """What the service itself finds in its volume."""
-    return command("docker", "exec", stack().find(service).id, "cat", f"/run/kassa/{name}")
+    return run("docker", "exec", stack().find(service).id, "cat", f"/run/kassa/{name}")
 
 
 def post(path, port=None):

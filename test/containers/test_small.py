@@ -5,7 +5,7 @@ import os
 import time
 import unittest
 
-from project import HERE, command, say, stack
+from project import HERE, run, say, stack
 
 ROOT = HERE.parents[2]
 UP_S_MAX = 60
@@ -20,19 +20,19 @@ class Small(unittest.TestCase):
             COMPOSE_PROJECT_NAME=f"{os.environ['COMPOSE_PROJECT_NAME']}-small",
             HTTP_PORT=os.environ["SMALL_PORT"], HTTP_PORT_2="0")
         self.compose = os.environ["COMPOSE"].split()
-        self.addCleanup(command, *self.compose, "down", "-v", "-t", "1")
+        self.addCleanup(run, *self.compose, "down", "-v", "-t", "1")
 
     def test_sells_and_accounts(self):
         began = time.monotonic()
-        command(*self.compose, "up", "-d")
+        run(*self.compose, "up", "-d")
         url = f"http://127.0.0.1:{os.environ['HTTP_PORT']}"
         stack().wait_until(lambda: stack().is_answering(url), "the small stack is ready", UP_S_MAX)
         took = time.monotonic() - began
         say(f"the small stack, from nothing to ready: {took:.0f} s")
         self.assertLess(took, UP_S_MAX)
-        said = command("python3", ROOT / "stress/consistency.py", "--url", url)
+        said = run("python3", f"{ROOT}/stress/consistency.py", "--url", url)
         self.assertTrue(said.endswith("\nconsistent\n"), said)
-        report = json.loads(command(*self.compose, "run", "--rm", "-T", "audit", "--json"))
+        report = json.loads(run(*self.compose, "run", "--rm", "-T", "audit", "--json"))
         self.assertEqual(report["violations"], 0)
 
 

@@ -5,7 +5,7 @@ import os
 import unittest
 import urllib.request
 
-from project import SERVICES, UP_S_MAX, command, post, say, stack
+from project import SERVICES, UP_S_MAX, post, run, say, stack
 
 KASSA_MIB_MAX = 64  # of one of our processes
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -13,7 +13,7 @@ WATCHERS = ("prometheus", "redis-exporter")
 
 
 def inspected(container):
-    return json.loads(command("docker", "inspect", container.id))[0]
+    return json.loads(run("docker", "inspect", container.id))[0]
 
 
 def status(container):
@@ -25,7 +25,7 @@ def status(container):
 def memory_mib():
     """name -> MiB"""
     ids = [c.id for c in stack().containers]
-    told = command("docker", "stats", "--no-stream", "--format", "{{.Container}} {{.MemUsage}}", *ids)
+    told = run("docker", "stats", "--no-stream", "--format", "{{.Container}} {{.MemUsage}}", *ids)
     found = {}
     for line in told.splitlines():
         name, used = line.split()[:2]
@@ -98,13 +98,13 @@ class Stack(unittest.TestCase):
         for service in SERVICES:
             for container in stack().of(service):
                 self.assertEqual(
-                    command("docker", "exec", container.id, "ls", "/run/kassa").split(),
+                    run("docker", "exec", container.id, "ls", "/run/kassa").split(),
                     ["rabbitmq_password", "redis_password"])
 
     def test_the_front_says_who_answered(self):
         post("/payment/create_user")
         addresses = [f"upstream={c.address}:8000/200/" for c in stack().of("gateway")]
-        last = command("docker", "logs", "--tail", "20", stack().find("nginx").id)
+        last = run("docker", "logs", "--tail", "20", stack().find("nginx").id)
         self.assertTrue(any(a in last for a in addresses), last)
 
     def test_the_front_is_ready(self):

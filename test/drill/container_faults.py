@@ -22,7 +22,7 @@ from stack import WHOLE_S, Broken, run
 
 STOP_S = 45
 FROZEN_S = 1.5
-RENEW_S = 420  # eight containers, each looked after every 15 s at most
+RENEW_S = 420  # eight containers, one after the other, on a machine that has more to do
 GATEWAYS = 2  # in docker-compose.yml
 REQUEUED_S = 0.5  # until the broker has back what dead consumers had not acknowledged
 PURGE = ('lists:sum([case catch rabbit_amqqueue:purge(Q) of {ok, N} -> N; _ -> 0 end '

@@ -41,7 +41,7 @@ def run(*command, timeout=120):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=timeout, check=False)
     if done.returncode != 0:
-        raise Broken(f"{' '.join(command)}: {done.stderr.strip()[-500:]}")
+        raise Broken(f"{' '.join(command)}: {(done.stdout + done.stderr).strip()[-500:]}")
     return done.stdout
 
 

@@ -6,11 +6,12 @@ import unittest
 import workload  # noqa: F401  (makes stress/ known)
 from connections import Dropped, Pool
 
+PAUSE_S = 0.05  # between two requests
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 class Case(unittest.TestCase):
-    def requests(self, count, serve, pause_s=0.05):
+    def requests(self, count, serve):
         """How many of `count` requests over one connection get an answer, and by how many
         connections; serve(reader, writer) serves one."""
         opened = []
@@ -30,7 +31,7 @@ class Case(unittest.TestCase):
                         answered += (await pool.request("GET", "/")).status == 200
                     except Dropped:
                         pass
-                    await asyncio.sleep(pause_s)
+                    await asyncio.sleep(PAUSE_S)
             server.close()
             return answered
 
