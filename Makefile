@@ -43,11 +43,11 @@ TOOLS    := load floor
 BINARIES := $(PROGRAMS:%=$(OUT)/kassa-%)
 
 # Lua: a library is once.lua, what it builds on, and its own functions, as one C string.
-LUA_stock   := idempotency/once.lua stock/stock.lua
-LUA_payment := idempotency/once.lua payment/payment.lua
-LUA_order   := idempotency/once.lua saga/journal.lua order/order.lua
-LUA_key     := idempotency/key.lua
-LUA_trip    := idempotency/once.lua saga/journal.lua test/live/trip.lua
+LUA_stock   := idempotency/clock.lua idempotency/once.lua stock/stock.lua
+LUA_payment := idempotency/clock.lua idempotency/once.lua payment/payment.lua
+LUA_order   := idempotency/clock.lua idempotency/once.lua saga/journal.lua order/order.lua
+LUA_key     := idempotency/clock.lua idempotency/key.lua
+LUA_trip    := idempotency/clock.lua idempotency/once.lua saga/journal.lua test/live/trip.lua
 
 objects = $(patsubst %.c,$(OUT)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 ARCHIVES := $(foreach l,$(LAYERS),$(OUT)/$(l).a)

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "audit/reading.h"
+#include "idempotency/once.h"
 #include "runtime/log.h"
-#include "saga/sweep.h"
 
 #define CONNECT_MS 10000
 #define SILENCE_MS 30000 /* a large reply takes its time, and nobody waits but us */
@@ -63,11 +63,32 @@ static bool audit_connect(struct audit *a)
     return !a->has_failed;
 }
 
+static void on_floor(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct audit *a = ctx;
+    int64_t floor;
+    if (reading_is_answer(a, err, reply) && slice_int64(redis_reply_at(reply, 0), &floor) &&
+        floor + once_bucket_number(AHEAD_MS) > a->keep_from) {
+        a->keep_from = floor + once_bucket_number(AHEAD_MS);
+    }
+}
+
+/* Of a saga below any store's floor some records may be gone. */
+static bool audit_floors(struct audit *a)
+{
+    char key[32];
+    for (int i = 0; i < STORE_COUNT; i++) {
+        snprintf(key, sizeof(key), "%s:floor", reading_prefix((enum audit_store)i));
+        reading_call(a, (enum audit_store)i, on_floor, a, "GET", key);
+    }
+    return reading_wait(a, 0);
+}
+
 bool audit_run(struct audit *a)
 {
     int64_t began_ms = loop_now_ms(a->loop);
-    a->keep_from = sweep_keep_from(loop_wall_ms(a->loop) + AHEAD_MS);
-    bool is_well = reading_orders(a) && reading_records(a) && reading_entities(a);
+    bool is_well =
+        audit_floors(a) && reading_orders(a) && reading_records(a) && reading_entities(a);
     a->settle_ms = loop_now_ms(a->loop) + READING_SETTLE_MS;
     is_well = is_well && look_at_sagas(a) && look_at_index(a) && snapshot_take(a, STORE_STOCK) &&
               snapshot_take(a, STORE_PAYMENT);

@@ -126,7 +126,7 @@ static bool is_without_effect(struct slice outcome)
 {
     return slice_is(outcome, "created") || slice_is(outcome, "unknown") ||
            slice_is(outcome, "user") || slice_is(outcome, "item") || slice_is(outcome, "order") ||
-           slice_is(outcome, "conflict");
+           slice_is(outcome, "conflict") || slice_is(outcome, "far");
 }
 
 bool record_payment_parse(struct slice record, struct record_payment *ret_payment)

@@ -79,7 +79,7 @@ static bool lengths_read(struct snapshot *s)
     if (!reading_wait(a, 0)) {
         return false;
     }
-    int64_t newest = (loop_wall_ms(a->loop) >> ONCE_BUCKET_SHIFT) + 1;
+    int64_t newest = once_bucket_number(redis_wall_ms(a->stores[s->store])) + 1;
     for (int64_t n = newest - RECENT_BUCKETS; n <= newest; n++) {
         bucket_at(a, s->store, n);
     }
@@ -100,7 +100,7 @@ static bool lengths_read(struct snapshot *s)
 static void changed_collect(struct snapshot *s)
 {
     struct bucket *b, *next;
-    int64_t newest = loop_wall_ms(s->audit->loop) >> ONCE_BUCKET_SHIFT;
+    int64_t newest = once_bucket_number(redis_wall_ms(s->audit->stores[s->store]));
     free(s->changed);
     s->changed = mem_new((HASH_COUNT(s->audit->buckets[s->store]) + 1) * sizeof(*s->changed));
     s->changed_count = 0;

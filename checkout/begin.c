@@ -1,10 +1,12 @@
 /* Builds the call that begins a checkout, and reads what follows from its reply. */
 #include "checkout/begin.h"
 
+#include "idempotency/once.h"
 #include "runtime/err.h"
+#include "saga/keep.h"
 
-void checkout_begin(const struct message *request, const char *bucket, int64_t now_ms,
-                    int64_t due_ms, struct redis_command *call)
+void checkout_begin(const struct message *request, const char *bucket, const struct conf *conf,
+                    struct redis_command *call)
 {
     const struct saga_definition *def = &checkout_definition;
     redis_command_reset(call);
@@ -14,8 +16,8 @@ void checkout_begin(const struct message *request, const char *bucket, int64_t n
     redis_arg_join(call, "order:once:", slice_from(bucket));
     redis_arg_text(call, "order:open");
     redis_arg_text(call, "order:recent");
-    redis_arg_int(call, now_ms);
-    redis_arg_int(call, due_ms);
+    redis_arg_int(call, conf->saga_resend_ms);
+    redis_arg_int(call, KEEP_LATE_MS(once_life_ms(conf)));
     redis_arg_text(call, saga_state_text(def, saga_begin(def).next));
     redis_arg_text(call, def->completed);
     redis_arg_text(call, def->aborted);
@@ -25,12 +27,13 @@ void checkout_begin(const struct message *request, const char *bucket, int64_t n
     redis_arg(call, request->gateway);
 }
 
-static struct message answer_unknown(const struct message *request)
+static struct message answer_reason(const struct message *request, enum message_type type,
+                                    struct slice reason)
 {
-    struct message unknown = {.type = MESSAGE_UNKNOWN};
-    message_set(&unknown, id, request->id);
-    message_set(&unknown, reason, SLICE_TEXT("unknown order"));
-    return unknown;
+    struct message answer = {.type = type};
+    message_set(&answer, id, request->id);
+    message_set(&answer, reason, reason);
+    return answer;
 }
 
 static struct message answer_running(const struct message *request,
@@ -49,7 +52,12 @@ int checkout_begun(const struct message *request, struct slice text, struct buf 
     const struct journal_record record = journal_record_read(&checkout_journal, text);
     *ret_begun = (struct checkout_begun){0};
     if (record.entity.bytes == 0 && slice_is(record.outcome, "unknown")) {
-        ret_begun->answer = answer_unknown(request);
+        ret_begun->answer = answer_reason(request, MESSAGE_UNKNOWN, SLICE_TEXT("unknown order"));
+        return 0;
+    }
+    if (record.entity.bytes == 0 && slice_is(record.outcome, "far")) {
+        ret_begun->answer =
+            answer_reason(request, MESSAGE_LATER, SLICE_TEXT("clocks differ, nothing was begun"));
         return 0;
     }
     bool is_begun = slice_is(record.outcome, "begun");

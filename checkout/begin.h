@@ -12,9 +12,9 @@
 #include "checkout/checkout.h"
 
 /* Builds the call, a row (redis_row_begins). `request` is an order.checkout; `bucket` that of its
- * id (once_bucket). due_ms: when its first command is sent again, wall clock. */
-void checkout_begin(const struct message *request, const char *bucket, int64_t now_ms,
-                    int64_t due_ms, struct redis_command *call);
+ * id (once_bucket). */
+void checkout_begin(const struct message *request, const char *bucket, const struct conf *conf,
+                    struct redis_command *call);
 
 /* What follows: a command, an answer to the request, both, or none. */
 struct checkout_begun {

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "checkout/begin.h"
-#include "idempotency/buckets.h"
 #include "idempotency/once.h"
 #include "runtime/crash.h"
 #include "runtime/stat.h"
@@ -12,11 +11,10 @@
 struct begin {
     struct loop *loop;
     struct redis *store; /* of the orders; NULL: the short way is closed */
-    struct buckets *buckets;
     struct broker *broker;
     begin_on_answer *on_answer;
     void *ctx;
-    int64_t resend_ms;
+    const struct conf *conf;
     struct redis_command call;
     struct buf id, other; /* of the command that follows */
     struct stat_value *asks;
@@ -37,13 +35,12 @@ struct begin *begin_new(struct loop *loop, const struct conf *conf, struct broke
     b->broker = broker;
     b->on_answer = on_answer;
     b->ctx = ctx;
-    b->resend_ms = conf->saga_resend_ms;
+    b->conf = conf;
     b->asks = stat_counter("kassa_checkouts_begun_total", "",
                            "checkouts taken to the orders' store by the gateway itself");
     if (conf->gateway_begins != 0) {
         /* the functions there are the order service's, of its version */
         b->store = redis_new(loop, conf, "order", conf->order_redis, NULL);
-        b->buckets = buckets_new(b->store, "order");
     }
     return b;
 }
@@ -52,7 +49,6 @@ void begin_free(struct begin *b)
 {
     if (b != NULL) {
         redis_free(b->store);
-        buckets_free(b->buckets);
         redis_command_free(&b->call);
         buf_free(&b->id);
         buf_free(&b->other);
@@ -93,9 +89,8 @@ static void on_begun(void *ctx, int err, const struct redis_reply *reply)
 
 void begin_ask(struct begin *b, const struct message *request)
 {
-    int64_t now_ms = loop_wall_ms(b->loop);
     char bucket[ONCE_BUCKET_TEXT_BYTES + 1];
-    if (once_bucket(request->id, now_ms, bucket) != 0) {
+    if (once_bucket(request->id, bucket) != 0) {
         return;
     }
     struct ask *ask = mem_new(sizeof(*ask));
@@ -104,8 +99,7 @@ void begin_ask(struct begin *b, const struct message *request)
     slice_copy(request->id, ask->id, sizeof(ask->id));
     crash_point("gateway.begin.before");
     stat_add(b->asks, 1);
-    buckets_use(b->buckets, bucket);
-    checkout_begin(request, bucket, now_ms, now_ms + b->resend_ms, &b->call);
+    checkout_begin(request, bucket, b->conf, &b->call);
     redis_call(b->store, &b->call, on_begun, ask);
     crash_sent("gateway.begin.sent");
 }

@@ -21,7 +21,7 @@
 #include "gateway/ready.h"
 #include "gateway/reply.h"
 #include "idempotency/notice.h"
-#include "idempotency/once.h"
+#include "idempotency/sweep.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
@@ -35,6 +35,7 @@ struct gateway {
     struct broker *broker;
     struct begin *begin;
     struct redis *store; /* of the idempotency keys */
+    struct sweep *sweep; /* of those that are old */
     struct redis_subscription *notices;
     struct ready *ready;
     struct pending_table table;
@@ -219,10 +220,8 @@ static void pending_begin(struct pending *p)
 static void on_claimed(void *ctx, int err, const struct redis_reply *reply)
 {
     struct pending *p = ctx;
-    struct gateway *gw = p->owner;
     enum key_claimed claimed;
     struct slice id;
-    char bucket[10];
     p->is_claiming = false;
     crash_point("gateway.claim.after");
     if (err != 0) {
@@ -234,10 +233,6 @@ static void on_claimed(void *ctx, int err, const struct redis_reply *reply)
     }
     if (claimed == KEY_MISMATCH) {
         pending_refuse(p, 422, "the Idempotency-Key was used with another method or path");
-        return;
-    }
-    if (once_bucket(id, loop_wall_ms(gw->context->loop), bucket) != 0) {
-        pending_refuse(p, 422, "the Idempotency-Key has expired");
         return;
     }
     memcpy(p->id.text, id.data, id.bytes);
@@ -255,8 +250,7 @@ static void pending_claim(struct pending *p)
              SLICE_ARG(http_request_path(p->http)));
     p->is_claiming = true;
     crash_point("gateway.claim.before");
-    key_claim(&gw->call, slice_from(p->key), buf_slice(&fingerprint), slice_from(p->id.text),
-              loop_wall_ms(gw->context->loop));
+    key_claim(&gw->call, slice_from(p->key), buf_slice(&fingerprint), slice_from(p->id.text));
     redis_call(gw->store, &gw->call, on_claimed, p);
     crash_sent("gateway.claim.sent");
     buf_free(&fingerprint);
@@ -335,7 +329,7 @@ static void request_park(struct gateway *gw, struct http_request *http, struct p
     pending_park(&gw->table, p, loop_now_ms(gw->context->loop));
     p->owner = gw;
     p->http = http;
-    p->id = uuid_make(loop_wall_ms(gw->context->loop));
+    p->id = uuid_make(redis_wall_ms(gw->store));
     crash_point("gateway.park.after");
     if (is_async) {
         message_set(&p->match.command, async, 1);
@@ -379,6 +373,24 @@ static void on_request(void *ctx, struct http_request *http)
 
 /* ---- notices ---- */
 
+/* The command is never run, its record says so: whoever comes with the same key again begins anew.
+ */
+static void key_let_go(struct gateway *gw, const struct pending *p)
+{
+    if (p->key[0] != '\0') {
+        key_release(&gw->call, slice_from(p->key), slice_from(p->id.text));
+        redis_call(gw->store, &gw->call, NULL, NULL);
+    }
+}
+
+/* The store would not know this command from its repeat. Under a key it may have been done long
+ * ago; without one it is of this very request, by a clock that is wrong: nothing was begun. */
+static struct reply reply_expired(const struct pending *p)
+{
+    return p->key[0] != '\0' ? reply_error(422, SLICE_TEXT("the Idempotency-Key has expired"))
+                             : reply_error(429, SLICE_TEXT("clocks differ, nothing was begun"));
+}
+
 static void on_answer(void *ctx, const struct message *answer)
 {
     struct gateway *gw = ctx;
@@ -401,10 +413,15 @@ static void on_answer(void *ctx, const struct message *answer)
         return;
     }
     p = pending_take(&gw->table, answer->id); /* NULL for a repeat: it was answered before */
+    if (answer->type == MESSAGE_LATER && p != NULL) {
+        key_let_go(gw, p);
+    }
     for (struct pending *next; p != NULL; p = next) {
         struct reply reply;
         next = p->next_same;
-        if (!reply_make(&p->match.command, answer, &reply)) {
+        if (answer->type == MESSAGE_EXPIRED) {
+            reply = reply_expired(p);
+        } else if (!reply_make(&p->match.command, answer, &reply)) {
             reply = reply_pending(); /* an answer that no version of ours gives */
         }
         pending_answer(p, reply);
@@ -458,6 +475,7 @@ int gateway_start(struct service_context *context)
     }
     notice_channel(slice_from(gw->id.text), &channel);
     gw->store = redis_new(context->loop, conf, "saga", conf->saga_redis, key_library);
+    gw->sweep = sweep_new(context->loop, gw->store, key_sweep, NULL);
     gw->notices =
         redis_subscribe(context->loop, conf, conf->saga_redis, channel.data, on_notice, gw);
     gw->broker = broker_new(context->loop, conf, context->name);
@@ -489,6 +507,7 @@ void gateway_stop(struct service_context *context)
     struct gateway *gw = context->state;
     struct pending *p;
     loop_timer_free(gw->tick);
+    sweep_free(gw->sweep);
     redis_free(gw->store); /* first: claims that are out fail now, while their requests exist */
     begin_free(gw->begin);
     while ((p = TAILQ_FIRST(&gw->table.asks)) != NULL) {

@@ -110,7 +110,7 @@ void ready_check(struct ready *r, struct http_request *request)
     check->ready = r;
     check->http = request;
     for (unsigned i = 0; i < SERVICES; i++) {
-        check->id[i] = uuid_make(loop_wall_ms(r->context->loop));
+        check->id[i] = uuid_make(redis_wall_ms(r->store));
         struct message ping = {.type = services[i].ping};
         message_set(&ping, id, slice_from(check->id[i].text));
         message_set(&ping, gateway, slice_from(r->gateway));

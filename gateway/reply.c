@@ -206,6 +206,8 @@ static unsigned refusal_status(enum message_type type)
         return 400;
     case MESSAGE_CONFLICT:
         return 409;
+    case MESSAGE_LATER:
+        return 429;
     case MESSAGE_BROKEN:
         return 500;
     default:

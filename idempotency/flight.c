@@ -102,6 +102,8 @@ enum flight_verdict flight_answer(struct flight *f, struct waiter waiter,
         return flight_role(f, reply) ? flight_count(f, waiter.needed, now_ms) : FLIGHT_IS_BROKEN;
     case WAITER_LOOK:
         return flight_role(f, reply) ? FLIGHT_GOES_ON : FLIGHT_IS_BROKEN;
+    case WAITER_TIME:
+        break; /* of nobody here */
     }
     return FLIGHT_IS_BROKEN;
 }

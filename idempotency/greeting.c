@@ -12,7 +12,10 @@ bool greeting_say(struct greeting *g, enum greeting_step step, struct redis_comm
     } else if (step <= GREETING_ROLE) {
         step = GREETING_ROLE;
         redis_arg_text(c, g->is_listener ? "PING" : "ROLE");
-    } else if (step == GREETING_LIBRARY && g->library) {
+    } else if (step == GREETING_TIME && !g->is_listener) {
+        redis_arg_text(c, "TIME");
+    } else if (step <= GREETING_LIBRARY && g->library) {
+        step = GREETING_LIBRARY;
         redis_arg_text(c, "FUNCTION");
         redis_arg_text(c, "LOAD");
         redis_arg_text(c, "REPLACE");

@@ -1,16 +1,17 @@
 /* What is said on a fresh connection to a store, one word after the other, before it counts as up:
- * who we are, whether it is a master, and the library of functions.
+ * who we are, whether it is a master, what time it has, and the library of functions.
  *
- *   AUTH [user] password --> ROLE, "master" --> FUNCTION LOAD REPLACE library --> up
- *        where one is set    a listener: PING   where there is one
+ *   AUTH [user] password --> ROLE, "master" --> TIME --> FUNCTION LOAD REPLACE library --> up
+ *        where one is set    a listener: PING, and no TIME     where there is one
  *
- * What is not needed costs no round trip. Source: Redis manual: AUTH, ROLE, FUNCTION LOAD. */
+ * What is not needed costs no round trip. Source: Redis manual: AUTH, ROLE, TIME,
+ * FUNCTION LOAD. */
 #ifndef KASSA_IDEMPOTENCY_GREETING_H
 #define KASSA_IDEMPOTENCY_GREETING_H
 
 #include "idempotency/redis.h"
 
-enum greeting_step { GREETING_AUTH, GREETING_ROLE, GREETING_LIBRARY, GREETING_DONE };
+enum greeting_step { GREETING_AUTH, GREETING_ROLE, GREETING_TIME, GREETING_LIBRARY, GREETING_DONE };
 
 /* Texts are borrowed. */
 struct greeting {

@@ -1,17 +1,15 @@
 /* Idempotency-Key: from the header's text to the claim in the store, and back.
  *
  *   key --FNV-1a--> slot --.
- *   wall clock --> period --+--> kassa:keys:<period>:<slot>, and the same slot one period ago
+ *   slow clock --> period --+--> kassa:keys:<period>:<slot>, and the same slot one period ago
  *
- * The next period is looked into as well: another gateway's clock may be there already.
  * The slots keep each hash small enough for redis to grow and to drop it without a pause. */
 #include "idempotency/key.h"
 
-#include <inttypes.h>
-
 #include "runtime/err.h"
 
-#define KEY_PERIOD_MS (INT64_C(86400000) * KEY_PERIOD_DAYS)
+#define KEY_PERIOD_MS   (INT64_C(86400000) * KEY_PERIOD_DAYS)
+#define KEY_SWEEP_SLOTS 32 /* of one step; the server frees them beside its work */
 
 bool key_parse(struct slice header, struct slice *ret_key)
 {
@@ -34,22 +32,43 @@ static unsigned key_slot(struct slice key)
 }
 
 void key_claim(struct redis_command *c, struct slice key, struct slice fingerprint,
-               struct slice command_id, int64_t wall_ms)
+               struct slice command_id)
 {
-    int64_t period = wall_ms / KEY_PERIOD_MS;
-    unsigned slot = key_slot(key);
     redis_command_reset(c);
     redis_arg_text(c, "FCALL");
     redis_arg_text(c, "kassa_key_claim");
-    redis_arg_text(c, "3");
-    redis_argf(c, "kassa:keys:%" PRId64 ":%u", period, slot);
-    redis_argf(c, "kassa:keys:%" PRId64 ":%u", period - 1, slot);
-    redis_argf(c, "kassa:keys:%" PRId64 ":%u", period + 1, slot);
+    redis_arg_text(c, "0");
     redis_arg(c, key);
     redis_arg(c, command_id);
     redis_arg(c, fingerprint);
-    /* A key of the last moment of this period must be found all through the next one. */
-    redis_arg_int(c, (period + 2) * KEY_PERIOD_MS / 1000);
+    redis_arg_int(c, key_slot(key));
+    redis_arg_int(c, KEY_PERIOD_MS);
+}
+
+void key_release(struct redis_command *c, struct slice key, struct slice command_id)
+{
+    redis_command_reset(c);
+    redis_arg_text(c, "FCALL");
+    redis_arg_text(c, "kassa_key_release");
+    redis_arg_text(c, "0");
+    redis_arg(c, key);
+    redis_arg(c, command_id);
+    redis_arg_int(c, key_slot(key));
+    redis_arg_int(c, KEY_PERIOD_MS);
+}
+
+void key_sweep(void *ctx, struct redis_command *c, const char *seen, int64_t rise_ms,
+               const char *cursor)
+{
+    (void)ctx;
+    redis_arg_text(c, "FCALL");
+    redis_arg_text(c, "kassa_key_sweep");
+    redis_arg_text(c, "0");
+    redis_arg_int(c, KEY_PERIOD_MS);
+    redis_arg_text(c, seen);
+    redis_arg_int(c, rise_ms);
+    redis_arg_int(c, KEY_SWEEP_SLOTS);
+    redis_arg_text(c, cursor);
 }
 
 int key_claim_read(const struct redis_reply *reply, enum key_claimed *ret_claimed,

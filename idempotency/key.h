@@ -5,9 +5,9 @@
  * service answers it. So the answer is stored where the effect is, in the same atomic step, and
  * what is stored here is one field: key -> command id and a fingerprint of method and path.
  *
- * Keys lie in hashes kassa:keys:<period>:<slot>: a period is KEY_PERIOD_DAYS long, a claim looks
- * into the current one and its neighbours, and whole hashes expire: no Redis key for each request.
- * Source: protocol.md section 3, README.md "The API". */
+ * Keys lie in hashes kassa:keys:<period>:<slot>: a period is KEY_PERIOD_DAYS long by the slow clock
+ * of the store, a claim looks into the current one and its neighbours, and whole hashes are
+ * dropped: no Redis key for each request. Source: protocol.md section 3, README.md "The API". */
 #ifndef KASSA_IDEMPOTENCY_KEY_H
 #define KASSA_IDEMPOTENCY_KEY_H
 
@@ -26,7 +26,15 @@ bool key_parse(struct slice header, struct slice *ret_key);
 
 /* Builds the claim. `fingerprint` is the method and the path. */
 void key_claim(struct redis_command *c, struct slice key, struct slice fingerprint,
-               struct slice command_id, int64_t wall_ms);
+               struct slice command_id);
+
+/* Builds the call by which the key does not stand for that command any more, whose record says that
+ * it is never run. */
+void key_release(struct redis_command *c, struct slice key, struct slice command_id);
+
+/* A step of the sweep (sweep.h), which drops the keys of periods that are over. ctx is not used. */
+void key_sweep(void *ctx, struct redis_command *c, const char *seen, int64_t rise_ms,
+               const char *cursor);
 
 enum key_claimed {
     KEY_NEW,      /* the key is this request's */

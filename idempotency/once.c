@@ -5,25 +5,43 @@
 #include "runtime/err.h"
 #include "runtime/uuid.h"
 
-#define ONCE_DAY_MS INT64_C(86400000)
-/* Clocks differ by seconds. An id from further ahead is made up, and its record would outlive
- * all others. */
-#define ONCE_AHEAD_MS ONCE_DAY_MS
-
-int once_bucket(struct slice command_id, int64_t wall_ms, char ret_bucket[10])
+int once_bucket(struct slice command_id, char ret_bucket[ONCE_BUCKET_TEXT_BYTES + 1])
 {
     int64_t made_ms;
-    if (!uuid_time_ms(command_id, &made_ms) || made_ms - wall_ms > ONCE_AHEAD_MS) {
+    if (!uuid_time_ms(command_id, &made_ms)) {
         return -ERR_FIELD;
     }
-    if (wall_ms - made_ms > ONCE_RECORD_DAYS * ONCE_DAY_MS) {
-        return -ERR_TOO_OLD;
-    }
     /* Printed from the number, so that A and a do not name two buckets. */
-    uint64_t bucket = (uint64_t)made_ms >> ONCE_BUCKET_SHIFT;
+    uint64_t bucket = (uint64_t)once_bucket_number(made_ms);
     for (unsigned i = ONCE_BUCKET_TEXT_BYTES; i-- > 0; bucket >>= 4) {
         ret_bucket[i] = "0123456789abcdef"[bucket & 15];
     }
     ret_bucket[ONCE_BUCKET_TEXT_BYTES] = '\0';
     return 0;
+}
+
+int64_t once_life_ms(const struct conf *conf)
+{
+    (void)conf;
+    return (ONCE_RECORD_DAYS + 1) * INT64_C(86400000);
+}
+
+void once_sweep(struct redis_command *c, const char *service, int64_t life_ms, const char *keep,
+                const char *seen, int64_t rise_ms, int64_t limit, const char *cursor)
+{
+    redis_arg_text(c, "FCALL");
+    redis_argf(c, "%s_sweep", service);
+    redis_arg_text(c, "1");
+    redis_argf(c, "%s:buckets", service);
+    redis_arg_int(c, life_ms);
+    redis_arg_text(c, keep);
+    redis_arg_text(c, seen);
+    redis_arg_int(c, rise_ms);
+    redis_arg_int(c, limit);
+    redis_arg_text(c, cursor);
+}
+
+int64_t once_bucket_number(int64_t ms)
+{
+    return ms >> ONCE_BUCKET_SHIFT;
 }

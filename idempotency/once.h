@@ -2,23 +2,34 @@
  *
  * A command's answer is stored in the same atomic function call as its effect, under the command
  * id, in a bucket hash named from the time in that id: <prefix>:once:<9 hex digits>, 4096 ms
- * each. So there is no Redis key for each saga, and records are dropped a bucket at a time,
- * ONCE_RECORD_DAYS + 1 after their time. A command older than ONCE_RECORD_DAYS is not run (its
- * record may be gone) but parked.
+ * each. So there is no Redis key for each saga, and records are dropped a bucket at a time
+ * (sweep.h). The store itself refuses a command whose bucket lies below its floor, that is,
+ * whose record may have been dropped (-ERR_TOO_OLD): no clock of a caller decides that.
  * once.lua has the duplicate check, for one command and for the rows of a call (rows.h), the
- * tombstones and the exact arithmetic.
- * Source: protocol.md sections 1.2, 1.3 and 3. */
+ * floor, the tombstones and the exact arithmetic.
+ * Source: protocol.md sections 1.2, 1.3 and 3.3. */
 #ifndef KASSA_IDEMPOTENCY_ONCE_H
 #define KASSA_IDEMPOTENCY_ONCE_H
 
-#include "runtime/buf.h"
+#include "idempotency/redis.h"
 
 #define ONCE_RECORD_DAYS       7
 #define ONCE_BUCKET_TEXT_BYTES 9
 #define ONCE_BUCKET_SHIFT      12 /* the last 3 of the 12 hex digits of the time: 4096 ms */
 
 /* First 9 hex digits of the UUIDv7 that the command id begins with.
- * Errors: -ERR_FIELD when it does not begin with one; -ERR_TOO_OLD (POISON). */
-int once_bucket(struct slice command_id, int64_t wall_ms, char ret_bucket[10]);
+ * Errors: -ERR_FIELD when it does not begin with one. */
+int once_bucket(struct slice command_id, char ret_bucket[ONCE_BUCKET_TEXT_BYTES + 1]);
+
+/* How long a record lives. */
+int64_t once_life_ms(const struct conf *conf);
+
+/* Builds a step of the sweep (sweep.h) over the records of `service`. `keep`: the number of the
+ * first bucket that an open saga may need; empty: nobody knows, and nothing is dropped. */
+void once_sweep(struct redis_command *c, const char *service, int64_t life_ms, const char *keep,
+                const char *seen, int64_t rise_ms, int64_t limit, const char *cursor);
+
+/* The number of the bucket of ids made then. Units: ms since 1970. */
+int64_t once_bucket_number(int64_t ms);
 
 #endif

@@ -6,9 +6,9 @@
  *                   v
  *                  failed --(turn's end)--> on_reply(-ERR_STORE_DOWN), for each
  *
- *   WAITING --delay--> FINDING --> RESOLVING --> GREETING: auth, role, library --> UP
- *      ^                  |            |             |                              |
- *      '------------------'------------'-------------'------ error, silence --------'
+ *   WAITING --delay--> FINDING --> RESOLVING --> GREETING: auth, role, time, library --> UP
+ *      ^                  |            |             |                                    |
+ *      '------------------'------------'-------------'--------- error, silence -----------'
  *
  * Where there are replicas, an answer is held back until they have what led to it: flight.h. */
 #include "idempotency/redis.h"
@@ -37,6 +37,7 @@
 #define REDIS_CALLS_MAX  (1u << 20) /* out at once; one more fails as if the store were down */
 #define REDIS_SUSPECT_MS 10 /* a silent connection gets this much more: it may be us who slept */
 #define REDIS_NUDGE_MS   1
+#define REDIS_CLOCK_MS   5000 /* between two questions what time it is */
 
 enum redis_state {
     REDIS_WAITING,
@@ -83,6 +84,9 @@ struct redis {
     struct loop_timer *timer; /* WAITING: the next attempt; GREETING, UP: silence */
     struct loop_timer *look;  /* runs while a replica is missing, and we are up */
     bool is_looking;
+    struct loop_timer *clock; /* what time is it there? */
+    int64_t ahead_ms;         /* its clock, of loop_now_ms */
+    bool is_dated;            /* it has said what time it is */
     struct loop_timer *nudge; /* makes a turn happen soon, whatever else does */
 
     struct rows *rows; /* calls that are gathered in this turn */
@@ -170,14 +174,44 @@ static void redis_call_now(void *ctx, const struct redis_command *c, redis_on_re
     redis_wire_send(r->wire, c);
 }
 
-/* ---- replicas ---- */
-
 static void redis_send_own(void *ctx, struct waiter waiter, const struct redis_command *c)
 {
     struct redis *r = ctx;
     waiters_push(&r->out, waiter);
     redis_wire_send(r->wire, c);
 }
+
+/* ---- the server's clock ---- */
+
+int64_t redis_wall_ms(const struct redis *r)
+{
+    return r->is_dated ? loop_now_ms(r->loop) + r->ahead_ms : loop_wall_ms(r->loop);
+}
+
+/* Seconds since 1970, and microseconds of the next. */
+static void redis_dated(struct redis *r, const struct redis_reply *reply)
+{
+    int64_t s, us;
+    if (redis_reply_count(reply) == 2 && slice_int64(redis_reply_at(reply, 0), &s) &&
+        slice_int64(redis_reply_at(reply, 1), &us)) {
+        r->ahead_ms = s * 1000 + us / 1000 - loop_now_ms(r->loop);
+        r->is_dated = true;
+    }
+}
+
+static void redis_on_clock(void *ctx)
+{
+    static struct redis_command c;
+    struct redis *r = ctx;
+    if (r->state == REDIS_UP) {
+        redis_command_reset(&c);
+        redis_arg_text(&c, "TIME");
+        redis_owed(r);
+        redis_send_own(r, (struct waiter){.kind = WAITER_TIME}, &c);
+    }
+}
+
+/* ---- replicas ---- */
 
 /* Who is missing? And who is the master, by now? */
 static void redis_on_look(void *ctx)
@@ -290,22 +324,6 @@ static void redis_drop(struct redis *r, const char *reason)
     redis_lost(r, reason);
 }
 
-/* A server that answers so is not the one to talk to, or has lost our library. */
-static bool redis_is_unusable(struct slice error)
-{
-    static const struct slice beginnings[] = {
-        SLICE_TEXT("LOADING "),    SLICE_TEXT("READONLY "),  SLICE_TEXT("MASTERDOWN "),
-        SLICE_TEXT("NOREPLICAS "), SLICE_TEXT("UNBLOCKED "), SLICE_TEXT("ERR Function not found"),
-    };
-    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
-        if (error.bytes >= beginnings[i].bytes &&
-            memcmp(error.data, beginnings[i].data, beginnings[i].bytes) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* ---- greeting ---- */
 
 static void redis_came_up(struct redis *r)
@@ -352,7 +370,7 @@ static void redis_on_greeting(struct redis *r, const struct redis_reply *reply, 
         char reason[PACE_REASON_BYTES];
         snprintf(reason, sizeof(reason), "%.*s", SLICE_ARG(text));
         /* An operator has to mend a wrong password or a broken library; LOADING mends itself. */
-        if (!redis_is_unusable(text)) {
+        if (redis_error_of(text) != -ERR_STORE_DOWN) {
             redis_say(r, LOG_ERROR,
                       r->greeting.step == GREETING_LIBRARY ? "store_library" : "store_greeting",
                       reason);
@@ -362,6 +380,9 @@ static void redis_on_greeting(struct redis *r, const struct redis_reply *reply, 
                !flight_role(&r->flight, reply)) {
         redis_drop(r, "the server is not a master");
     } else {
+        if (r->greeting.step == GREETING_TIME) {
+            redis_dated(r, reply);
+        }
         redis_greet(r, r->greeting.step + 1);
     }
 }
@@ -378,6 +399,10 @@ static void redis_on_heard(void *ctx)
 static void redis_on_call_answer(struct redis *r, const struct redis_reply *reply, int err)
 {
     struct waiter waiter = waiters_pop(&r->out);
+    if (waiter.kind == WAITER_TIME) {
+        redis_dated(r, reply);
+        return;
+    }
     if (r->flight.copies.all == 0) {
         redis_tell(r, waiter, err, reply);
         return;
@@ -409,12 +434,12 @@ static void redis_on_answer(void *ctx, const struct redis_reply *reply, bool is_
         r->depth++;
         r->on_push(r->push_ctx, reply);
         r->depth--;
-    } else if (is_error && redis_is_unusable(redis_reply_at(reply, 0))) {
+    } else if (is_error && redis_error_of(redis_reply_at(reply, 0)) == -ERR_STORE_DOWN) {
         char reason[PACE_REASON_BYTES];
         snprintf(reason, sizeof(reason), "%.*s", SLICE_ARG(redis_reply_at(reply, 0)));
         redis_drop(r, reason); /* this call is in `out` still, and fails with the others */
     } else {
-        redis_on_call_answer(r, reply, is_error ? -ERR_STORE_REPLY : 0);
+        redis_on_call_answer(r, reply, is_error ? redis_error_of(redis_reply_at(reply, 0)) : 0);
     }
 }
 
@@ -586,6 +611,8 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     r->timer = loop_timer_new(loop, redis_on_timer, r);
     r->look = loop_timer_new(loop, redis_on_look, r);
     r->nudge = loop_timer_new(loop, redis_on_nudge, r);
+    r->clock = loop_timer_new(loop, redis_on_clock, r);
+    loop_timer_start(r->clock, REDIS_CLOCK_MS, REDIS_CLOCK_MS);
     loop_hook_add(loop, LOOP_HOOK_STORE, redis_on_turn_end, r);
     loop_timer_start(r->timer, 0, 0); /* the first attempt is a turn's work like any other */
     return r;
@@ -597,6 +624,7 @@ struct redis *redis_new_listener(struct loop *loop, const struct conf *conf, con
     struct redis *r = redis_new(loop, conf, "subscription", node, NULL);
     r->on_push = on_push;
     r->greeting.is_listener = true;
+    loop_timer_stop(r->clock);
     r->push_ctx = ctx;
     return r;
 }
@@ -620,6 +648,7 @@ void redis_free(struct redis *r)
     loop_timer_free(r->timer);
     loop_timer_free(r->look);
     loop_timer_free(r->nudge);
+    loop_timer_free(r->clock);
     waiters_free(&r->out);
     waiters_free(&r->failed);
     waiters_free(&r->flight.held);

@@ -3,9 +3,9 @@
  *   redis_call --> pipeline --turn end--> one write --> replies in order --> on_reply, for each
  *
  * A reply means durable: the server runs with appendfsync always and answers after the fsync.
- * On connect: AUTH where a password is set, FUNCTION LOAD REPLACE of the library, ROLE must say
- * master; only then is it up. A lost or silent connection (REDIS_TIMEOUT_MS with calls out and no
- * reply at all) fails every call that is out with -ERR_STORE_DOWN: the effect may have happened
+ * On connect: AUTH where a password is set, ROLE must say master, TIME, FUNCTION LOAD REPLACE of
+ * the library; only then is it up. A lost or silent connection (REDIS_TIMEOUT_MS with calls out and
+ * no reply at all) fails every call that is out with -ERR_STORE_DOWN: the effect may have happened
  * or not, so the caller makes the same call, with the same command id, again. Reconnects at once,
  * then with growing jitter up to 1 s. Names are resolved outside the loop.
  * Source: protocol.md section 3; Redis manual: Functions, Persistence. */
@@ -26,6 +26,11 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
 /* NULL is fine. Calls that are out fail with -ERR_STORE_DOWN; what is called from there is
  * forgotten. Not from inside a callback of this store: asserted. */
 void redis_free(struct redis *r);
+
+/* Milliseconds since 1970 by the server's clock: what it said last, and the time since then by a
+ * clock that does not jump. Before its first word, this machine's. Ids are made by it, and whatever
+ * else is compared with times in the store. */
+int64_t redis_wall_ms(const struct redis *r);
 
 bool redis_is_up(const struct redis *r);
 unsigned redis_outstanding(const struct redis *r);

@@ -10,7 +10,8 @@ enum waiter_kind {
     WAITER_PUBLISH, /* so that there is something for the replicas */
     WAITER_WAIT,
     WAITER_ROLE, /* behind a WAIT */
-    WAITER_LOOK  /* a ROLE alone */
+    WAITER_LOOK, /* a ROLE alone */
+    WAITER_TIME
 };
 
 struct waiter {

@@ -33,6 +33,10 @@ void redis_wire_ping(struct redis_wire *w);
 /* The turn's end: true when there was something to write. May call on_lost. */
 bool redis_wire_write(struct redis_wire *w);
 
+/* What an error of the server means. Errors: -ERR_STORE_DOWN: it is not the server to talk to, or
+ * has lost our library; -ERR_STORE_FULL, -ERR_TOO_OLD; else -ERR_STORE_REPLY. */
+int redis_error_of(struct slice text);
+
 /* Before a new reply is given out: what was remembered of the last one is void. */
 void redis_reply_renew(void);
 

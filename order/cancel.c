@@ -18,15 +18,15 @@
 
 void checkout_look(struct consumer_work *work, struct redis_command *call)
 {
-    char bucket[10];
+    char bucket[ONCE_BUCKET_TEXT_BYTES + 1];
     const struct message *in = work->in;
     redis_arg_text(call, "FCALL");
     redis_arg_text(call, "order_saga");
     redis_arg_text(call, "1");
-    if (once_bucket(in->saga, consumer_now_ms(work->consumer), bucket) == 0) {
+    if (once_bucket(in->saga, bucket) == 0) {
         redis_argf(call, "order:once:%s", bucket);
     } else {
-        redis_arg_text(call, "order:once:none"); /* not an id of ours, or too old: unknown */
+        redis_arg_text(call, "order:once:none"); /* not an id of ours: unknown */
     }
     redis_arg(call, in->saga);
 }

@@ -52,9 +52,7 @@ void checkout_follow(struct consumer *consumer, struct consumer_work *work,
 
 int checkout_record(struct consumer_work *work, struct redis_command *call)
 {
-    int64_t now_ms = consumer_now_ms(work->consumer);
-    checkout_begin(work->in, work->bucket, now_ms,
-                   now_ms + consumer_conf(work->consumer)->saga_resend_ms, call);
+    checkout_begin(work->in, work->bucket, consumer_conf(work->consumer), call);
     return 0;
 }
 
@@ -82,8 +80,7 @@ int checkout_move(struct consumer *consumer, struct journal_move move, struct sa
         return err;
     }
     move.to = output.next;
-    move.now_ms = consumer_now_ms(consumer);
-    move.due_ms = move.now_ms + consumer_conf(consumer)->saga_resend_ms;
+    move.resend_ms = consumer_conf(consumer)->saga_resend_ms;
     return journal_advance(&checkout_journal, &checkout_definition, &move, call);
 }
 

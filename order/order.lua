@@ -9,6 +9,7 @@
 --   'begun|order|saga'     it began, or attached to, that saga
 --   'ended|order|journal'  that saga failed (journal_advance)
 --   'unknown'              there was no such order: and a late repeat must not find one
+--   'far'                  its id was made by a clock that differs: it never begins
 
 local function key_of(order)
     return 'order:order:' .. order
@@ -128,6 +129,9 @@ end
 
 -- A repeat of a request: tells what became of the saga it began or attached to.
 local function checkout_again(seen, order, waiter, paid, failed)
+    if seen == 'far' then
+        return seen
+    end
     if part(seen, 1) == 'ended' then
         return journal_record('failed', order, select(2, journal_archived(seen)))
     end
@@ -159,11 +163,16 @@ local function recent_push(recent, entries)
     end
 end
 
--- KEYS: bucket, open, recent. ARGV: now_ms, due_ms, first state, paid, failed; then request, order,
--- gateway for each checkout. Freezes the order and begins its saga, or attaches, in one step
--- (window 12).
+-- The clock that a request's id was made by, and this one, differ by seconds.
+local AHEAD_MAX_MS = 60000
+
+-- KEYS: bucket, open, recent. ARGV: resend_ms, late_ms, first state, paid, failed; then request,
+-- order, gateway for each checkout. Freezes the order and begins its saga, or attaches, in one step
+-- (window 12). A request whose id is from further ahead than clocks may differ, or older than
+-- late_ms, begins nothing: the records of a saga live from the time in its id.
 local function order_checkout(keys, argv)
-    local now_ms, due_ms, first, paid, failed = argv[1], argv[2], argv[3], argv[4], argv[5]
+    local first, paid, failed = argv[3], argv[4], argv[5]
+    local now_ms = store_ms()
     local opened, begun = {}, {}
     local answers = once_each(keys[1], argv, 5, 3, function(at)
         local request, order = argv[at], argv[at + 1]
@@ -178,9 +187,13 @@ local function order_checkout(keys, argv)
             return journal_record('running', order, journal_attach(key, now, waiter)),
                 'begun|' .. order .. '|' .. now[SAGA]
         end
+        local age_ms = now_ms - id_ms(request)
+        if age_ms > tonumber(argv[2]) or age_ms < -AHEAD_MAX_MS then
+            return 'far' -- for good: its record says so
+        end
         local frozen, is_empty = read[1] .. '|' .. read[2] .. '|' .. read[3], read[3] == ''
         local text = journal_begin(key, order, request, is_empty and paid or first, waiter, now_ms,
-            is_empty and '0' or due_ms, now, frozen, opened)
+            not is_empty and tonumber(argv[1]), now, frozen, opened)
         begun[#begun + 1] = request .. '|' .. order
         return journal_record(is_empty and 'paid' or 'begun', order, text),
             'begun|' .. order .. '|' .. request
@@ -196,10 +209,15 @@ local function order_advance(keys, argv)
     return journal_advance(keys, argv, 'order:order:', bucket_of)
 end
 
--- KEYS: open. ARGV: now_ms, limit, resend_ms, resend_max_ms
+-- KEYS: open. ARGV: limit, resend_ms, resend_max_ms
 local function order_lease(keys, argv)
     return journal_lease(keys[1], 'order:order:', tonumber(argv[1]), tonumber(argv[2]),
-        tonumber(argv[3]), tonumber(argv[4]))
+        tonumber(argv[3]))
+end
+
+-- KEYS: open. ARGV: cursor, limit
+local function order_oldest(keys, argv)
+    return journal_oldest(keys[1], 'order:order:', argv[1], argv[2])
 end
 
 -- One saga, `seen` being its once-record or what that was at first: its journal, the journal's text
@@ -324,21 +342,25 @@ local function order_sagas(keys, argv)
     return sagas_recent(keys[1], limit, state)
 end
 
--- KEYS: buckets. ARGV: number of the first bucket to keep, records at once, cursor. The
--- outcome of an order is in the order itself: there are no books to keep.
-local function order_sweep(keys, argv)
-    return sweep(keys[1], 'order:once:', argv[1], argv[2], argv[3], function() end)
+-- ARGV: see sweep. The outcome of an order is in the order itself: there are no books to keep.
+local function order_sweep(_, argv)
+    return sweep('order', argv, function() end)
 end
 
-redis.register_function('order_sweep', order_sweep)
+redis.register_function{function_name = 'order_sweep', callback = order_sweep,
+    flags = {'allow-oom'}}
 redis.register_function('order_create', order_create)
 redis.register_function{function_name = 'order_find', callback = order_find,
     flags = {'no-writes'}}
 redis.register_function('order_add', order_add)
 redis.register_function('order_init', order_init)
 redis.register_function('order_checkout', order_checkout)
-redis.register_function('order_advance', order_advance)
-redis.register_function('order_lease', order_lease)
+redis.register_function{function_name = 'order_advance', callback = order_advance,
+    flags = {'allow-oom'}}
+redis.register_function{function_name = 'order_lease', callback = order_lease,
+    flags = {'allow-oom'}}
+redis.register_function{function_name = 'order_oldest', callback = order_oldest,
+    flags = {'no-writes'}}
 redis.register_function{function_name = 'order_saga', callback = order_saga,
     flags = {'no-writes'}}
 redis.register_function{function_name = 'order_replay', callback = order_replay,

@@ -67,8 +67,14 @@ static void saga_move(struct recovery *r, const struct journal_record *record,
                                 .attempt = record->attempt,
                                 .reason =
                                     is_cancel ? SLICE_TEXT(REASON_CANCELLED) : (struct slice){0}};
-    if (!saga_state_parse(&checkout_definition, record->state, &move.from) ||
-        checkout_move(r->consumer, move, (struct saga_event){.kind = kind}, &r->call) != 0) {
+    int err = saga_state_parse(&checkout_definition, record->state, &move.from)
+                  ? checkout_move(r->consumer, move, (struct saga_event){.kind = kind}, &r->call)
+                  : -ERR_RECORD;
+    if (err != 0) {
+        stat_add(r->stats->immovable, 1);
+        log_error("saga_immovable", "saga=%.*s order=%.*s state=%s reason=%s",
+                  SLICE_ARG(record->saga), SLICE_ARG(record->entity), log_quote(record->state),
+                  err_name(err));
         return;
     }
     crash_point("recovery.move.before");
@@ -100,9 +106,8 @@ static void recovery_saw(struct recovery *r, const struct journal_record *record
     }
 }
 
-static void saga_recover(struct recovery *r, const struct journal_record *record)
+static void saga_recover(struct recovery *r, const struct journal_record *record, int64_t now_ms)
 {
-    int64_t now_ms = consumer_now_ms(r->consumer);
     enum saga_event_kind kind;
     recovery_saw(r, record, now_ms);
     int err = recovery_event(record, consumer_conf(r->consumer), now_ms, &kind);
@@ -128,15 +133,17 @@ static void on_leased(void *ctx, int err, const struct redis_reply *reply)
     struct recovery *r = ctx;
     r->is_leasing = false;
     crash_point("recovery.lease.after");
-    if (err != 0) {
+    struct journal_record record;
+    int64_t now_ms; /* of the clock that the journals' times are of */
+    unsigned n = 0;
+    if (err != 0 || redis_reply_count(reply) == 0 ||
+        !slice_int64(redis_reply_at(reply, 0), &now_ms)) {
         return;
     }
-    struct journal_record record;
-    unsigned n = 0;
-    for (; journal_record_at(&checkout_journal, reply, n, &record); n++) {
-        saga_recover(r, &record);
+    for (; journal_record_at(&checkout_journal, reply, n + 1, &record); n++) {
+        saga_recover(r, &record, now_ms);
     }
-    recovery_age(r, consumer_now_ms(r->consumer));
+    recovery_age(r, now_ms);
     if (n >= RECOVERY_LIMIT) {
         r->is_idle = false;
         loop_timer_start(r->timer, 0, RECOVERY_MS);
@@ -178,8 +185,8 @@ static void recovery_scan(void *ctx)
     }
     r->is_leasing = true;
     crash_point("recovery.lease.before");
-    journal_lease(&checkout_journal, consumer_now_ms(r->consumer), RECOVERY_LIMIT,
-                  conf->saga_resend_ms, conf->saga_resend_max_ms, &r->call);
+    journal_lease(&checkout_journal, RECOVERY_LIMIT, conf->saga_resend_ms, conf->saga_resend_max_ms,
+                  &r->call);
     redis_call(consumer_store(r->consumer), &r->call, on_leased, r);
     crash_sent("recovery.lease.sent");
     redis_command_reset(&r->call);

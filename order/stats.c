@@ -16,6 +16,8 @@ const struct order_stats *order_stats(void)
         s.cancelled = stat_counter("kassa_saga_cancels_total", "", "sagas past their deadline");
         s.stuck = stat_counter("kassa_sagas_stuck_total", "",
                                "compensations that do not succeed: look here");
+        s.immovable = stat_counter("kassa_sagas_immovable_total", "",
+                                   "sagas whose journal could not be moved on: look here");
         s.replayed = stat_counter("kassa_saga_replays_total", "",
                                   "saga commands sent again because a store may have lost them");
         s.open = stat_gauge("kassa_sagas_open", "", "sagas begun and not ended");

@@ -126,17 +126,19 @@ local function fold(record)
     end
 end
 
--- KEYS: buckets. ARGV: number of the first bucket to keep, records at once, cursor
-local function payment_sweep(keys, argv)
-    return sweep(keys[1], 'payment:once:', argv[1], argv[2], argv[3], fold)
+-- ARGV: see sweep
+local function payment_sweep(_, argv)
+    return sweep('payment', argv, fold)
 end
 
-redis.register_function('payment_sweep', payment_sweep)
+redis.register_function{function_name = 'payment_sweep', callback = payment_sweep,
+    flags = {'allow-oom'}}
 redis.register_function('payment_create', payment_create)
 redis.register_function{function_name = 'payment_find', callback = payment_find,
     flags = {'no-writes'}}
 redis.register_function('payment_fund', payment_fund)
 redis.register_function('payment_pay', payment_pay)
 redis.register_function('payment_charge', payment_charge)
-redis.register_function('payment_refund', payment_refund)
+redis.register_function{function_name = 'payment_refund', callback = payment_refund,
+    flags = {'allow-oom'}}
 redis.register_function('payment_init', payment_init)

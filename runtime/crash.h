@@ -38,7 +38,7 @@
     /* what answers a gateway, idempotency/notice.c */                                             \
     X("notice.publish.before", PLAIN, AT, "the answers of a turn are collected")                   \
     X("notice.publish.after", PLAIN, SENT, "they are written")                                     \
-    /* the sweep, saga/sweep.c */                                                                  \
+    /* the sweep, idempotency/sweep.c */                                                           \
     X("sweep.before", PLAIN, AT, "a look at old buckets is due")                                   \
     X("sweep.sent", PLAIN, SENT, "its call is written")                                            \
     X("sweep.after", PLAIN, AT, "its call is answered")                                            \

@@ -21,6 +21,7 @@ enum err_disposition {
     X(ERR_STORE_DOWN, ERR_RETRY, "the store is not connected")                                     \
     X(ERR_STORE_TIMEOUT, ERR_RETRY, "the store did not answer in time")                            \
     X(ERR_STORE_REPLY, ERR_RETRY, "the store answered with an error")                              \
+    X(ERR_STORE_FULL, ERR_RETRY, "the store's memory is full")                                     \
     X(ERR_BROKER_DOWN, ERR_RETRY, "the broker is not connected")                                   \
     X(ERR_BROKER_REPLY, ERR_RETRY, "the broker answered with an error")                            \
     X(ERR_FULL, ERR_SHED, "a bounded table is full")                                               \
@@ -28,7 +29,7 @@ enum err_disposition {
     X(ERR_VERSION, ERR_POISON, "the envelope has an unknown version")                              \
     X(ERR_TYPE, ERR_POISON, "the command has an unknown type")                                     \
     X(ERR_FIELD, ERR_POISON, "a field is missing or malformed")                                    \
-    X(ERR_TOO_OLD, ERR_POISON, "the command is older than the records that would recognise it")    \
+    X(ERR_TOO_OLD, ERR_STALE, "the command is older than the records that would recognise it")     \
     X(ERR_RECORD, ERR_POISON, "the store's record cannot be read")                                 \
     X(ERR_TRANSITION, ERR_STALE, "the event does not fit the saga's state")
 

@@ -2,19 +2,20 @@
 #include "saga/consumer.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
-#include "idempotency/buckets.h"
 #include "idempotency/notice.h"
 #include "idempotency/once.h"
+#include "idempotency/sweep.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
 #include "runtime/stat.h"
+#include "saga/keep.h"
 #include "saga/replay.h"
-#include "saga/sweep.h"
 
 #define TICK_MS          500
 #define STORE_ERRORS_MAX 20    /* then the command is parked: it is a fault, not an outage */
@@ -57,16 +58,15 @@ struct consumer {
     TAILQ_HEAD(, work) waiting;        /* for the store, or for the next tick */
     uint64_t epoch;                    /* of the newest delivery */
     struct loop_timer *tick;
+    struct keep *keep;
     struct sweep *sweep;
     struct replay *replay; /* of a participant; else NULL */
     void *side;            /* of definition->on_start */
     struct redis_command call;
     struct buf once; /* what its buckets' keys begin with */
     struct buf text;
-    struct buckets *buckets;
     struct stat_value *count_of[MESSAGE_TYPE_COUNT];
-    struct stat_value *parked;
-    struct stat_value *retried;
+    struct stat_value *parked, *retried, *too_old;
 };
 
 static void work_run(struct work *work);
@@ -160,9 +160,28 @@ static void work_unreadable(struct work *work, const struct redis_reply *reply)
     delivery_close(work->delivery);
 }
 
+/* Its record may have been dropped, so it must not act. That is done of sagas that have ended: one
+ * that is open has its records. */
+static void work_too_old(struct work *work)
+{
+    const struct message *in = work->is.in;
+    stat_add(work->is.consumer->too_old, 1);
+    log_warn("command_too_old", "type=%s id=%.*s", message_type_text(in->type), SLICE_ARG(in->id));
+    if (message_has(in, gateway)) {
+        struct message expired = {.type = MESSAGE_EXPIRED};
+        message_set(&expired, id, in->id);
+        consumer_tell(work->is.consumer, in->gateway, &expired);
+    }
+    delivery_close(work->delivery);
+}
+
 static void on_reply(void *ctx, int err, const struct redis_reply *reply)
 {
     struct work *work = ctx;
+    if (err == -ERR_TOO_OLD) {
+        work_too_old(work);
+        return;
+    }
     if (err != 0) {
         work_keep(work, err, reply);
         return;
@@ -193,10 +212,9 @@ static void work_run(struct work *work)
     crash_point_of("consumer.record.before", WORK_KIND(work));
     int err = work->handler == NULL ? -ERR_TYPE : 0;
     if (err == 0) {
-        err = once_bucket(in->id, consumer_now_ms(c), work->is.bucket);
+        err = once_bucket(in->id, work->is.bucket);
     }
     if (err == 0) {
-        buckets_use(c->buckets, work->is.bucket);
         redis_command_reset(&c->call);
         err = work->handler->record(&work->is, &c->call);
     }
@@ -328,7 +346,7 @@ void consumer_tell(struct consumer *c, struct slice gateway, const struct messag
 
 int64_t consumer_now_ms(const struct consumer *c)
 {
-    return loop_wall_ms(c->context->loop);
+    return redis_wall_ms(c->store);
 }
 
 const struct conf *consumer_conf(const struct consumer *c)
@@ -360,6 +378,8 @@ void consumer_call(const struct consumer_work *work, struct redis_command *call,
 static void consumer_open_stats(struct consumer *c)
 {
     c->parked = stat_counter("kassa_commands_parked_total", "", "commands and messages parked");
+    c->too_old = stat_counter("kassa_commands_too_old_total", "",
+                              "commands not run because their records may have been dropped");
     c->retried = stat_counter("kassa_commands_retried_total", "",
                               "store calls of commands that have to be made again");
     for (unsigned i = 0; i < c->definition->handler_count; i++) {
@@ -380,6 +400,19 @@ static void consumer_open_stats(struct consumer *c)
     }
 }
 
+static void consumer_sweep(void *ctx, struct redis_command *call, const char *seen, int64_t rise_ms,
+                           const char *cursor)
+{
+    struct consumer *c = ctx;
+    char keep[24] = "";
+    int64_t bucket;
+    if (keep_from(c->keep, &bucket)) {
+        snprintf(keep, sizeof(keep), "%lld", (long long)bucket);
+    }
+    once_sweep(call, c->definition->name, once_life_ms(&c->context->conf), keep, seen, rise_ms,
+               SWEEP_LIMIT, cursor);
+}
+
 static int consumer_start(struct service_context *context)
 {
     struct consumer *c = mem_new(sizeof(*c));
@@ -397,10 +430,11 @@ static int consumer_start(struct service_context *context)
                           ? c->store
                           : redis_new(context->loop, conf, "saga", conf->saga_redis, NULL);
     c->notices = notices_new(context->loop, c->notice_store, &consumer_notice_form);
-    c->buckets = buckets_new(c->store, c->definition->name); /* the first to hear of its being up */
     redis_watch_up(c->store, on_store_up, c);
     c->tick = loop_timer_new(context->loop, on_tick, c);
-    c->sweep = sweep_new(context->loop, c->store, c->definition->name);
+    c->keep = keep_new(context->loop, c->definition->is_participant ? NULL : c->store,
+                       c->definition->name, c->notice_store, once_life_ms(conf));
+    c->sweep = sweep_new(context->loop, c->store, consumer_sweep, c);
     c->broker = broker_new(context->loop, conf, c->definition->name);
     if (c->definition->is_participant) {
         c->replay = replay_new(context->loop, c->store, c->broker, c->definition->name);
@@ -439,6 +473,7 @@ static void consumer_stop(struct service_context *context)
     }
     redis_free(c->store);
     replay_free(c->replay);
+    keep_free(c->keep);
     if (c->definition->on_stop != NULL) {
         c->definition->on_stop(c->side);
     }
@@ -446,7 +481,6 @@ static void consumer_stop(struct service_context *context)
     while ((d = TAILQ_FIRST(&c->deliveries)) != NULL) {
         delivery_free(c, d);
     }
-    buckets_free(c->buckets);
     redis_command_free(&c->call);
     buf_free(&c->once);
     buf_free(&c->text);

@@ -16,6 +16,7 @@
 #define KASSA_SAGA_CONSUMER_H
 
 #include "broker/broker.h"
+#include "idempotency/once.h"
 #include "idempotency/redis.h"
 #include "runtime/service.h"
 #include "saga/step.h"
@@ -28,7 +29,7 @@ struct consumer;
 struct consumer_work {
     struct consumer *consumer;
     const struct message *in;
-    char bucket[10];                /* of the command's once-record */
+    char bucket[ONCE_BUCKET_TEXT_BYTES + 1]; /* of the command's once-record */
     unsigned round;                 /* store calls of this command that were answered before */
     struct saga_state state;        /* for handlers that look twice (order/drive.c) */
     char note[CONSUMER_NOTE_BYTES]; /* what they saw the first time, as they like */

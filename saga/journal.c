@@ -58,7 +58,7 @@ int journal_advance(const struct journal *journal, const struct saga_definition 
                     const struct journal_move *move, struct redis_command *ret_command)
 {
     char bucket[ONCE_BUCKET_TEXT_BYTES + 1];
-    int err = once_bucket(move->saga, move->now_ms, bucket);
+    int err = once_bucket(move->saga, bucket);
     if (err != 0) {
         return err;
     }
@@ -70,8 +70,11 @@ int journal_advance(const struct journal *journal, const struct saga_definition 
     redis_arg_join(c, journal->library, SLICE_TEXT(":open"));
     redis_arg_text(c, saga_state_text(def, move->from));
     redis_arg_text(c, saga_state_text(def, move->to));
-    redis_arg_int(c, move->now_ms);
-    redis_arg_int(c, has_ended(move->to) ? 0 : move->due_ms);
+    if (has_ended(move->to)) {
+        redis_arg_text(c, "");
+    } else {
+        redis_arg_int(c, move->resend_ms);
+    }
     redis_arg_text(c, move->to.phase == SAGA_ABORTED ? "1" : "");
     redis_row_begins(c);
     redis_arg(c, move->entity);
@@ -81,7 +84,7 @@ int journal_advance(const struct journal *journal, const struct saga_definition 
     return 0;
 }
 
-void journal_lease(const struct journal *journal, int64_t now_ms, int64_t limit, int64_t resend_ms,
+void journal_lease(const struct journal *journal, int64_t limit, int64_t resend_ms,
                    int64_t resend_max_ms, struct redis_command *ret_command)
 {
     struct redis_command *c = ret_command;
@@ -90,7 +93,6 @@ void journal_lease(const struct journal *journal, int64_t now_ms, int64_t limit,
     redis_argf(c, "%s_lease", journal->library);
     redis_arg_text(c, "1");
     redis_argf(c, "%s:open", journal->library);
-    redis_arg_int(c, now_ms);
     redis_arg_int(c, limit);
     redis_arg_int(c, resend_ms);
     redis_arg_int(c, resend_max_ms);

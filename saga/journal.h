@@ -45,9 +45,9 @@ bool journal_record_at(const struct journal *journal, const struct redis_reply *
 /* Has the saga ever been in the state of that name? */
 bool journal_has_entered(const struct journal_record *record, const char *state);
 
-/* Builds the compare-and-set of a saga from `from` to `to`, due at due_ms unless it ends there: a
- * row (redis_row_begins). The reply is its record; the outcome is moved or stale.
- * Errors: -ERR_FIELD, -ERR_TOO_OLD (POISON), from once_bucket. */
+/* Builds the compare-and-set of a saga from `from` to `to`, due after resend_ms unless it ends
+ * there: a row (redis_row_begins). The reply is its record; the outcome is moved or stale. Errors:
+ * -ERR_FIELD (POISON), from once_bucket. */
 struct journal_move {
     struct slice entity;
     struct slice saga;
@@ -55,15 +55,15 @@ struct journal_move {
     struct saga_state from;
     struct saga_state to;
     struct slice reason; /* "" keeps what is there */
-    int64_t now_ms;
-    int64_t due_ms;
+    int64_t resend_ms;
 };
 int journal_advance(const struct journal *journal, const struct saga_definition *def,
                     const struct journal_move *move, struct redis_command *ret_command);
 
-/* Builds the lease of at most `limit` due sagas. One whose journal cannot be read is handed out
- * without its parts. */
-void journal_lease(const struct journal *journal, int64_t now_ms, int64_t limit, int64_t resend_ms,
+/* Builds the lease of at most `limit` due sagas. The reply is the time of the store, in ms since
+ * 1970, and behind it their records. One whose journal cannot be read is handed out without its
+ * parts. */
+void journal_lease(const struct journal *journal, int64_t limit, int64_t resend_ms,
                    int64_t resend_max_ms, struct redis_command *ret_command);
 
 #endif

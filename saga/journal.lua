@@ -16,7 +16,7 @@
 --         story     state:wall_ms:retries,.. of every state entered; the retries of the last one
 --                   are in `retries`
 -- Open sagas are in a sorted set by due time; the score may be early, due_ms is the truth, so that
--- an ordinary transition need not touch the set.
+-- an ordinary transition need not touch the set. All times are by the store's clock.
 -- What is handed out is a record: outcome|entity|journal, or an outcome alone.
 -- Source: protocol.md sections 1.1, 1.3, 2 and 4 (windows 6, 12, 14).
 
@@ -43,12 +43,18 @@ local function journal_record(outcome, entity, text)
     return outcome .. '|' .. entity .. '|' .. text
 end
 
--- Begins a saga in `state`; `due_ms` '0': it ends at once. `last`: the journal until now; `frozen`:
--- 'a|b|..'. An open one goes into `opened`, for journal_index. Returns the journal's text.
-local function journal_begin(key, entity, saga, state, waiter, now_ms, due_ms, last, frozen, opened)
+local function ms_text(ms)
+    return string.format('%.0f', ms)
+end
+
+-- Begins a saga in `state`, whose command is sent again after `resend_ms`; nil: it ends at once.
+-- `last`: the journal until now; `frozen`: 'a|b|..'. An open one goes into `opened`, for
+-- journal_index. Returns the journal's text.
+local function journal_begin(key, entity, saga, state, waiter, now_ms, resend_ms, last, frozen, opened)
+    local due_ms = resend_ms and ms_text(now_ms + resend_ms) or '0'
     local attempt = last[ATTEMPT] and string.format('%d', last[ATTEMPT] + 1) or '1'
     local text = saga .. '|' .. attempt .. '|' .. state .. '|' .. due_ms .. '|0||' .. waiter .. '|' ..
-        frozen .. '|' .. state .. ':' .. now_ms .. ':0'
+        frozen .. '|' .. state .. ':' .. ms_text(now_ms) .. ':0'
     redis.call('HSET', key, 'journal', text)
     if due_ms ~= '0' then
         opened[#opened + 1], opened[#opened + 2] = due_ms, entity
@@ -84,13 +90,15 @@ local function journal_index(open, opened, ended)
 end
 
 -- Compare-and-set of many: 'moved' if the journal was where the caller thought, else 'stale', with
--- what it is now. KEYS: open. ARGV: from, to, now_ms, due_ms ('0': the saga ends), '1' if it ends in
+-- what it is now. KEYS: open. ARGV: from, to, resend_ms ('': the saga ends), '1' if it ends in
 -- failure; then entity, saga, attempt, reason for each. One that ends in failure leaves its journal
 -- in its once-record, because the next attempt begins a new one.
-local ADVANCE_HEAD, ADVANCE_WIDTH = 5, 4
+local ADVANCE_HEAD, ADVANCE_WIDTH = 4, 4
 local function journal_advance(keys, argv, prefix, bucket_of)
-    local from, to, now_ms, due_ms, is_failure = argv[1], argv[2], argv[3], argv[4], argv[5] == '1'
+    local from, to, is_failure = argv[1], argv[2], argv[4] == '1'
     local opened, ended = {}, {}
+    local ms = store_ms()
+    local now_ms, due_ms = ms_text(ms), argv[3] ~= '' and ms_text(ms + argv[3]) or '0'
     local records = each_row(argv, ADVANCE_HEAD, ADVANCE_WIDTH, function(at)
         local entity, saga, attempt, reason = argv[at], argv[at + 1], argv[at + 2], argv[at + 3]
         local key = prefix .. entity
@@ -131,27 +139,39 @@ local function journal_archived(record)
     return journal_parse(text), text
 end
 
+-- Who is due: by his due time, or because that is further ahead than any that was honest: then the
+-- clock has jumped since it was written.
+local function journal_due(open, now_ms, limit, resend_max_ms)
+    local due = redis.call('ZRANGEBYSCORE', open, '-inf', ms_text(now_ms), 'LIMIT', 0, limit)
+    local ahead = redis.call('ZRANGEBYSCORE', open, ms_text(now_ms + 2 * resend_max_ms), '+inf',
+        'LIMIT', 0, limit - #due)
+    for _, entity in ipairs(ahead) do
+        due[#due + 1] = entity
+    end
+    return due
+end
+
 -- Leases the sagas that are due: moves each one's due time forward, so that no other process gets
--- it until then, and hands out what to send again. One that cannot be read is handed out too, without
--- its journal, to be told of; the others must not wait for it.
-local function journal_lease(open, prefix, now_ms, limit, resend_ms, resend_max_ms)
-    local leased = {}
-    local entities = redis.call('ZRANGEBYSCORE', open, '-inf', now_ms, 'LIMIT', 0, limit)
-    for _, entity in ipairs(entities) do
+-- it until then, and hands out what to send again, behind what time it is. One that cannot be read
+-- is handed out too, without its journal, to be told of; the others must not wait for it.
+local function journal_lease(open, prefix, limit, resend_ms, resend_max_ms)
+    local now_ms = store_ms()
+    local leased = {ms_text(now_ms)}
+    for _, entity in ipairs(journal_due(open, now_ms, limit, resend_max_ms)) do
         local key = prefix .. entity
         local is_read, now = pcall(journal_read, key)
         local due_ms = is_read and tonumber(now[DUE_MS] or 0)
         local retries = is_read and tonumber(now[RETRIES] or 0)
         if not due_ms or not retries then
-            redis.call('ZADD', open, now_ms + resend_max_ms, entity)
+            redis.call('ZADD', open, ms_text(now_ms + resend_max_ms), entity)
             leased[#leased + 1] = journal_record('due', entity, '')
         elseif due_ms == 0 then
             redis.call('ZREM', open, entity)
-        elseif due_ms > now_ms then
-            redis.call('ZADD', open, due_ms, entity)
+        elseif due_ms > now_ms and due_ms <= now_ms + 2 * resend_max_ms then
+            redis.call('ZADD', open, ms_text(due_ms), entity)
         else
             local wait_ms = math.min(resend_ms * 2 ^ math.min(retries + 1, 20), resend_max_ms)
-            now[DUE_MS] = string.format('%.0f', now_ms + wait_ms)
+            now[DUE_MS] = ms_text(now_ms + wait_ms)
             now[RETRIES] = string.format('%d', retries + 1)
             local text = table.concat(now, '|')
             redis.call('HSET', key, 'journal', text)
@@ -160,4 +180,19 @@ local function journal_lease(open, prefix, now_ms, limit, resend_ms, resend_max_
         end
     end
     return leased
+end
+
+-- Which open saga is the oldest, by the time in its id? A part of them, from `cursor` on ('0' at
+-- first). Returns what time it is, where to go on ('0': that was all), and the time of the oldest
+-- one of this part; absent: there was none. One that cannot be read may be of any age.
+local function journal_oldest(open, prefix, cursor, limit)
+    local scan, oldest = redis.call('ZSCAN', open, cursor, 'COUNT', limit), nil
+    for i = 1, #scan[2], 2 do
+        local is_read, now = pcall(journal_read, prefix .. scan[2][i])
+        local ms = is_read and (not now[SAGA] or id_ms(now[SAGA]))
+        if ms ~= true then
+            oldest = math.min(oldest or math.huge, ms or 0)
+        end
+    end
+    return {ms_text(store_ms()), scan[1], oldest and ms_text(oldest)}
 end

@@ -39,7 +39,7 @@ static void replay_write(struct replay *r, redis_on_reply *on_reply)
     redis_command_reset(&r->call);
     redis_arg_text(&r->call, "SET");
     redis_argf(&r->call, "%s:run", r->name);
-    redis_argf(&r->call, "%s|%lld", r->run, (long long)loop_wall_ms(r->loop));
+    redis_argf(&r->call, "%s|%lld", r->run, (long long)redis_wall_ms(r->store));
     redis_call(r->store, &r->call, on_reply, r);
 }
 
@@ -65,7 +65,7 @@ static void on_confirmed(void *ctx)
 
 static void replay_announce(struct replay *r, int64_t since_ms, bool is_new)
 {
-    const struct uuid made = uuid_make(loop_wall_ms(r->loop));
+    const struct uuid made = uuid_make(redis_wall_ms(r->store));
     struct message announcement = {.type = MESSAGE_ORDER_REPLAY};
     crash_point("replay.announce.before");
     message_set(&announcement, id, slice_from(made.text));
@@ -119,7 +119,7 @@ static void on_known(void *ctx, int err, const struct redis_reply *reply)
     }
     /* none: a store that is new, or was used by an older version */
     bool is_known = slice_int64(since, &since_ms) && since_ms >= 0;
-    replay_announce(r, is_known ? since_ms : loop_wall_ms(r->loop), !is_known);
+    replay_announce(r, is_known ? since_ms : redis_wall_ms(r->store), !is_known);
 }
 
 static void replay_ask(struct replay *r)

@@ -101,17 +101,19 @@ local function fold(record)
     end
 end
 
--- KEYS: buckets. ARGV: number of the first bucket to keep, records at once, cursor
-local function stock_sweep(keys, argv)
-    return sweep(keys[1], 'stock:once:', argv[1], argv[2], argv[3], fold)
+-- ARGV: see sweep
+local function stock_sweep(_, argv)
+    return sweep('stock', argv, fold)
 end
 
-redis.register_function('stock_sweep', stock_sweep)
+redis.register_function{function_name = 'stock_sweep', callback = stock_sweep,
+    flags = {'allow-oom'}}
 redis.register_function('stock_create', stock_create)
 redis.register_function{function_name = 'stock_find', callback = stock_find,
     flags = {'no-writes'}}
 redis.register_function('stock_add', stock_add)
 redis.register_function('stock_subtract', stock_subtract)
 redis.register_function('stock_take', stock_take)
-redis.register_function('stock_cancel', stock_cancel)
+redis.register_function{function_name = 'stock_cancel', callback = stock_cancel,
+    flags = {'allow-oom'}}
 redis.register_function('stock_init', stock_init)

@@ -55,8 +55,7 @@ const char *orders_journal_at(struct store *s, const char *order, unsigned part)
     return journal_part(store_ask(s, "HGET", key_of(order), "journal"), part - RECORD_SAGA);
 }
 
-void orders_checkout_build(struct redis_command *c, const char *request, const char *order,
-                           int64_t now_ms)
+void orders_checkout_build(struct redis_command *c, const char *request, const char *order)
 {
     redis_command_reset(c);
     redis_arg_text(c, "FCALL");
@@ -65,8 +64,8 @@ void orders_checkout_build(struct redis_command *c, const char *request, const c
     redis_arg_text(c, bucket_of("order", request));
     redis_arg_text(c, "order:open");
     redis_arg_text(c, "order:recent");
-    redis_arg_int(c, now_ms);
-    redis_arg_int(c, now_ms + 1000);
+    redis_arg_int(c, 1000);
+    redis_arg_int(c, ORDERS_LATE_MS);
     redis_arg_text(c, "CHARGING");
     redis_arg_text(c, "PAID");
     redis_arg_text(c, "FAILED");
@@ -78,7 +77,8 @@ void orders_checkout_build(struct redis_command *c, const char *request, const c
 
 const char *orders_checkout(struct store *s, const char *request, const char *order, int64_t now_ms)
 {
-    orders_checkout_build(&command, request, order, now_ms);
+    store_clock(s, now_ms);
+    orders_checkout_build(&command, request, order);
     store_ask_command(s, &command, NULL, NULL);
     redis_command_free(&command);
     return orders_at(s, 0, RECORD_OUTCOME);
@@ -92,12 +92,12 @@ const char *orders_move(struct store *s, const char *order, const char *saga, co
         .saga = slice_from(saga),
         .attempt = slice_from(attempt),
         .reason = slice_from(reason),
-        .now_ms = now_ms,
-        .due_ms = now_ms + 1000,
+        .resend_ms = 1000,
     };
     assert_true(saga_state_parse(&checkout_definition, slice_from(from), &move.from));
     assert_true(saga_state_parse(&checkout_definition, slice_from(to), &move.to));
     assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &move, &command), 0);
+    store_clock(s, now_ms);
     store_ask_command(s, &command, NULL, NULL);
     redis_command_free(&command);
     return orders_at(s, 0, RECORD_OUTCOME);
@@ -105,8 +105,10 @@ const char *orders_move(struct store *s, const char *order, const char *saga, co
 
 unsigned orders_lease(struct store *s, int64_t now_ms, int64_t limit)
 {
-    journal_lease(&checkout_journal, now_ms, limit, 1000, 5000, &command);
+    journal_lease(&checkout_journal, limit, 1000, 5000, &command);
+    store_clock(s, now_ms);
     store_ask_command(s, &command, NULL, NULL);
     redis_command_free(&command);
+    store_skip(s, 1); /* what time it is */
     return store_count(s);
 }

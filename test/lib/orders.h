@@ -24,6 +24,7 @@ enum {
 
 #define ORDERS_NOW_MS    INT64_C(1733754220544)
 #define ORDERS_LINES_MAX 3
+#define ORDERS_LATE_MS   INT64_C(900000)
 
 /* A part of the n-th record of the last reply, which may be an outcome alone: "" for what is not
  * there. Good as text_of's. */
@@ -41,8 +42,7 @@ const char *orders_init(struct store *s, const char *id, int end, int items, int
 /* The request is also the name of its waiter, at gateway gw. */
 const char *orders_checkout(struct store *s, const char *request, const char *order,
                             int64_t now_ms);
-void orders_checkout_build(struct redis_command *c, const char *request, const char *order,
-                           int64_t now_ms);
+void orders_checkout_build(struct redis_command *c, const char *request, const char *order);
 /* saga/journal's compare-and-set, between states by name; due a second later. */
 const char *orders_move(struct store *s, const char *order, const char *saga, const char *attempt,
                         const char *from, const char *to, const char *reason, int64_t now_ms);

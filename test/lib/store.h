@@ -50,6 +50,7 @@ void store_expect_words(struct store *s, const char *expected, const char *const
     store_expect_words(s, expected, (const char *const[]){__VA_ARGS__, NULL})
 /* The same of what a builder made. STORE_ERROR: an error of the server is expected. */
 #define STORE_ERROR "-"
+#define STORE_FULL  "-full"
 void store_expect_command(struct store *s, const char *expected, const struct redis_command *c);
 void store_wait(struct store *s);            /* until everything is answered */
 unsigned store_misanswered(struct store *s); /* since it was asked last */
@@ -57,6 +58,13 @@ unsigned store_misanswered(struct store *s); /* since it was asked last */
 /* The last reply to store_ask, all of it. */
 unsigned store_count(const struct store *s);
 const char *store_at(const struct store *s, unsigned i); /* "" for nil and behind the end */
+void store_skip(struct store *s, unsigned texts);        /* of it: its first texts */
+
+/* From now on until FLUSHALL that is what time it is, for the functions of the store's library. */
+void store_clock(struct store *s, int64_t ms);
+
+/* Loads one more library, that follows store_clock. */
+void store_load(struct store *s, const char *library);
 
 /* For what takes a connection of its own accord (saga/sweep.h). */
 struct loop *store_loop(struct store *s);

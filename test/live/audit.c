@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "audit/audit.h"
-#include "saga/sweep.h"
+#include "idempotency/once.h"
 #include "test/lib/orders.h"
 #include "test/lib/store.h"
 
@@ -350,7 +350,8 @@ static void sweeping(void **state)
     (void)state;
     world_make();
     char old[40], old_bucket[64]; /* the texts' ring is shorter than the loop */
-    char cursor[24] = "0", keep_from[24];
+    char cursor[24] = "0";
+    int steps = 0;
     snprintf(old, sizeof(old), "%s", id_at(w.now_ms - 9 * DAY_MS));
     snprintf(old_bucket, sizeof(old_bucket), "%s", bucket_of("payment", old));
     for (int n = 0; n < 300; n++) {
@@ -361,19 +362,19 @@ static void sweeping(void **state)
                   "payment:user:user-0", fund, "1");
     }
     assert_clean();
-    store_ask(w.store, "ZADD", "payment:buckets",
-              text_of("%lld", strtoll(strrchr(old_bucket, ':') + 1, NULL, 16)),
-              strrchr(old_bucket, ':') + 1);
-    snprintf(keep_from, sizeof(keep_from), "%lld", (long long)sweep_keep_from(w.now_ms));
     for (;;) {
-        const char *next = store_ask(w.store, "FCALL", "payment_sweep", "1", "payment:buckets",
-                                     keep_from, "20", cursor);
-        if (next[0] == '\0') {
+        static struct redis_command c;
+        redis_command_reset(&c);
+        once_sweep(&c, "payment", 8 * DAY_MS, "99999999999", "", 0, 20, cursor);
+        store_ask_command(w.store, &c, NULL, NULL);
+        if (store_count(w.store) < 2) {
             break;
         }
-        snprintf(cursor, sizeof(cursor), "%s", next);
+        snprintf(cursor, sizeof(cursor), "%s", store_at(w.store, 1));
+        steps++;
         assert_clean();
     }
+    assert_true(steps > 0);
 }
 
 static int setup(void **state)
@@ -381,8 +382,8 @@ static int setup(void **state)
     (void)state;
     w.now_ms = (int64_t)time(NULL) * 1000;
     w.store = store_new(payment_library);
-    store_ask(w.store, "FUNCTION", "LOAD", "REPLACE", stock_library);
-    store_ask(w.store, "FUNCTION", "LOAD", "REPLACE", order_library);
+    store_load(w.store, stock_library);
+    store_load(w.store, order_library);
     return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "idempotency/key.h"
+#include "test/lib/redis_server.h"
 #include "runtime/err.h"
 
 #define KEY_WAIT_MS 10000
@@ -27,7 +28,9 @@ struct key_test {
     int err;
     enum key_claimed claimed;
     char command_id[128];
-    int64_t number; /* the reply to another command than a claim */
+    unsigned count; /* texts of the reply to another command than a claim, the first two: */
+    char text[64], cursor[64];
+    struct redis_server *server;
 };
 
 static void key_on_tick(void *ctx)
@@ -38,11 +41,6 @@ static void key_on_tick(void *ctx)
 static const char *key_lookup(const char *variable)
 {
     return getenv(variable);
-}
-
-static int64_t key_now_ms(void)
-{
-    return (int64_t)time(NULL) * 1000;
 }
 
 static int key_setup(void **state)
@@ -58,7 +56,8 @@ static int key_setup(void **state)
     t->loop = loop_new();
     t->tick = loop_timer_new(t->loop, key_on_tick, t);
     loop_timer_start(t->tick, 5, 5);
-    t->redis = redis_new(t->loop, &conf, "key", conf.saga_redis, key_library);
+    t->server = redis_server_start(NULL);
+    t->redis = redis_new(t->loop, &conf, "key", redis_server_node(t->server), key_library);
     int64_t until_ms = loop_now_ms(t->loop) + KEY_WAIT_MS;
     while (!redis_is_up(t->redis) && loop_now_ms(t->loop) < until_ms) {
         loop_turn(t->loop, true);
@@ -70,6 +69,7 @@ static int key_teardown(void **state)
 {
     struct key_test *t = *state;
     redis_free(t->redis);
+    redis_server_free(t->server);
     redis_command_free(&t->command);
     loop_timer_free(t->tick);
     loop_free(t->loop);
@@ -98,10 +98,9 @@ static void key_on_claimed(void *ctx, int err, const struct redis_reply *reply)
     }
 }
 
-static enum key_claimed key_ask(struct key_test *t, const char *fingerprint, const char *id,
-                                int64_t wall_ms)
+static enum key_claimed key_ask(struct key_test *t, const char *fingerprint, const char *id)
 {
-    key_claim(&t->command, slice_from(t->key), slice_from(fingerprint), slice_from(id), wall_ms);
+    key_claim(&t->command, slice_from(t->key), slice_from(fingerprint), slice_from(id));
     redis_call(t->redis, &t->command, key_on_claimed, t);
     key_wait(t);
     return t->claimed;
@@ -111,57 +110,111 @@ static enum key_claimed key_ask(struct key_test *t, const char *fingerprint, con
 static void key_new_then_known(void **state)
 {
     struct key_test *t = *state;
-    assert_int_equal(key_ask(t, "POST /orders/checkout/7", "gw/1", key_now_ms()), KEY_NEW);
+    assert_int_equal(key_ask(t, "POST /orders/checkout/7", "gw/1"), KEY_NEW);
     assert_string_equal(t->command_id, "gw/1");
-    assert_int_equal(key_ask(t, "POST /orders/checkout/7", "gw/2", key_now_ms()), KEY_KNOWN);
+    assert_int_equal(key_ask(t, "POST /orders/checkout/7", "gw/2"), KEY_KNOWN);
     assert_string_equal(t->command_id, "gw/1");
-    assert_int_equal(key_ask(t, "POST /orders/checkout/7", "gw/1", key_now_ms()), KEY_KNOWN);
+    assert_int_equal(key_ask(t, "POST /orders/checkout/7", "gw/1"), KEY_KNOWN);
 }
 
 /* Another path under the same key is a mismatch, and changes nothing. */
 static void key_mismatch(void **state)
 {
     struct key_test *t = *state;
-    assert_int_equal(key_ask(t, "POST /payment/add_funds/7/1", "gw/1", key_now_ms()), KEY_NEW);
-    assert_int_equal(key_ask(t, "POST /payment/add_funds/7/2", "gw/2", key_now_ms()), KEY_MISMATCH);
-    assert_int_equal(key_ask(t, "POST /payment/add_funds/7/1", "gw/3", key_now_ms()), KEY_KNOWN);
+    assert_int_equal(key_ask(t, "POST /payment/add_funds/7/1", "gw/1"), KEY_NEW);
+    assert_int_equal(key_ask(t, "POST /payment/add_funds/7/2", "gw/2"), KEY_MISMATCH);
+    assert_int_equal(key_ask(t, "POST /payment/add_funds/7/1", "gw/3"), KEY_KNOWN);
     assert_string_equal(t->command_id, "gw/1");
+}
+
+static void key_on_text(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct key_test *t = ctx;
+    t->err = err;
+    t->count = redis_reply_count(reply);
+    snprintf(t->text, sizeof(t->text), "%.*s",
+             t->count > 0 ? (int)redis_reply_at(reply, 0).bytes : 0,
+             t->count > 0 ? redis_reply_at(reply, 0).data : "");
+    snprintf(t->cursor, sizeof(t->cursor), "%.*s",
+             t->count > 1 ? (int)redis_reply_at(reply, 1).bytes : 0,
+             t->count > 1 ? redis_reply_at(reply, 1).data : "");
+}
+
+static void key_sweep_once(struct key_test *t, const char *seen, int64_t rise_ms,
+                           const char *cursor)
+{
+    redis_command_reset(&t->command);
+    key_sweep(NULL, &t->command, seen, rise_ms, cursor);
+    redis_call(t->redis, &t->command, key_on_text, t);
+    key_wait(t);
+}
+
+/* The slow clock goes on by so much, and what is to be dropped then is. */
+static void key_pass(struct key_test *t, int64_t ms)
+{
+    char cursor[64] = "0", seen[64];
+    redis_command_reset(&t->command);
+    redis_arg_text(&t->command, "INCRBY");
+    redis_arg_text(&t->command, "kassa:clock");
+    redis_arg_int(&t->command, ms);
+    redis_call(t->redis, &t->command, key_on_text, t);
+    key_wait(t);
+    snprintf(seen, sizeof(seen), "%s", t->text);
+    do {
+        key_sweep_once(t, seen, 0, cursor);
+        snprintf(cursor, sizeof(cursor), "%s", t->cursor);
+    } while (t->count > 1);
 }
 
 /* A key of the previous period is known; of the one before that, no more. */
 static void key_previous_period(void **state)
 {
     struct key_test *t = *state;
-    int64_t now_ms = key_now_ms();
-    assert_int_equal(key_ask(t, "POST /a", "gw/1", now_ms), KEY_NEW);
-    assert_int_equal(key_ask(t, "POST /a", "gw/2", now_ms + PERIOD_MS), KEY_KNOWN);
+    key_sweep_once(t, "", 0, "0");
+    assert_int_equal(key_ask(t, "POST /a", "gw/1"), KEY_NEW);
+    key_pass(t, PERIOD_MS);
+    assert_int_equal(key_ask(t, "POST /a", "gw/2"), KEY_KNOWN);
     assert_string_equal(t->command_id, "gw/1");
-    assert_int_equal(key_ask(t, "POST /b", "gw/2", now_ms + PERIOD_MS), KEY_MISMATCH);
-    assert_int_equal(key_ask(t, "POST /a", "gw/3", now_ms + 2 * PERIOD_MS), KEY_NEW);
+    assert_int_equal(key_ask(t, "POST /b", "gw/2"), KEY_MISMATCH);
+    key_pass(t, PERIOD_MS);
+    assert_int_equal(key_ask(t, "POST /a", "gw/3"), KEY_NEW);
 }
 
-static void key_on_number(void *ctx, int err, const struct redis_reply *reply)
-{
-    struct key_test *t = ctx;
-    t->err = err;
-    assert_true(slice_int64(redis_reply_at(reply, 0), &t->number));
-}
-
-/* The hash goes when the next period is over: no sooner, no later. */
-static void key_expires(void **state)
+/* The hash of a period goes with it: no sooner, no later. */
+static void key_is_dropped(void **state)
 {
     struct key_test *t = *state;
-    struct redis_command *ask = mem_new(sizeof(*ask));
-    int64_t now_ms = key_now_ms();
-    assert_int_equal(key_ask(t, "POST /a", "gw/1", now_ms), KEY_NEW);
-    size_t start = t->command.end[2];
-    redis_arg_text(ask, "EXPIRETIME");
-    redis_arg(ask, (struct slice){t->command.bytes.data + start, t->command.end[3] - start});
-    redis_call(t->redis, ask, key_on_number, t);
+    key_sweep_once(t, "", 0, "0");
+    assert_int_equal(key_ask(t, "POST /a", "gw/1"), KEY_NEW);
+    for (int n = 1; n <= 2; n++) {
+        key_pass(t, PERIOD_MS);
+        redis_command_reset(&t->command);
+        redis_arg_text(&t->command, "KEYS");
+        redis_arg_text(&t->command, "kassa:keys:[0-9]*");
+        redis_call(t->redis, &t->command, key_on_text, t);
+        key_wait(t);
+        assert_int_equal(t->count, n == 1);
+    }
+}
+
+/* The store's clock may be anywhere: a key stays what it was. */
+static void key_clock_jumps(void **state)
+{
+    struct key_test *t = *state;
+    key_sweep_once(t, "", 0, "0");
+    assert_int_equal(key_ask(t, "POST /a", "gw/1"), KEY_NEW);
+    char seen[64];
+    snprintf(seen, sizeof(seen), "%lld", strtoll(t->text, NULL, 10) - 20 * PERIOD_MS);
+    redis_command_reset(&t->command); /* as if the clock had jumped since */
+    redis_arg_text(&t->command, "SET");
+    redis_arg_text(&t->command, "kassa:clock");
+    redis_arg_text(&t->command, seen);
+    redis_call(t->redis, &t->command, key_on_text, t);
     key_wait(t);
-    assert_int_equal(t->number, (now_ms / PERIOD_MS + 2) * PERIOD_MS / 1000);
-    redis_command_free(ask);
-    free(ask);
+    assert_int_equal(key_ask(t, "POST /b", "gw/1"), KEY_NEW); /* of another time */
+    key_sweep_once(t, seen, 1000, "0");
+    assert_int_equal(strtoll(t->text, NULL, 10), strtoll(seen, NULL, 10) + 2000);
+    assert_int_equal(key_ask(t, "POST /b", "gw/2"), KEY_KNOWN);
 }
 
 /* Many claims of one key in one turn: one is new, all the others learn its id. */
@@ -171,8 +224,7 @@ static void key_race(void **state)
     for (int i = 0; i < 100; i++) {
         char id[32];
         snprintf(id, sizeof(id), "gw/%d", i);
-        key_claim(&t->command, slice_from(t->key), SLICE_TEXT("POST /a"), slice_from(id),
-                  key_now_ms());
+        key_claim(&t->command, slice_from(t->key), SLICE_TEXT("POST /a"), slice_from(id));
         redis_call(t->redis, &t->command, key_on_claimed, t);
     }
     key_wait(t);
@@ -217,8 +269,8 @@ int main(void)
 {
 #define KEY(test) cmocka_unit_test_setup_teardown(test, key_setup, key_teardown)
     const struct CMUnitTest tests[] = {
-        KEY(key_new_then_known), KEY(key_mismatch), KEY(key_previous_period),
-        KEY(key_expires),        KEY(key_race),     KEY(key_read_nonsense),
+        KEY(key_new_then_known), KEY(key_mismatch), KEY(key_previous_period), KEY(key_is_dropped),
+        KEY(key_clock_jumps),    KEY(key_race),     KEY(key_read_nonsense),
     };
     return cmocka_run_group_tests_name("live/key", tests, NULL, NULL);
 }

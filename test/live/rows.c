@@ -34,8 +34,8 @@ static int group_setup(void **state)
 {
     (void)state;
     w.store = store_new(payment_library);
-    store_ask(w.store, "FUNCTION", "LOAD", "REPLACE", stock_library);
-    store_ask(w.store, "FUNCTION", "LOAD", "REPLACE", order_library);
+    store_load(w.store, stock_library);
+    store_load(w.store, order_library);
     return 0;
 }
 
@@ -51,6 +51,7 @@ static int setup(void **state)
 {
     (void)state;
     store_ask(w.store, "FLUSHALL");
+    store_clock(w.store, NOW_MS);
     for (unsigned i = 0; i < SAGAS_MAX; i++) {
         snprintf(w.saga[i], sizeof(w.saga[i]), "%s", id_at(NOW_MS));
     }
@@ -111,7 +112,7 @@ static void take(unsigned saga, const char *lines, const char *expected)
 
 static void checkout(unsigned saga, const char *order, const char *expected)
 {
-    orders_checkout_build(&w.call, w.saga[saga], order, NOW_MS);
+    orders_checkout_build(&w.call, w.saga[saga], order);
     store_expect_command(w.store, expected, &w.call);
 }
 
@@ -121,8 +122,7 @@ static void move(unsigned saga, const char *order, const char *to, const char *e
                                 .saga = slice_from(w.saga[saga]),
                                 .attempt = SLICE_TEXT("1"),
                                 .reason = SLICE_TEXT("no"),
-                                .now_ms = NOW_MS + 5,
-                                .due_ms = NOW_MS + 1005};
+                                .resend_ms = 1000};
     assert_true(saga_state_parse(&checkout_definition, SLICE_TEXT("CHARGING"), &step.from));
     assert_true(saga_state_parse(&checkout_definition, slice_from(to), &step.to));
     assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &step, &w.call), 0);
@@ -265,7 +265,7 @@ static void broken_move(void **state)
         for (unsigned n = 0; n < 3; n++) {
             const char *moved =
                 text_of("moved|o%u|%s|1|FAILED|0|0|no|gw/%s|u|10|i*2|%s", n, w.saga[n], w.saga[n],
-                        story_from(NOW_MS, "CHARGING:0:0,FAILED:5:0"));
+                        story_from(NOW_MS, "CHARGING:0:0,FAILED:0:0"));
             move(n, text_of("o%u", n), "FAILED", n == 1 ? STORE_ERROR : moved);
         }
         assert_calls("2");
@@ -351,7 +351,7 @@ static void two_moves(void **state)
     orders_checkout(w.store, w.saga[0], "o", NOW_MS);
     made();
     const char *now = text_of("o|%s|1|FAILED|0|0|no|gw/%s|u|10|i*2|%s", w.saga[0], w.saga[0],
-                              story_from(NOW_MS, "CHARGING:0:0,FAILED:5:0"));
+                              story_from(NOW_MS, "CHARGING:0:0,FAILED:0:0"));
     move(0, "o", "FAILED", text_of("moved|%s", now));
     move(0, "o", "FAILED", text_of("stale|%s", now));
     move(1, "o", "FAILED", text_of("stale|%s", now));
@@ -410,7 +410,7 @@ static void many_sagas(void **state)
     for (unsigned i = 0; i < ROWS_MAX; i++) {
         move(i, text_of("o%u", i), "FAILED",
              text_of("moved|o%u|%s|1|FAILED|0|0|no|gw/%s|u|10|i*2|%s", i, w.saga[i], w.saga[i],
-                     story_from(NOW_MS, "CHARGING:0:0,FAILED:5:0")));
+                     story_from(NOW_MS, "CHARGING:0:0,FAILED:0:0")));
     }
     assert_calls("1");
     assert_string_equal(store_ask(w.store, "EXISTS", "order:open"), "0");

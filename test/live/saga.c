@@ -17,7 +17,7 @@ extern const char order_library[];
 
 #define NOW_MS                   ORDERS_NOW_MS
 #define WAITERS_MAX              64
-#define HOUR_MS                  3600000
+#define MINUTE_MS                60000
 #define at(part)                 orders_at(store, 0, part)
 #define checkout(request, order) orders_checkout(store, request, order, NOW_MS)
 
@@ -132,7 +132,7 @@ static void begin_empty(void **state)
 static void begin_paid(void **state)
 {
     (void)state;
-    const char *first = id_at(NOW_MS), *later = id_at(NOW_MS + HOUR_MS);
+    const char *first = id_at(NOW_MS), *later = id_at(NOW_MS + MINUTE_MS);
     order_with_line("o");
     checkout(first, "o");
     pay("o", first, "1");
@@ -150,7 +150,7 @@ static void begin_paid(void **state)
 static void attach(void **state)
 {
     (void)state;
-    const char *first = id_at(NOW_MS), *second = id_at(NOW_MS + HOUR_MS);
+    const char *first = id_at(NOW_MS), *second = id_at(NOW_MS + MINUTE_MS);
     order_with_line("o");
     checkout(first, "o");
     checkout(second, "o");
@@ -209,8 +209,8 @@ static void again_after_failure(void **state)
 static void again_after_another_attempt(void **state)
 {
     (void)state;
-    const char *first = id_at(NOW_MS), *attached = id_at(NOW_MS + HOUR_MS);
-    const char *second = id_at(NOW_MS + 2 * HOUR_MS);
+    const char *first = id_at(NOW_MS), *attached = id_at(NOW_MS + MINUTE_MS);
+    const char *second = id_at(NOW_MS - MINUTE_MS);
     order_with_line("o");
     checkout(first, "o");
     checkout(attached, "o");

@@ -1,5 +1,5 @@
 /* Old records are dropped, and the books stay balanced: payment, stock and order, in a real
- * server. What the sweep is for: protocol.md section 3, "Records live 7 days". */
+ * server. What the sweep is for: protocol.md section 3.3. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,8 +12,9 @@
 #include <time.h>
 
 #include "idempotency/once.h"
-#include "saga/sweep.h"
-#include "test/lib/store.h"
+#include "idempotency/sweep.h"
+#include "saga/keep.h"
+#include "test/lib/orders.h"
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
@@ -32,29 +33,51 @@ static const char *bucket_name(const char *service, const char *id)
     return bucket_of(service, id) + strlen(service) + strlen(":once:");
 }
 
-static void bucket_enter(struct store *s, const char *service, const char *id)
+static int64_t bucket_number(const char *service, const char *id)
 {
-    const char *name = bucket_name(service, id);
-    store_ask(s, "ZADD", text_of("%s:buckets", service), text_of("%lld", strtoll(name, NULL, 16)),
-              name);
+    return strtoll(bucket_name(service, id), NULL, 16);
+}
+
+#define LIFE_MS (8 * DAY_MS)
+#define ANY     (400 * DAY_MS) /* time that has passed: as much as you like */
+#define ALL     "99999999999"  /* no saga is open */
+
+/* One step; the slow clock that it leaves. */
+static const char *sweep_once(struct store *s, const char *service, const char *keep,
+                              const char *seen, int64_t rise_ms, int64_t limit, const char *cursor)
+{
+    static struct redis_command c;
+    redis_command_reset(&c);
+    once_sweep(&c, service, LIFE_MS, keep, seen, rise_ms, limit, cursor);
+    store_ask_command(s, &c, NULL, NULL);
+    return text_of("%s", store_at(s, 0));
+}
+
+static const char *floor_of(struct store *s, const char *service)
+{
+    return text_of("%s", store_ask(s, "GET", text_of("%s:floor", service)));
 }
 
 /* Sweeps until nothing is left; how many steps that took. */
-static unsigned sweep_all(struct store *s, const char *service, const char *limit)
+static unsigned sweep_all(struct store *s, const char *service, int64_t limit)
 {
     unsigned steps = 0;
-    char keep_from[24], cursor[24] = "0";
-    snprintf(keep_from, sizeof(keep_from), "%lld", (long long)sweep_keep_from(now_ms()));
-    for (;;) {
-        const char *next = store_ask(s, "FCALL", text_of("%s_sweep", service), "1",
-                                     text_of("%s:buckets", service), keep_from, limit, cursor);
-        if (next[0] == '\0') {
-            break;
-        }
-        snprintf(cursor, sizeof(cursor), "%s", next);
+    char clock[24] = "", cursor[24] = "0";
+    do {
+        snprintf(clock, sizeof(clock), "%s",
+                 sweep_once(s, service, ALL, clock, ANY, limit, cursor));
+        snprintf(cursor, sizeof(cursor), "%s", store_at(s, 1));
         assert_true(++steps < 1000);
-    }
+    } while (store_count(s) > 1);
     return steps;
+}
+
+/* The floor follows the ids as well as the clock: so there is one of now. */
+static void record_young(struct store *s, const char *service)
+{
+    const char *id = id_at(now_ms());
+    store_ask(s, "FCALL", text_of("%s_create", service), "2", bucket_of(service, id), "any", id,
+              "1");
 }
 
 /* Charges, refunds and payments of nine days ago are dropped; funded = credit + what is left. */
@@ -65,6 +88,7 @@ static void test_payment(void **state)
     const char *old_bucket = bucket_of("payment", old);
     const char *young_bucket = bucket_of("payment", young);
     (void)state;
+    record_young(s, "payment");
     store_ask(s, "HSET", "payment:user:u", "credit", "100", "funded", "100");
     store_ask(s, "FCALL", "payment_charge", "1", old_bucket, text_of("%s:1:charge", old), "u",
               "10");
@@ -74,12 +98,10 @@ static void test_payment(void **state)
     store_ask(s, "FCALL", "payment_pay", "2", old_bucket, "payment:user:u", old, "u", "5");
     store_ask(s, "FCALL", "payment_charge", "1", young_bucket, text_of("%s:1:charge", young), "u",
               "20");
-    bucket_enter(s, "payment", old);
-    bucket_enter(s, "payment", young);
-    assert_true(sweep_all(s, "payment", "500") >= 1);
+    assert_true(sweep_all(s, "payment", 500) >= 1);
     assert_string_equal(store_ask(s, "EXISTS", old_bucket), "0");
     assert_string_equal(store_ask(s, "HLEN", young_bucket), "1");
-    assert_string_equal(store_ask(s, "ZCARD", "payment:buckets"), "1");
+    assert_string_equal(store_ask(s, "ZCARD", "payment:buckets"), "2");
     assert_string_equal(store_ask(s, "HGET", "payment:user:u", "credit"), "65");
     assert_string_equal(store_ask(s, "HGET", "payment:user:u", "funded"), "85"); /* 65 + 20 */
     store_free(s);
@@ -94,11 +116,11 @@ static void test_stock(void **state)
     (void)state;
     store_ask(s, "HSET", "stock:item:a", "quantity", "10", "price", "1", "added", "10");
     store_ask(s, "HSET", "stock:item:b", "quantity", "10", "price", "1", "added", "10", "gen", "1");
+    record_young(s, "stock");
     store_ask(s, "FCALL", "stock_take", "1", bucket, text_of("%s:1:take", old), "a*3,b*4");
     store_ask(s, "FCALL", "stock_subtract", "2", bucket, "stock:item:a", old, "a", "2");
     store_ask(s, "HSET", "stock:item:b", "quantity", "50", "price", "1", "added", "50", "gen", "2");
-    bucket_enter(s, "stock", old);
-    sweep_all(s, "stock", "500");
+    sweep_all(s, "stock", 500);
     assert_string_equal(store_ask(s, "EXISTS", bucket), "0");
     assert_string_equal(store_ask(s, "HGET", "stock:item:a", "quantity"), "5");
     assert_string_equal(store_ask(s, "HGET", "stock:item:a", "added"), "5");
@@ -115,19 +137,179 @@ static void test_steps(void **state)
     (void)state;
     snprintf(old, sizeof(old), "%s", id_at(now_ms() - 9 * DAY_MS));
     snprintf(bucket, sizeof(bucket), "%s", bucket_of("payment", old));
+    record_young(s, "payment");
     store_ask(s, "HSET", "payment:user:u", "credit", "5000", "funded", "5000");
     for (int i = 0; i < 3000; i++) {
         store_ask(s, "FCALL", "payment_charge", "1", bucket, text_of("%s:%d:charge", old, i), "u",
                   "1");
     }
-    bucket_enter(s, "payment", old);
-    assert_true(sweep_all(s, "payment", "100") > 10);
+    assert_true(sweep_all(s, "payment", 100) > 10);
     assert_string_equal(store_ask(s, "HGET", "payment:user:u", "funded"), "2000");
     assert_string_equal(store_ask(s, "HGET", "payment:user:u", "credit"), "2000");
     store_free(s);
 }
 
-/* The process's own sweep finds and drops what is old, by itself. */
+/* What is below the floor is refused, and changes nothing; what has a record is told again. */
+static void test_refused(void **state)
+{
+    struct store *s = store_new(payment_library);
+    const char *old = id_at(now_ms() - 9 * DAY_MS), *later = id_at(now_ms() - 7 * DAY_MS);
+    const char *late_bucket = bucket_of("payment", later);
+    (void)state;
+    record_young(s, "payment");
+    store_ask(s, "HSET", "payment:user:u", "credit", "100", "funded", "100");
+    store_ask(s, "FCALL", "payment_pay", "2", bucket_of("payment", old), "payment:user:u", old, "u",
+              "5");
+    store_ask(s, "FCALL", "payment_pay", "2", late_bucket, "payment:user:u", later, "u", "7");
+    sweep_all(s, "payment", 500);
+    store_expect(s, STORE_ERROR, "FCALL", "payment_pay", "2", bucket_of("payment", old),
+                 "payment:user:u", old, "u", "5");
+    store_expect(s, STORE_ERROR, "FCALL", "payment_charge", "1", bucket_of("payment", old),
+                 text_of("%s:1:charge", old), "u", "5");
+    store_expect(s, "paid|u|7||88", "FCALL", "payment_pay", "2", late_bucket, "payment:user:u",
+                 later, "u", "7");
+    store_wait(s);
+    assert_int_equal(store_misanswered(s), 0);
+    assert_string_equal(store_ask(s, "HGET", "payment:user:u", "credit"), "88");
+    assert_string_equal(store_ask(s, "EXISTS", bucket_of("payment", old)), "0");
+    store_free(s);
+}
+
+/* The store's clock jumps, or the clock that ids are made by, or both: nothing is dropped but what
+ * the time that really passed allows. */
+static void test_clocks(void **state)
+{
+    struct store *s = store_new(payment_library);
+    const char *old = id_at(now_ms()), *bucket = bucket_of("payment", old);
+    const char *ahead = id_at(now_ms() + 9 * DAY_MS);
+    char clock[24], floor[24];
+    (void)state;
+    store_ask(s, "HSET", "payment:user:u", "credit", "100", "funded", "100");
+    store_ask(s, "FCALL", "payment_charge", "1", bucket, text_of("%s:1:charge", old), "u", "10");
+    snprintf(clock, sizeof(clock), "%s", sweep_once(s, "payment", ALL, "", 0, 500, "0"));
+    snprintf(floor, sizeof(floor), "%s", floor_of(s, "payment"));
+    store_clock(s, now_ms() + 9 * DAY_MS);
+    sweep_once(s, "payment", ALL, clock, ANY, 500, "0");
+    assert_in_range(strtoll(floor_of(s, "payment"), NULL, 10) - strtoll(floor, NULL, 10), 0, 1);
+    snprintf(clock, sizeof(clock), "%s", store_ask(s, "GET", "payment:clock"));
+    store_ask(s, "FCALL", "payment_charge", "1", bucket_of("payment", ahead),
+              text_of("%s:1:charge", ahead), "u", "10");
+    const char *moved = sweep_once(s, "payment", ALL, clock, 5000, 500, "0");
+    assert_int_equal(strtoll(moved, NULL, 10) - strtoll(clock, NULL, 10), 10000);
+    assert_string_equal(sweep_once(s, "payment", ALL, clock, ANY, 500, "0"), moved); /* stale */
+    assert_string_equal(store_ask(s, "HLEN", bucket), "1");
+    store_expect(s, "charged|u|10|", "FCALL", "payment_charge", "1", bucket,
+                 text_of("%s:1:charge", old), "u", "10");
+    store_wait(s);
+    assert_int_equal(store_misanswered(s), 0);
+    store_free(s);
+}
+
+/* While nobody knows which sagas are open the floor stays; it stays behind the oldest of them. */
+static void test_keep(void **state)
+{
+    struct store *s = store_new(payment_library);
+    const char *old = id_at(now_ms() - 20 * DAY_MS), *saga = id_at(now_ms() - 19 * DAY_MS);
+    char clock[24], keep[24];
+    (void)state;
+    record_young(s, "payment");
+    store_ask(s, "HSET", "payment:user:u", "credit", "100", "funded", "100");
+    store_ask(s, "FCALL", "payment_charge", "1", bucket_of("payment", old),
+              text_of("%s:1:charge", old), "u", "10");
+    store_ask(s, "FCALL", "payment_charge", "1", bucket_of("payment", saga),
+              text_of("%s:1:charge", saga), "u", "20");
+    snprintf(clock, sizeof(clock), "%s", sweep_once(s, "payment", "", "", ANY, 500, "0"));
+    assert_string_equal(floor_of(s, "payment"), "");
+    snprintf(keep, sizeof(keep), "%lld", (long long)bucket_number("payment", saga));
+    for (int i = 0; i < 4; i++) {
+        sweep_once(s, "payment", keep, clock, ANY, 500, "0");
+    }
+    assert_string_equal(floor_of(s, "payment"), keep);
+    assert_string_equal(store_ask(s, "EXISTS", bucket_of("payment", old)), "0");
+    assert_string_equal(store_ask(s, "HLEN", bucket_of("payment", saga)), "1");
+    store_free(s);
+}
+
+/* A bucket is in the index from its first record on, also when that came while memory was full. */
+static void test_index(void **state)
+{
+    struct store *s = store_new(payment_library);
+    const char *id = id_at(now_ms());
+    (void)state;
+    store_ask(s, "HSET", "payment:user:u", "credit", "100", "funded", "100");
+    store_ask(s, "CONFIG", "SET", "maxmemory", "1");
+    store_ask(s, "FCALL", "payment_refund", "2", bucket_of("payment", id), "payment:user:u",
+              text_of("%s:1:charge-undo", id), text_of("%s:1:charge", id));
+    assert_string_equal(store_ask(s, "ZRANGE", "payment:buckets", "0", "-1"),
+                        bucket_name("payment", id));
+    store_free(s);
+}
+
+/* What frees or ends something works when memory is full; what begins something does not. */
+static void test_full(void **state)
+{
+    struct store *s = store_new(payment_library);
+    const char *id = id_at(now_ms());
+    (void)state;
+    store_ask(s, "HSET", "payment:user:u", "credit", "100", "funded", "100");
+    store_ask(s, "FCALL", "payment_charge", "1", bucket_of("payment", id),
+              text_of("%s:1:charge", id), "u", "10");
+    store_ask(s, "CONFIG", "SET", "maxmemory", "1");
+    store_expect(s, STORE_FULL, "FCALL", "payment_create", "2", bucket_of("payment", id),
+                 "payment:user:v", id_at(now_ms()));
+    store_wait(s);
+    assert_int_equal(store_misanswered(s), 0);
+    assert_string_equal(store_ask(s, "FCALL", "payment_refund", "2", bucket_of("payment", id),
+                                  "payment:user:u", text_of("%s:1:charge-undo", id),
+                                  text_of("%s:1:charge", id)),
+                        "refunded|u|10|");
+    sweep_once(s, "payment", ALL, "", ANY, 500, "0");
+    store_free(s);
+}
+
+/* The oldest open saga is found, a part at a time; one that cannot be read may be of any age. */
+static void test_oldest(void **state)
+{
+    struct store *s = store_new(order_library);
+    char oldest[24], cursor[24] = "0";
+    int64_t began_ms = now_ms() - 600000, found = INT64_MAX;
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        const char *order = text_of("o%d", i);
+        const char *saga = id_at(began_ms + i % 7 * 1000 + (i == 211 ? -5000 : 0));
+        orders_create(s, id_at(now_ms()), order, "u");
+        orders_add(s, id_at(now_ms()), order, "i", "1", "1");
+        assert_string_equal(orders_checkout(s, saga, order, began_ms), "begun");
+    }
+    do {
+        store_ask(s, "FCALL", "order_oldest", "1", "order:open", cursor, "50");
+        snprintf(cursor, sizeof(cursor), "%s", store_at(s, 1));
+        snprintf(oldest, sizeof(oldest), "%s", store_at(s, 2));
+        if (oldest[0] != '\0' && strtoll(oldest, NULL, 10) < found) {
+            found = strtoll(oldest, NULL, 10);
+        }
+    } while (strcmp(cursor, "0") != 0);
+    assert_int_equal(found, began_ms + 211 % 7 * 1000 - 5000);
+    store_ask(s, "DEL", "order:open");
+    store_ask(s, "ZADD", "order:open", "1", "o1");
+    store_ask(s, "HSET", "order:order:o1", "journal", "garbage");
+    store_ask(s, "FCALL", "order_oldest", "1", "order:open", "0", "50");
+    assert_string_equal(store_at(s, 2), "0");
+    store_free(s);
+}
+
+static void order_sweep(void *ctx, struct redis_command *c, const char *seen, int64_t rise_ms,
+                        const char *cursor)
+{
+    char keep[24] = "";
+    int64_t bucket;
+    if (keep_from(ctx, &bucket)) {
+        snprintf(keep, sizeof(keep), "%lld", (long long)bucket);
+    }
+    once_sweep(c, "order", LIFE_MS, keep, seen, rise_ms, SWEEP_LIMIT, cursor);
+}
+
+/* A process finds and drops what is old by itself, when it knows that no saga needs it. */
 static void test_timer(void **state)
 {
     struct store *s = store_new(order_library);
@@ -135,27 +317,36 @@ static void test_timer(void **state)
     const char *bucket = bucket_of("order", old);
     int64_t until_ms = loop_now_ms(store_loop(s)) + 10 * SWEEP_MS;
     (void)state;
-    store_ask(s, "FCALL", "order_checkout", "3", bucket, "order:open", "order:recent", "1", "2",
-              "CHARGING", "PAID", "FAILED", old, "none", "g");
-    bucket_enter(s, "order", old);
+    record_young(s, "order");
+    orders_checkout(s, old, "none", now_ms());
     assert_string_equal(store_ask(s, "HLEN", bucket), "1");
-    struct sweep *sweep = sweep_new(store_loop(s), store_redis(s), "order");
-    while (loop_now_ms(store_loop(s)) < until_ms && store_ask(s, "EXISTS", bucket)[0] != '0') {
+    struct keep *keep = keep_new(store_loop(s), store_redis(s), "order", store_redis(s), 100);
+    struct keep *other = keep_new(store_loop(s), NULL, "stock", store_redis(s), 100);
+    struct sweep *sweep = sweep_new(store_loop(s), store_redis(s), order_sweep, keep);
+    int64_t bucket_of_owner, bucket_of_other;
+    while (loop_now_ms(store_loop(s)) < until_ms &&
+           (store_ask(s, "EXISTS", bucket)[0] != '0' || !keep_from(other, &bucket_of_other))) {
         loop_turn(store_loop(s), true);
     }
     assert_string_equal(store_ask(s, "EXISTS", bucket), "0");
-    assert_string_equal(store_ask(s, "ZCARD", "order:buckets"), "0");
+    assert_string_equal(store_ask(s, "ZCARD", "order:buckets"), "1");
+    assert_true(keep_from(keep, &bucket_of_owner) && keep_from(other, &bucket_of_other));
+    assert_true(bucket_of_other <= bucket_of_owner && bucket_of_other > bucket_of_owner - 10);
     sweep_free(sweep);
+    store_wait(s);
+    keep_free(keep);
+    keep_free(other);
     store_free(s);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_payment),
-        cmocka_unit_test(test_stock),
-        cmocka_unit_test(test_steps),
-        cmocka_unit_test(test_timer),
+        cmocka_unit_test(test_payment), cmocka_unit_test(test_stock),
+        cmocka_unit_test(test_steps),   cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_clocks),  cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_index),   cmocka_unit_test(test_full),
+        cmocka_unit_test(test_oldest),  cmocka_unit_test(test_timer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

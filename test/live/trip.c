@@ -63,17 +63,16 @@ static struct slice keep(struct trip *t, struct slice s)
     return (struct slice){t->records.data + begin, s.bytes};
 }
 
-static void on_record(void *ctx, const struct redis_reply *reply)
+static void records_read(struct trip *t, const struct redis_reply *reply, unsigned first)
 {
-    struct trip *t = ctx;
     struct journal_record *r = &t->last;
-    for (t->count = 0; journal_record_at(&trip_journal, reply, t->count, r); t->count++) {
+    for (t->count = 0; journal_record_at(&trip_journal, reply, first + t->count, r); t->count++) {
     }
     *r = (struct journal_record){0};
     if (t->count == 0) {
         return;
     }
-    assert_true(journal_record_at(&trip_journal, reply, 0, r));
+    assert_true(journal_record_at(&trip_journal, reply, first, r));
     buf_reset(&t->records);
     struct slice *const fields[] = {
         &r->outcome, &r->entity,  &r->saga,      &r->attempt,   &r->state, &r->due_ms,  &r->retries,
@@ -81,6 +80,17 @@ static void on_record(void *ctx, const struct redis_reply *reply)
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         *fields[i] = keep(t, *fields[i]);
     }
+}
+
+static void on_record(void *ctx, const struct redis_reply *reply)
+{
+    records_read(ctx, reply, 0);
+}
+
+/* Behind what time it is. */
+static void on_leased(void *ctx, const struct redis_reply *reply)
+{
+    records_read(ctx, reply, 1);
 }
 
 /* What the outstanding command of the last record is, sent once more. */
@@ -124,10 +134,9 @@ static void trip_begin(struct trip *t)
 {
     snprintf(t->saga, sizeof(t->saga), "%s", id_at(NOW_MS));
     struct saga_output first = saga_begin(&trip_definition);
+    store_clock(t->store, t->now_ms);
     trip_ask(t, "trip_begin", "3", bucket_of("trip", t->saga), "trip:trip:t1", "trip:open", t->saga,
-             "t1", "gw/r1", text_of("%lld", (long long)t->now_ms),
-             text_of("%lld", (long long)t->now_ms + 1000),
-             saga_state_text(&trip_definition, first.next), "Ada", "3");
+             "t1", "gw/r1", "1000", saga_state_text(&trip_definition, first.next), "Ada", "3");
     assert_true(slice_is(t->last.outcome, "begun"));
 }
 
@@ -157,10 +166,10 @@ static void trip_advance(struct trip *t, struct saga_state now, struct saga_even
         .from = now,
         .to = output.next,
         .reason = slice_from(reason),
-        .now_ms = t->now_ms,
-        .due_ms = t->now_ms + 1000,
+        .resend_ms = 1000,
     };
     assert_int_equal(journal_advance(&trip_journal, &trip_definition, &move, &t->command), 0);
+    store_clock(t->store, t->now_ms);
     store_ask_command(t->store, &t->command, on_record, t);
     assert_int_equal(t->count, 1);
 }
@@ -184,8 +193,9 @@ static void assert_open(struct trip *t, const char *count)
 
 static void trip_lease(struct trip *t, int64_t limit)
 {
-    journal_lease(&trip_journal, t->now_ms, limit, 1000, 5000, &t->command);
-    store_ask_command(t->store, &t->command, on_record, t);
+    journal_lease(&trip_journal, limit, 1000, 5000, &t->command);
+    store_clock(t->store, t->now_ms);
+    store_ask_command(t->store, &t->command, on_leased, t);
 }
 
 /* A trip begins with its own frozen fields, which every record carries. */

@@ -8,12 +8,12 @@ local function bucket_of(saga)
     return 'trip:once:' .. string.sub(saga, 1, 8) .. string.sub(saga, 10, 10)
 end
 
--- KEYS: bucket, trip, open. ARGV: saga, trip, waiter, now_ms, due_ms, first state, traveller, nights
+-- KEYS: bucket, trip, open. ARGV: saga, trip, waiter, resend_ms, first state, traveller, nights
 local function trip_begin(keys, argv)
     once(keys[1], argv[1], function()
         local opened, last = {}, journal_read(keys[2])
-        journal_begin(keys[2], argv[2], argv[1], argv[6], argv[3], argv[4], argv[5], last,
-            argv[7] .. '|' .. argv[8], opened)
+        journal_begin(keys[2], argv[2], argv[1], argv[5], argv[3], store_ms(), tonumber(argv[4]), last,
+            argv[6] .. '|' .. argv[7], opened)
         journal_index(keys[3], opened, {})
         return 'begun|' .. argv[2] .. '|' .. argv[1]
     end)
@@ -32,10 +32,10 @@ local function trip_advance(keys, argv)
     return journal_advance(keys, argv, 'trip:trip:', bucket_of)
 end
 
--- KEYS: open. ARGV: now_ms, limit, resend_ms, resend_max_ms
+-- KEYS: open. ARGV: limit, resend_ms, resend_max_ms
 local function trip_lease(keys, argv)
     return journal_lease(keys[1], 'trip:trip:', tonumber(argv[1]), tonumber(argv[2]),
-        tonumber(argv[3]), tonumber(argv[4]))
+        tonumber(argv[3]))
 end
 
 -- KEYS: bucket. ARGV: saga, which ended in failure

@@ -10,7 +10,7 @@
 #include "runtime/buf.h"
 #include "test/world/world.h"
 
-#define RECORDS_MAX 512
+#define RECORDS_MAX 1024
 
 struct entry {
     char id[96];

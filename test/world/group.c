@@ -224,8 +224,14 @@ static void followers_pull(struct group *g, unsigned master)
     }
 }
 
+int64_t group_wall_ms(const struct group *g)
+{
+    return clock_ms(g->name);
+}
+
 struct redis_reply *group_execute(struct group *g, unsigned server, const struct redis_command *c)
 {
+    server_clock(group_wall_ms(g));
     struct redis_reply *reply = server_execute(server_id(&g->servers[server]), c);
     followers_pull(g, server);
     return reply;

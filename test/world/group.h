@@ -24,6 +24,9 @@ void group_world_reset(unsigned replicas);
 
 struct group *group_named(const char *name); /* is made when it is named first */
 
+/* What time it is there. */
+int64_t group_wall_ms(const struct group *g);
+
 /* The server that a Sentinel names: a number within the group, as all below. */
 unsigned group_told_master(const struct group *g, unsigned sentinel);
 

@@ -8,8 +8,6 @@
 #include "runtime/buf.h"
 #include "test/world/world.h"
 
-#define WALL_MS INT64_C(1700000000000)
-
 struct hook {
     loop_on_turn_end *run;
     void *ctx;
@@ -57,8 +55,7 @@ int64_t loop_now_ms(const struct loop *loop)
 
 int64_t loop_wall_ms(const struct loop *loop)
 {
-    (void)loop;
-    return WALL_MS + world.now_us / 1000;
+    return clock_ms(loop->node != NULL ? loop->node->name : "the log");
 }
 
 struct loop_timer *loop_timer_new(struct loop *loop, loop_on_timer *on_timer, void *ctx)

@@ -79,6 +79,9 @@ static struct world_chances chances_make(void)
     if (world_random(2) == 0) {
         c.lose_notice = world_random(300);
     }
+    if (world_random(3) == 0) {
+        c.clocks = 1 + world_random(5);
+    }
     for (unsigned i = 0; i < WORLD_CHANCES; i++) {
         if ((chances_off >> i & 1) != 0) {
             ((unsigned *)&c)[i] = 0;
@@ -159,6 +162,7 @@ static bool seed_run(uint64_t seed, struct totals *totals)
     struct node *gateways[2];
     world_reset(seed);
     uuid_seed(seed);
+    clock_world_reset();
     broker_world_reset();
     http_world_reset();
     world.chances = chances_make();
@@ -188,6 +192,7 @@ static bool seed_run(uint64_t seed, struct totals *totals)
     }
     shop_open(gateways, 2, loss);
     world_after(NULL, STORM_US, on_calm, NULL);
+    clock_world_jump(world.chances.clocks, STORM_US);
     is_loss_due = loss != NULL;
     if (loss != NULL) {
         world_after(NULL, 300000 + (int64_t)world_random(6000) * 1000, on_keep, &loss);

@@ -157,6 +157,24 @@ local function sorted(key)
     return members, z
 end
 
+function commands.ZREVRANGE(key, first, last)
+    local members, list = sorted(key), {}
+    for i = tonumber(first) + 1, math.min(tonumber(last) + 1, #members) do
+        list[#list + 1] = members[#members + 1 - i]
+    end
+    return list
+end
+
+function commands.ZSCAN(key)
+    local members, z = sorted(key)
+    local list = {}
+    for _, member in ipairs(members) do
+        list[#list + 1] = member
+        list[#list + 1] = text(z.score[member])
+    end
+    return {'0', list}
+end
+
 function commands.ZCARD(key)
     return #sorted(key)
 end
@@ -174,7 +192,7 @@ function commands.ZRANGEBYSCORE(key, min, max, _, _, count)
     local members, z = sorted(key)
     local least = min == '-inf' and -math.huge or tonumber(min)
     local is_open = string.sub(text(max), 1, 1) == '('
-    local bound = tonumber(is_open and string.sub(max, 2) or max)
+    local bound = max == '+inf' and math.huge or tonumber(is_open and string.sub(max, 2) or max)
     local list = {}
     for _, member in ipairs(members) do
         local score = z.score[member]
@@ -220,6 +238,11 @@ end
 
 function commands.INFO()
     return '# Server\r\nrun_id:' .. server.run .. '\r\n'
+end
+
+-- By the clock of the servers of the group (world_clock).
+function commands.TIME()
+    return {string.format('%d', world_ms / 1000), string.format('%d', world_ms % 1000 * 1000)}
 end
 
 function commands.PING()

@@ -165,6 +165,12 @@ static bool field_is(const char *name, struct redis_reply *reply)
     return is_there;
 }
 
+void server_clock(int64_t wall_ms)
+{
+    lua_pushnumber(lua, (lua_Number)wall_ms);
+    lua_setglobal(lua, "world_ms");
+}
+
 struct redis_reply *server_execute(unsigned server, const struct redis_command *c)
 {
     struct redis_reply *reply = mem_new(sizeof(*reply));
@@ -177,8 +183,10 @@ struct redis_reply *server_execute(unsigned server, const struct redis_command *
     }
     if (lua_pcall(lua, (int)c->count, 1, 0) != 0) {
         reply->is_error = true;
-        reply_add_value(reply, lua_gettop(lua));
-        world_fault("the library fails: %s", lua_tostring(lua, -1));
+        if (!lua_istable(lua, -1) || !field_is("err", reply)) { /* it refuses with a table */
+            reply_add_value(reply, lua_gettop(lua));
+            world_fault("the library fails: %s", lua_tostring(lua, -1));
+        }
     } else if (lua_istable(lua, -1) && field_is("err", reply)) {
         reply->is_error = true;
         world_fault("the store refuses: %.*s", SLICE_ARG(server_word(c, 1)));

@@ -13,6 +13,7 @@ struct slice server_word(const struct redis_command *c, unsigned n);
 
 void server_open(unsigned server);
 
+void server_clock(int64_t wall_ms); /* what time it is, for the next command */
 /* Owns: the caller, until server_reply_free. */
 struct redis_reply *server_execute(unsigned server, const struct redis_command *c);
 /* One that is made of texts. */

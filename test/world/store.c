@@ -248,7 +248,8 @@ static void held_release(struct redis *r)
 /* As redis.c does it. */
 static void call_answered(struct redis *r, struct call *call)
 {
-    int err = server_reply_is_error(call->reply) ? -ERR_STORE_REPLY : 0;
+    int err =
+        server_reply_is_error(call->reply) ? redis_error_of(redis_reply_at(call->reply, 0)) : 0;
     if (r->flight.copies.all == 0) {
         call_tell(r, call->waiter, err, call->reply);
         return;
@@ -518,6 +519,11 @@ void redis_free(struct redis *r)
     calls_fail(r, &r->failed); /* who called again while it was told */
     rows_free(r->rows);
     free(r);
+}
+
+int64_t redis_wall_ms(const struct redis *r)
+{
+    return group_wall_ms(r->group);
 }
 
 bool redis_is_up(const struct redis *r)

@@ -27,6 +27,7 @@ struct world_chances {
     unsigned break_link;  /* a broker connection ends before a publish */
     unsigned break_store; /* a store connection ends: a prefix of the pipeline was done */
     unsigned lose_notice;
+    unsigned clocks; /* jump that often, in all */
 };
 #define WORLD_CHANCES (sizeof(struct world_chances) / sizeof(unsigned))
 
@@ -81,6 +82,13 @@ void world_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void world_fault(const char *format, ...) __attribute__((format(printf, 1, 2)));
 unsigned world_faults(void);
 const char *world_first_fault(void);
+
+/* Milliseconds since 1970 by the clock of a node, or of the servers of a group (clock.c). The name
+ * is borrowed for good. */
+int64_t clock_ms(const char *name);
+void clock_world_reset(void);
+/* Some of them jump, and soon are right again. */
+void clock_world_jump(unsigned jumps, int64_t until_us);
 
 /* What the modelled adapters need of each other. */
 void loop_turn_end(struct loop *loop);

@@ -49,9 +49,10 @@ static void call_of_a_request(void **state)
     (void)state;
     static struct redis_command call;
     struct message request = request_of(false);
-    checkout_begin(&request, "0193abcde", 1734191476736, 1734191477736, &call);
+    const struct conf conf = {.saga_resend_ms = 1000};
+    checkout_begin(&request, "0193abcde", &conf, &call);
     static const char expected[] =
-        "FCALLorder_checkout3order:once:0193abcdeorder:openorder:recent17341914767361734191477736"
+        "FCALLorder_checkout3order:once:0193abcdeorder:openorder:recent1000172800000"
         "CHARGINGPAIDFAILED" REQUEST "order_7gw";
     assert_int_equal(call.bytes.bytes, sizeof(expected) - 1);
     assert_memory_equal(call.bytes.data, expected, sizeof(expected) - 1);

@@ -1,27 +1,32 @@
-/* Looks for old buckets now and then, and drops what it finds step by step. */
-#include "saga/sweep.h"
+/* Asks, remembers what it was told, and asks for more. */
+#include "idempotency/sweep.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "idempotency/once.h"
 #include "runtime/crash.h"
 
 struct sweep {
     struct loop *loop;
     struct redis *store;
-    const char *name;
+    sweep_step *step;
+    void *ctx;
     struct loop_timer *timer;
     struct redis_command call;
-    char cursor[24]; /* where to go on in the bucket; "0": at its beginning */
+    char seen[24];
+    int64_t seen_ms; /* when first, by the clock that does not jump */
+    char cursor[24];
     bool is_calling;
     bool is_freed; /* while a call is out: its reply frees the rest */
 };
 
-int64_t sweep_keep_from(int64_t wall_ms)
+/* Another process may have moved it: then that time has passed for us, too. */
+static void sweep_saw(struct sweep *s, struct slice clock)
 {
-    const int64_t day_ms = INT64_C(24) * 3600 * 1000;
-    return (wall_ms - (ONCE_RECORD_DAYS + 1) * day_ms) >> ONCE_BUCKET_SHIFT;
+    if (clock.data != NULL && !slice_is(clock, s->seen)) {
+        slice_copy(clock, s->seen, sizeof(s->seen));
+        s->seen_ms = loop_now_ms(s->loop);
+    }
 }
 
 static void on_swept(void *ctx, int err, const struct redis_reply *reply)
@@ -36,14 +41,14 @@ static void on_swept(void *ctx, int err, const struct redis_reply *reply)
     if (err != 0) {
         return;
     }
-    struct slice cursor = redis_reply_at(reply, 0);
-    if (cursor.data != NULL) {
-        slice_copy(cursor, s->cursor, sizeof(s->cursor));
+    sweep_saw(s, redis_reply_at(reply, 0));
+    if (redis_reply_count(reply) > 1) {
+        slice_copy(redis_reply_at(reply, 1), s->cursor, sizeof(s->cursor));
         loop_timer_start(s->timer, 1, SWEEP_MS); /* there is more; the others go first */
     }
 }
 
-static void sweep_step(void *ctx)
+static void on_timer(void *ctx)
 {
     struct sweep *s = ctx;
     if (s->is_calling || !redis_is_up(s->store)) {
@@ -52,25 +57,21 @@ static void sweep_step(void *ctx)
     s->is_calling = true;
     crash_point("sweep.before");
     redis_command_reset(&s->call);
-    redis_arg_text(&s->call, "FCALL");
-    redis_argf(&s->call, "%s_sweep", s->name);
-    redis_arg_text(&s->call, "1");
-    redis_argf(&s->call, "%s:buckets", s->name);
-    redis_arg_int(&s->call, sweep_keep_from(loop_wall_ms(s->loop)));
-    redis_arg_int(&s->call, SWEEP_LIMIT);
-    redis_arg_text(&s->call, s->cursor);
+    s->step(s->ctx, &s->call, s->seen, loop_now_ms(s->loop) - s->seen_ms, s->cursor);
     redis_call(s->store, &s->call, on_swept, s);
     crash_sent("sweep.sent");
 }
 
-struct sweep *sweep_new(struct loop *loop, struct redis *store, const char *name)
+struct sweep *sweep_new(struct loop *loop, struct redis *store, sweep_step *step, void *ctx)
 {
     struct sweep *s = mem_new(sizeof(*s));
     s->loop = loop;
     s->store = store;
-    s->name = name;
+    s->step = step;
+    s->ctx = ctx;
+    s->seen_ms = loop_now_ms(loop);
     strcpy(s->cursor, "0");
-    s->timer = loop_timer_new(loop, sweep_step, s);
+    s->timer = loop_timer_new(loop, on_timer, s);
     loop_timer_start(s->timer, SWEEP_MS, SWEEP_MS);
     return s;
 }

@@ -1,0 +1,179 @@
+/* Looks for the oldest open saga in small parts, and tells of it when it is old news. */
+#include "saga/keep.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "idempotency/once.h"
+#include "runtime/log.h"
+
+#define SAID_MAX 64 /* of what was found lately: one for each 64th of the delay */
+
+struct found {
+    int64_t at_ms; /* by the clock that does not jump */
+    int64_t bucket;
+};
+
+struct keep {
+    struct loop *loop;
+    struct redis *store; /* NULL: not the owner */
+    const char *journal;
+    struct redis *shared;
+    int64_t late_ms, delay_ms;
+    struct loop_timer *timer;
+    struct redis_command call;
+    bool is_calling;
+    /* of the look that is under way: */
+    char cursor[24];   /* "0": a new one begins */
+    int64_t oldest_ms; /* of what it has seen so far */
+    /* what looks have found and nobody was told yet: */
+    struct found found[SAID_MAX];
+    unsigned first, count;
+    bool is_known;
+    int64_t bucket;
+};
+
+static void keep_know(struct keep *k, int64_t bucket)
+{
+    k->bucket = k->is_known && k->bucket > bucket ? k->bucket : bucket;
+    k->is_known = true;
+}
+
+bool keep_from(const struct keep *k, int64_t *ret_bucket)
+{
+    *ret_bucket = k->bucket;
+    return k->is_known;
+}
+
+/* ---- the owner ---- */
+
+static void keep_say(struct keep *k)
+{
+    redis_command_reset(&k->call);
+    redis_arg_text(&k->call, "SET");
+    redis_arg_text(&k->call, KEEP_KEY);
+    redis_arg_int(&k->call, k->bucket);
+    redis_call(k->shared, &k->call, NULL, NULL);
+}
+
+/* What was found long enough ago is told now; what was found just now is remembered, unless that
+ * was done lately. */
+static void keep_found(struct keep *k, int64_t bucket)
+{
+    int64_t now_ms = loop_now_ms(k->loop);
+    while (k->count > 0 && now_ms - k->found[k->first].at_ms >= k->delay_ms) {
+        keep_know(k, k->found[k->first].bucket);
+        k->first = (k->first + 1) % SAID_MAX;
+        k->count--;
+    }
+    if (k->is_known) {
+        keep_say(k);
+    }
+    unsigned last = (k->first + k->count + SAID_MAX - 1) % SAID_MAX;
+    if (k->count == 0 ||
+        (k->count < SAID_MAX && now_ms - k->found[last].at_ms >= k->delay_ms / (SAID_MAX - 1))) {
+        k->found[(k->first + k->count++) % SAID_MAX] = (struct found){now_ms, bucket};
+    }
+}
+
+static void keep_look(struct keep *k);
+
+/* What time it is, the cursor, and the oldest saga of this part. */
+static void on_looked(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct keep *k = ctx;
+    int64_t now_ms, oldest_ms;
+    k->is_calling = false;
+    if (err != 0 || redis_reply_count(reply) < 2 ||
+        !slice_int64(redis_reply_at(reply, 0), &now_ms)) {
+        strcpy(k->cursor, "0");
+        return;
+    }
+    if (strcmp(k->cursor, "0") == 0) {
+        k->oldest_ms = now_ms - k->late_ms; /* what begins from now on may be so old */
+    }
+    if (redis_reply_count(reply) > 2 && slice_int64(redis_reply_at(reply, 2), &oldest_ms) &&
+        oldest_ms < k->oldest_ms) {
+        k->oldest_ms = oldest_ms;
+    }
+    slice_copy(redis_reply_at(reply, 1), k->cursor, sizeof(k->cursor));
+    if (strcmp(k->cursor, "0") != 0) {
+        keep_look(k);
+    } else {
+        keep_found(k, once_bucket_number(k->oldest_ms));
+    }
+}
+
+static void keep_look(struct keep *k)
+{
+    k->is_calling = true;
+    redis_command_reset(&k->call);
+    redis_arg_text(&k->call, "FCALL");
+    redis_argf(&k->call, "%s_oldest", k->journal);
+    redis_arg_text(&k->call, "1");
+    redis_argf(&k->call, "%s:open", k->journal);
+    redis_arg_text(&k->call, k->cursor);
+    redis_arg_int(&k->call, KEEP_LIMIT);
+    redis_call(k->store, &k->call, on_looked, k);
+}
+
+/* ---- the others ---- */
+
+static void on_heard(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct keep *k = ctx;
+    int64_t bucket;
+    k->is_calling = false;
+    if (err == 0 && redis_reply_count(reply) > 0 &&
+        slice_int64(redis_reply_at(reply, 0), &bucket)) {
+        keep_know(k, bucket);
+    }
+}
+
+static void keep_hear(struct keep *k)
+{
+    k->is_calling = true;
+    redis_command_reset(&k->call);
+    redis_arg_text(&k->call, "GET");
+    redis_arg_text(&k->call, KEEP_KEY);
+    redis_call(k->shared, &k->call, on_heard, k);
+}
+
+static void on_timer(void *ctx)
+{
+    struct keep *k = ctx;
+    struct redis *asked = k->store != NULL ? k->store : k->shared;
+    if (k->is_calling || !redis_is_up(asked)) {
+        return;
+    }
+    if (k->store != NULL) {
+        keep_look(k);
+    } else {
+        keep_hear(k);
+    }
+}
+
+struct keep *keep_new(struct loop *loop, struct redis *store, const char *journal,
+                      struct redis *shared, int64_t life_ms)
+{
+    struct keep *k = mem_new(sizeof(*k));
+    k->loop = loop;
+    k->store = store;
+    k->journal = journal;
+    k->shared = shared;
+    k->late_ms = KEEP_LATE_MS(life_ms);
+    k->delay_ms = KEEP_DELAY_MS(life_ms);
+    strcpy(k->cursor, "0");
+    k->timer = loop_timer_new(loop, on_timer, k);
+    loop_timer_start(k->timer, KEEP_MS, KEEP_MS);
+    return k;
+}
+
+void keep_free(struct keep *k)
+{
+    if (k != NULL) {
+        loop_timer_free(k->timer);
+        redis_command_free(&k->call);
+        free(k);
+    }
+}
