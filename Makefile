@@ -42,12 +42,12 @@ PROGRAMS := $(SERVICES) audit
 TOOLS    := load floor
 BINARIES := $(PROGRAMS:%=$(OUT)/kassa-%)
 
-# Lua: a library is once.lua, what it builds on, and its own functions, as one C string.
-LUA_stock   := idempotency/clock.lua idempotency/once.lua stock/stock.lua
-LUA_payment := idempotency/clock.lua idempotency/once.lua payment/payment.lua
-LUA_order   := idempotency/clock.lua idempotency/once.lua saga/journal.lua order/order.lua
-LUA_key     := idempotency/clock.lua idempotency/key.lua
-LUA_trip    := idempotency/clock.lua idempotency/once.lua saga/journal.lua test/live/trip.lua
+# Lua: a library is library.lua, what it builds on, and its own functions, as one C string.
+LUA_stock   := idempotency/library.lua idempotency/clock.lua idempotency/once.lua stock/stock.lua
+LUA_payment := idempotency/library.lua idempotency/clock.lua idempotency/once.lua payment/payment.lua
+LUA_order   := idempotency/library.lua idempotency/clock.lua idempotency/once.lua saga/journal.lua order/order.lua
+LUA_key     := idempotency/library.lua idempotency/clock.lua idempotency/key.lua
+LUA_trip    := idempotency/library.lua idempotency/clock.lua idempotency/once.lua saga/journal.lua test/live/trip.lua
 
 objects = $(patsubst %.c,$(OUT)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 ARCHIVES := $(foreach l,$(LAYERS),$(OUT)/$(l).a)
@@ -65,13 +65,17 @@ $(OUT)/$(1).a: $$(call objects,$(1)) $(2)
 	$$(call say,AR,$$@)
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
-$(foreach l,runtime broker saga checkout,$(eval $(call archive_rule,$(l),)))
+$(foreach l,runtime broker saga,$(eval $(call archive_rule,$(l),)))
 $(eval $(call archive_rule,idempotency,$(OUT)/lua/key.o))
+$(eval $(call archive_rule,checkout,$(OUT)/lua/order.o)) # the gateway calls it, too
 
 LAYER_ARCHIVES := $(OUT)/checkout.a $(OUT)/saga.a $(OUT)/idempotency.a $(OUT)/broker.a $(OUT)/runtime.a
 
+LUA_OBJECTS_stock   := $(OUT)/lua/stock.o
+LUA_OBJECTS_payment := $(OUT)/lua/payment.o
+
 define service_rule
-$(OUT)/kassa-$(1): $(OUT)/$(1)/main.o $$(call objects,$(1)) $(if $(LUA_$(1)),$(OUT)/lua/$(1).o) $(LAYER_ARCHIVES)
+$(OUT)/kassa-$(1): $(OUT)/$(1)/main.o $$(call objects,$(1)) $(LUA_OBJECTS_$(1)) $(LAYER_ARCHIVES)
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(PKG_LIBS)
 endef
@@ -103,7 +107,7 @@ $(foreach l,stock payment order key trip,$(eval $(call lua_rule,$(l))))
 # Tests: test/unit/<room>/<module>.c and test/live/<name>.c, each one cmocka program that links
 # every room; the live ones find their servers through the environment.
 TEST_ROOM_OBJECTS := $(foreach s,$(SERVICES),$(call objects,$(s)))
-TEST_LUA_OBJECTS  := $(foreach l,stock payment order trip,$(OUT)/lua/$(l).o)
+TEST_LUA_OBJECTS  := $(foreach l,stock payment trip,$(OUT)/lua/$(l).o)
 TEST_LIB_OBJECTS  := $(patsubst %.c,$(OUT)/%.o,$(wildcard test/lib/*.c))
 UNIT_TESTS := $(patsubst %.c,$(OUT)/%,$(wildcard test/unit/*/*.c))
 LIVE_TESTS := $(patsubst %.c,$(OUT)/%,$(wildcard test/live/*.c))

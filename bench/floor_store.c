@@ -14,7 +14,7 @@
 #define USER_CREDIT INT64_C(1000000000000)
 #define BUCKETS_MAX 4096 /* of 4 s each: more than an hour */
 
-extern const char payment_library[]; /* payment/payment.lua */
+extern const struct redis_library payment_library; /* payment/payment.lua */
 
 struct floor_workload {
     struct loop *loop;
@@ -35,7 +35,7 @@ static struct floor_workload *store_open(struct loop *loop, const struct conf *c
     struct floor_workload *w = mem_new(sizeof(*w));
     w->loop = loop;
     w->depth = depth;
-    w->redis = redis_new(loop, conf, "floor", conf->payment_redis, payment_library);
+    w->redis = redis_new(loop, conf, "floor", conf->payment_redis, &payment_library);
     return w;
 }
 
@@ -90,9 +90,7 @@ static void store_call(struct floor_workload *w)
     }
     store_note_bucket(w, bucket);
     redis_command_reset(&w->command);
-    redis_arg_text(&w->command, "FCALL");
-    redis_arg_text(&w->command, "payment_charge");
-    redis_arg_int(&w->command, 1);
+    redis_function(&w->command, &payment_library, "payment_charge", 1);
     redis_argf(&w->command, "floor:once:%s", bucket);
     if (w->has_rows) {
         redis_row_begins(&w->command);

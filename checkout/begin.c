@@ -10,9 +10,7 @@ void checkout_begin(const struct message *request, const char *bucket, const str
 {
     const struct saga_definition *def = &checkout_definition;
     redis_command_reset(call);
-    redis_arg_text(call, "FCALL");
-    redis_arg_text(call, "order_checkout");
-    redis_arg_text(call, "3");
+    redis_function(call, checkout_journal.library, "order_checkout", 3);
     redis_arg_join(call, "order:once:", slice_from(bucket));
     redis_arg_text(call, "order:open");
     redis_arg_text(call, "order:recent");

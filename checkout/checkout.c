@@ -31,7 +31,7 @@ const struct saga_definition checkout_definition = {
 enum { FROZEN_USER, FROZEN_TOTAL, FROZEN_LINES, FROZEN_COUNT };
 
 const struct journal checkout_journal = {
-    .library = "order",
+    .library = &order_library,
     .entity_prefix = "order:order:",
     .frozen_count = FROZEN_COUNT,
 };

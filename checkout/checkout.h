@@ -15,6 +15,7 @@
 
 extern const struct saga_definition checkout_definition;
 extern const struct journal checkout_journal;
+extern const struct redis_library order_library; /* saga/journal.lua and order/order.lua */
 
 /* Which event an answer is. Errors: false for a type that is not an answer to the saga. */
 bool checkout_event(enum message_type type, enum saga_event_kind *ret_kind);

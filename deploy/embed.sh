@@ -1,13 +1,22 @@
 #!/bin/sh
-# Makes one C string of a Lua function library: embed.sh NAME FILE..  Comments and blank lines are
-# left out: the text travels to the server at every connect.
+# Makes one struct redis_library of a Lua function library: embed.sh NAME FILE..  Comments and blank
+# lines are left out: the text travels to the server. Its hash is in the library's name and, by
+# idempotency/library.lua, in those of its functions, so that another text never replaces this one.
 set -eu
 name=$1
 shift
-printf '/* made by deploy/embed.sh of %s */\n' "$*"
-printf 'extern const char %s_library[];\n' "$name"
-printf 'const char %s_library[] =\n' "$name"
-printf '    "#!lua name=kassa_%s\\n"\n' "$name"
-cat "$@" | sed -e '/^[[:space:]]*--/d' -e '/^[[:space:]]*$/d' \
-    -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$/\\n"/'
-printf '    ;\n'
+text=$(sed -e '/^[[:space:]]*--/d' -e '/^[[:space:]]*$/d' "$@")
+hash=$(printf '%s\n' "$name" "$text" | sha256sum | cut -c 1-8)
+cat <<END
+/* made by deploy/embed.sh of $* */
+#include "idempotency/redis.h"
+extern const struct redis_library ${name}_library;
+const struct redis_library ${name}_library = {
+    .name = "$name",
+    .hash = "$hash",
+    .source =
+    "#!lua name=kassa_${name}_$hash\\n"
+    "local LIBRARY, HASH = '$name', '$hash'\\n"
+END
+printf '%s\n' "$text" | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/    "/' -e 's/$/\\n"/'
+echo '};'

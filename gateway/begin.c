@@ -39,8 +39,7 @@ struct begin *begin_new(struct loop *loop, const struct conf *conf, struct broke
     b->asks = stat_counter("kassa_checkouts_begun_total", "",
                            "checkouts taken to the orders' store by the gateway itself");
     if (conf->gateway_begins != 0) {
-        /* the functions there are the order service's, of its version */
-        b->store = redis_new(loop, conf, "order", conf->order_redis, NULL);
+        b->store = redis_new(loop, conf, "order", conf->order_redis, &order_library);
     }
     return b;
 }
@@ -59,6 +58,11 @@ void begin_free(struct begin *b)
 bool begin_is_open(const struct begin *b)
 {
     return b->store != NULL && redis_is_up(b->store);
+}
+
+const char *begin_refusal(const struct begin *b)
+{
+    return b->store != NULL ? redis_refusal(b->store) : NULL;
 }
 
 static void on_begun(void *ctx, int err, const struct redis_reply *reply)

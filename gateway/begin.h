@@ -30,6 +30,9 @@ void begin_free(struct begin *b); /* NULL is fine. Nobody is answered any more *
  * (GATEWAY_BEGINS). */
 bool begin_is_open(const struct begin *b);
 
+/* Why the orders' store cannot be used (redis_refusal); NULL: no reason. */
+const char *begin_refusal(const struct begin *b);
+
 /* `request`: an order.checkout with a once_bucket of its id. Each request once: when it is asked
  * for again, that is the order services' to answer. */
 void begin_ask(struct begin *b, const struct message *request);

@@ -20,6 +20,7 @@
 #include "gateway/prefer.h"
 #include "gateway/ready.h"
 #include "gateway/reply.h"
+#include "idempotency/libraries.h"
 #include "idempotency/notice.h"
 #include "idempotency/sweep.h"
 #include "runtime/crash.h"
@@ -37,6 +38,7 @@ struct gateway {
     struct redis *store; /* of the idempotency keys */
     struct sweep *sweep; /* of those that are old */
     struct redis_subscription *notices;
+    struct libraries *libraries; /* of that store */
     struct ready *ready;
     struct pending_table table;
     struct admission admission;
@@ -287,7 +289,8 @@ static void serve_local(struct gateway *gw, struct http_request *http, const str
 {
     static struct buf text;
     if (route->place == ROUTE_READY) {
-        ready_check(gw->ready, http);
+        const char *refusal = redis_refusal(gw->store);
+        ready_check(gw->ready, http, refusal != NULL ? refusal : begin_refusal(gw->begin));
         return;
     }
     stat_answer(route, 200);
@@ -394,8 +397,7 @@ static struct reply reply_expired(const struct pending *p)
 static void on_answer(void *ctx, const struct message *answer)
 {
     struct gateway *gw = ctx;
-    if (answer->type == MESSAGE_PONG) {
-        ready_on_pong(gw->ready, answer->id);
+    if (ready_on_answer(gw->ready, answer)) {
         return;
     }
     struct pending *p;
@@ -474,7 +476,8 @@ int gateway_start(struct service_context *context)
         return err;
     }
     notice_channel(slice_from(gw->id.text), &channel);
-    gw->store = redis_new(context->loop, conf, "saga", conf->saga_redis, key_library);
+    gw->store = redis_new(context->loop, conf, "saga", conf->saga_redis, &key_library);
+    gw->libraries = libraries_new(context->loop, gw->store, &key_library);
     gw->sweep = sweep_new(context->loop, gw->store, key_sweep, NULL);
     gw->notices =
         redis_subscribe(context->loop, conf, conf->saga_redis, channel.data, on_notice, gw);
@@ -508,6 +511,7 @@ void gateway_stop(struct service_context *context)
     struct pending *p;
     loop_timer_free(gw->tick);
     sweep_free(gw->sweep);
+    libraries_free(gw->libraries);
     redis_free(gw->store); /* first: claims that are out fail now, while their requests exist */
     begin_free(gw->begin);
     while ((p = TAILQ_FIRST(&gw->table.asks)) != NULL) {

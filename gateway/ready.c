@@ -50,6 +50,14 @@ struct ready *ready_new(struct service_context *context, struct broker *broker, 
     return r;
 }
 
+static void ready_refuse(struct http_request *http, unsigned status, struct slice sentence)
+{
+    struct reply reply = reply_error(status, sentence);
+    const struct http_header retry = {"Retry-After", "1"};
+    http_reply(http, reply.status, &retry, 1, buf_slice(&reply.body));
+    reply_free(&reply);
+}
+
 static void ready_answer(struct http_request *http, const char *missing)
 {
     if (missing == NULL) {
@@ -58,10 +66,7 @@ static void ready_answer(struct http_request *http, const char *missing)
     }
     struct buf sentence = {0};
     buf_addf(&sentence, "%s does not answer", missing);
-    struct reply reply = reply_error(503, buf_slice(&sentence));
-    const struct http_header retry = {"Retry-After", "1"};
-    http_reply(http, reply.status, &retry, 1, buf_slice(&reply.body));
-    reply_free(&reply);
+    ready_refuse(http, 503, buf_slice(&sentence));
     buf_free(&sentence);
 }
 
@@ -75,13 +80,19 @@ static const char *check_missing(const struct check *check)
     return NULL;
 }
 
-static void check_end(struct check *check)
+/* Its request has been answered. */
+static void check_free(struct check *check)
 {
-    ready_answer(check->http, check_missing(check));
     TAILQ_REMOVE(&check->ready->checks, check, in_checks);
     check->ready->count--;
     loop_timer_free(check->timer);
     free(check);
+}
+
+static void check_end(struct check *check)
+{
+    ready_answer(check->http, check_missing(check));
+    check_free(check);
 }
 
 static void on_late(void *ctx)
@@ -89,8 +100,12 @@ static void on_late(void *ctx)
     check_end(ctx);
 }
 
-void ready_check(struct ready *r, struct http_request *request)
+void ready_check(struct ready *r, struct http_request *request, const char *refusal)
 {
+    if (refusal != NULL) {
+        ready_refuse(request, 503, slice_from(refusal));
+        return;
+    }
     if (!broker_is_up(r->broker)) {
         ready_answer(request, "rabbitmq");
         return;
@@ -100,10 +115,7 @@ void ready_check(struct ready *r, struct http_request *request)
         return;
     }
     if (r->count == READY_CHECKS_MAX) {
-        struct reply reply = reply_error(429, SLICE_TEXT("too many readiness checks at once"));
-        const struct http_header retry = {"Retry-After", "1"};
-        http_reply(request, reply.status, &retry, 1, buf_slice(&reply.body));
-        reply_free(&reply);
+        ready_refuse(request, 429, SLICE_TEXT("too many readiness checks at once"));
         return;
     }
     struct check *check = mem_new(sizeof(*check));
@@ -122,13 +134,21 @@ void ready_check(struct ready *r, struct http_request *request)
     r->count++;
 }
 
-bool ready_on_pong(struct ready *r, struct slice id)
+bool ready_on_answer(struct ready *r, const struct message *answer)
 {
     struct check *check;
+    if (answer->type != MESSAGE_PONG && answer->type != MESSAGE_BROKEN) {
+        return false;
+    }
     TAILQ_FOREACH(check, &r->checks, in_checks)
     {
         for (unsigned i = 0; i < SERVICES; i++) {
-            if (slice_is(id, check->id[i].text)) {
+            if (slice_is(answer->id, check->id[i].text)) {
+                if (answer->type == MESSAGE_BROKEN) {
+                    ready_refuse(check->http, 503, answer->reason);
+                    check_free(check);
+                    return true;
+                }
                 check->has_answered[i] = true;
                 if (check_missing(check) == NULL) {
                     check_end(check);

@@ -17,8 +17,9 @@ struct ready *ready_new(struct service_context *context, struct broker *broker, 
                         struct redis_subscription *notices, const char *gateway);
 void ready_free(struct ready *r); /* NULL is fine; answers what waits */
 
-void ready_check(struct ready *r, struct http_request *request);
-/* A pong; false when nobody waits for it. */
-bool ready_on_pong(struct ready *r, struct slice id);
+/* `refusal`: why a store of the gateway's own cannot be used (redis_refusal); NULL: no reason. */
+void ready_check(struct ready *r, struct http_request *request, const char *refusal);
+/* True: it is a pong, or the reason why there is none, that a check waits for. */
+bool ready_on_answer(struct ready *r, const struct message *answer);
 
 #endif

@@ -84,3 +84,28 @@ void redis_argf(struct redis_command *c, const char *format, ...)
     redis_arg(c, (struct slice){longer ? longer : text, (size_t)bytes});
     free(longer);
 }
+
+void redis_function(struct redis_command *c, const struct redis_library *library, const char *name,
+                    int key_count)
+{
+    redis_arg_text(c, "FCALL");
+    buf_add_text(&c->bytes, name);
+    buf_add_text(&c->bytes, "_");
+    redis_arg_text(c, library->hash);
+    redis_arg_int(c, key_count);
+}
+
+void redis_library_greet(const struct redis_library *library, struct redis_command *c)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "%s_greet", library->name);
+    redis_function(c, library, name, 2);
+    redis_argf(c, "%s:schema", library->name);
+    redis_argf(c, "%s:libraries", library->name);
+}
+
+bool redis_library_is_missing(struct slice error)
+{
+    static const char text[] = "ERR Function not found";
+    return error.bytes >= sizeof(text) - 1 && memcmp(error.data, text, sizeof(text) - 1) == 0;
+}

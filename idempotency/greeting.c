@@ -1,6 +1,14 @@
 /* One word for each step; who judges the answers is redis.c. */
 #include "idempotency/greeting.h"
 
+static void greeting_load(const struct redis_library *library, struct redis_command *c)
+{
+    redis_arg_text(c, "FUNCTION");
+    redis_arg_text(c, "LOAD");
+    redis_arg_text(c, "REPLACE"); /* by itself: the name says what is in it */
+    redis_arg_text(c, library->source);
+}
+
 bool greeting_say(struct greeting *g, enum greeting_step step, struct redis_command *c)
 {
     if (step == GREETING_AUTH && g->password[0]) {
@@ -16,13 +24,29 @@ bool greeting_say(struct greeting *g, enum greeting_step step, struct redis_comm
         redis_arg_text(c, "TIME");
     } else if (step <= GREETING_LIBRARY && g->library) {
         step = GREETING_LIBRARY;
-        redis_arg_text(c, "FUNCTION");
-        redis_arg_text(c, "LOAD");
-        redis_arg_text(c, "REPLACE");
-        redis_arg_text(c, g->library);
+        redis_library_greet(g->library, c);
+    } else if (step == GREETING_LOAD) {
+        g->has_loaded = true;
+        greeting_load(g->library, c);
     } else {
         step = GREETING_DONE;
     }
     g->step = step;
     return step != GREETING_DONE;
+}
+
+bool greeting_next(const struct greeting *g, bool is_error, struct slice text,
+                   enum greeting_step *ret_step)
+{
+    static const enum greeting_step after[] = {
+        [GREETING_AUTH] = GREETING_ROLE,    [GREETING_ROLE] = GREETING_TIME,
+        [GREETING_TIME] = GREETING_LIBRARY, [GREETING_LIBRARY] = GREETING_DONE,
+        [GREETING_LOAD] = GREETING_LIBRARY,
+    };
+    bool is_missing = is_error && g->step == GREETING_LIBRARY && redis_library_is_missing(text);
+    if (is_error && (!is_missing || g->has_loaded)) {
+        return false;
+    }
+    *ret_step = is_missing ? GREETING_LOAD : after[g->step];
+    return true;
 }

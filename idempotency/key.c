@@ -35,9 +35,7 @@ void key_claim(struct redis_command *c, struct slice key, struct slice fingerpri
                struct slice command_id)
 {
     redis_command_reset(c);
-    redis_arg_text(c, "FCALL");
-    redis_arg_text(c, "kassa_key_claim");
-    redis_arg_text(c, "0");
+    redis_function(c, &key_library, "key_claim", 0);
     redis_arg(c, key);
     redis_arg(c, command_id);
     redis_arg(c, fingerprint);
@@ -48,9 +46,7 @@ void key_claim(struct redis_command *c, struct slice key, struct slice fingerpri
 void key_release(struct redis_command *c, struct slice key, struct slice command_id)
 {
     redis_command_reset(c);
-    redis_arg_text(c, "FCALL");
-    redis_arg_text(c, "kassa_key_release");
-    redis_arg_text(c, "0");
+    redis_function(c, &key_library, "key_release", 0);
     redis_arg(c, key);
     redis_arg(c, command_id);
     redis_arg_int(c, key_slot(key));
@@ -61,9 +57,7 @@ void key_sweep(void *ctx, struct redis_command *c, const char *seen, int64_t ris
                const char *cursor)
 {
     (void)ctx;
-    redis_arg_text(c, "FCALL");
-    redis_arg_text(c, "kassa_key_sweep");
-    redis_arg_text(c, "0");
+    redis_function(c, &key_library, "key_sweep", 0);
     redis_arg_int(c, KEY_PERIOD_MS);
     redis_arg_text(c, seen);
     redis_arg_int(c, rise_ms);

@@ -18,7 +18,7 @@
 #define KEY_PERIOD_DAYS 7
 #define KEY_SLOTS       1024
 
-extern const char key_library[]; /* Lua, for redis_new */
+extern const struct redis_library key_library; /* Lua, for redis_new */
 
 /* The header's value: bare or in double quotes, [A-Za-z0-9_-]{8,64}.
  * Errors: false for anything else. */

@@ -19,7 +19,7 @@ end
 
 -- KEYS: -. ARGV: key, command id, fingerprint, slot, ms of a period
 -- Answers: "new", "known" or "mismatch", and the command id that the key stands for
-local function kassa_key_claim(_, args)
+local function key_claim(_, args)
     local key, command_id, slot, period = args[1], args[2], args[4], period_now(tonumber(args[5]))
     local fingerprint = redis.sha1hex(args[3])
     -- A repetition first: it may have been claimed in the period before.
@@ -38,7 +38,7 @@ end
 
 -- The command that the key stands for will never be run, its own record says so: the next request
 -- under the key is another one. KEYS: -. ARGV: key, command id, slot, ms of a period
-local function kassa_key_release(_, args)
+local function key_release(_, args)
     local key, command_id, period = args[1], args[2], period_now(tonumber(args[4]))
     local released = 0
     for at = period - 1, period + 1 do
@@ -53,7 +53,7 @@ end
 -- Moves the slow clock on, and drops some of the oldest slots of a period that is over.
 -- KEYS: -. ARGV: ms of a period, seen, rise_ms (slow_clock), slots at once, slot to go on at
 -- Returns the slow clock, and the slot to go on at, which is absent when nothing is left to drop.
-local function kassa_key_sweep(_, args)
+local function key_sweep(_, args)
     local period_ms, limit, slot = tonumber(args[1]), tonumber(args[4]), tonumber(args[5])
     local clock = slow_clock('kassa', math.huge, args[2], tonumber(args[3]))
     local first = math.floor(clock / period_ms) - 1
@@ -73,8 +73,6 @@ local function kassa_key_sweep(_, args)
     return {text, string.format('%d', slot + limit)}
 end
 
-redis.register_function{function_name = 'kassa_key_claim', callback = kassa_key_claim}
-redis.register_function{function_name = 'kassa_key_release', callback = kassa_key_release,
-    flags = {'allow-oom'}}
-redis.register_function{function_name = 'kassa_key_sweep', callback = kassa_key_sweep,
-    flags = {'allow-oom'}}
+register('key_claim', key_claim)
+register('key_release', key_release, {'allow-oom'})
+register('key_sweep', key_sweep, {'allow-oom'})

@@ -2,6 +2,8 @@
  * every repetition of a command, by whomever, looks into the same one. */
 #include "idempotency/once.h"
 
+#include <stdio.h>
+
 #include "runtime/err.h"
 #include "runtime/uuid.h"
 
@@ -26,13 +28,14 @@ int64_t once_life_ms(const struct conf *conf)
     return (ONCE_RECORD_DAYS + 1) * INT64_C(86400000);
 }
 
-void once_sweep(struct redis_command *c, const char *service, int64_t life_ms, const char *keep,
-                const char *seen, int64_t rise_ms, int64_t limit, const char *cursor)
+void once_sweep(struct redis_command *c, const struct redis_library *library, int64_t life_ms,
+                const char *keep, const char *seen, int64_t rise_ms, int64_t limit,
+                const char *cursor)
 {
-    redis_arg_text(c, "FCALL");
-    redis_argf(c, "%s_sweep", service);
-    redis_arg_text(c, "1");
-    redis_argf(c, "%s:buckets", service);
+    char name[32];
+    snprintf(name, sizeof(name), "%s_sweep", library->name);
+    redis_function(c, library, name, 1);
+    redis_argf(c, "%s:buckets", library->name);
     redis_arg_int(c, life_ms);
     redis_arg_text(c, keep);
     redis_arg_text(c, seen);

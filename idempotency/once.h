@@ -24,10 +24,11 @@ int once_bucket(struct slice command_id, char ret_bucket[ONCE_BUCKET_TEXT_BYTES 
 /* How long a record lives. */
 int64_t once_life_ms(const struct conf *conf);
 
-/* Builds a step of the sweep (sweep.h) over the records of `service`. `keep`: the number of the
+/* Builds a step of the sweep (sweep.h) over a service's records. `keep`: the number of the
  * first bucket that an open saga may need; empty: nobody knows, and nothing is dropped. */
-void once_sweep(struct redis_command *c, const char *service, int64_t life_ms, const char *keep,
-                const char *seen, int64_t rise_ms, int64_t limit, const char *cursor);
+void once_sweep(struct redis_command *c, const struct redis_library *library, int64_t life_ms,
+                const char *keep, const char *seen, int64_t rise_ms, int64_t limit,
+                const char *cursor);
 
 /* The number of the bucket of ids made then. Units: ms since 1970. */
 int64_t once_bucket_number(int64_t ms);

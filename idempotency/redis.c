@@ -363,16 +363,17 @@ static void redis_greet(struct redis *r, enum greeting_step step)
 static void redis_on_greeting(struct redis *r, const struct redis_reply *reply, bool is_error)
 {
     struct slice text = {NULL, 0};
+    enum greeting_step next;
     if (redis_reply_count(reply) > 0) {
         text = redis_reply_at(reply, 0);
     }
-    if (is_error) {
+    if (!greeting_next(&r->greeting, is_error, text, &next)) {
         char reason[PACE_REASON_BYTES];
         snprintf(reason, sizeof(reason), "%.*s", SLICE_ARG(text));
         /* An operator has to mend a wrong password or a broken library; LOADING mends itself. */
         if (redis_error_of(text) != -ERR_STORE_DOWN) {
             redis_say(r, LOG_ERROR,
-                      r->greeting.step == GREETING_LIBRARY ? "store_library" : "store_greeting",
+                      r->greeting.step >= GREETING_LIBRARY ? "store_library" : "store_greeting",
                       reason);
         }
         redis_drop(r, reason);
@@ -383,7 +384,7 @@ static void redis_on_greeting(struct redis *r, const struct redis_reply *reply, 
         if (r->greeting.step == GREETING_TIME) {
             redis_dated(r, reply);
         }
-        redis_greet(r, r->greeting.step + 1);
+        redis_greet(r, next);
     }
 }
 
@@ -478,6 +479,7 @@ static void redis_connect(struct redis *r, const char *address)
     }
     redis_owed(r);
     r->state = REDIS_GREETING;
+    r->greeting.has_loaded = false;
     redis_greet(r, GREETING_AUTH);
 }
 
@@ -574,7 +576,7 @@ static void redis_on_timer(void *ctx)
 /* ---- the owner's side ---- */
 
 struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *group,
-                        const char *node, const char *library)
+                        const char *node, const struct redis_library *library)
 {
     char labels[96];
     struct redis *r = mem_new(sizeof(*r));
@@ -658,6 +660,12 @@ void redis_free(struct redis *r)
 bool redis_is_up(const struct redis *r)
 {
     return r->state == REDIS_UP;
+}
+
+const char *redis_refusal(const struct redis *r)
+{
+    bool is_refused = r->state != REDIS_UP && strncmp(r->pace.told, "SCHEMA ", 7) == 0;
+    return is_refused ? r->pace.told : NULL;
 }
 
 unsigned redis_outstanding(const struct redis *r)

@@ -17,12 +17,21 @@
 #include "runtime/loop.h"
 
 struct redis;
+
+/* The functions of a store, made by deploy/embed.sh: their names end in the hash of the source, so
+ * that the versions of a library do not replace one another (idempotency/library.lua). */
+struct redis_library {
+    const char *name; /* "order" */
+    const char *hash; /* 8 hex digits */
+    const char *source;
+};
+
 struct redis_reply; /* a redisReply, borrowed for the call of on_reply */
 
-/* `library` is Lua source beginning with #!lua name=..., or NULL for none. `node` is host:port.
- * `group` names it in logs and metrics. */
+/* `library` is the functions that are called, or NULL for none. `node` is host:port. `group` names
+ * it in logs and metrics. */
 struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *group,
-                        const char *node, const char *library);
+                        const char *node, const struct redis_library *library);
 /* NULL is fine. Calls that are out fail with -ERR_STORE_DOWN; what is called from there is
  * forgotten. Not from inside a callback of this store: asserted. */
 void redis_free(struct redis *r);
@@ -33,6 +42,9 @@ void redis_free(struct redis *r);
 int64_t redis_wall_ms(const struct redis *r);
 
 bool redis_is_up(const struct redis *r);
+/* The store's word, when it is there and its data are not for this version
+ * (idempotency/library.lua); else NULL. */
+const char *redis_refusal(const struct redis *r);
 unsigned redis_outstanding(const struct redis *r);
 
 typedef void redis_on_up(void *ctx);
@@ -56,6 +68,16 @@ void redis_arg_int(struct redis_command *c, int64_t value);
 void redis_arg_join(struct redis_command *c, const char *prefix, struct slice s); /* one argument */
 void redis_argf(struct redis_command *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Begins a call of a function, of this version's: FCALL <name>_<hash> <key_count>. The keys and the
+ * arguments follow. The only place where such a name is made. */
+void redis_function(struct redis_command *c, const struct redis_library *library, const char *name,
+                    int key_count);
+/* The call that says which version comes: answered with the names of libraries that nobody has used
+ * for long, or with an error when a newer version has written what this one cannot read. */
+void redis_library_greet(const struct redis_library *library, struct redis_command *c);
+/* Does a server's error say that it has not got the function? */
+bool redis_library_is_missing(struct slice error);
 
 /* The arguments from here on are a row: commands of one turn that are the same before it are sent
  * as one call of the function, with a row for each (idempotency/rows.h). Each is answered alone. */

@@ -10,14 +10,10 @@ int redis_error_of(struct slice error)
         struct slice beginning;
         int err;
     } errors[] = {
-        /* it is not the one to talk to, or has lost our library */
-        {SLICE_TEXT("LOADING "), -ERR_STORE_DOWN},
-        {SLICE_TEXT("READONLY "), -ERR_STORE_DOWN},
-        {SLICE_TEXT("MASTERDOWN "), -ERR_STORE_DOWN},
-        {SLICE_TEXT("NOREPLICAS "), -ERR_STORE_DOWN},
-        {SLICE_TEXT("UNBLOCKED "), -ERR_STORE_DOWN},
-        {SLICE_TEXT("ERR Function not found"), -ERR_STORE_DOWN},
-        {SLICE_TEXT("OOM "), -ERR_STORE_FULL},
+        /* it is not the one to talk to */
+        {SLICE_TEXT("LOADING "), -ERR_STORE_DOWN},    {SLICE_TEXT("READONLY "), -ERR_STORE_DOWN},
+        {SLICE_TEXT("MASTERDOWN "), -ERR_STORE_DOWN}, {SLICE_TEXT("NOREPLICAS "), -ERR_STORE_DOWN},
+        {SLICE_TEXT("UNBLOCKED "), -ERR_STORE_DOWN},  {SLICE_TEXT("OOM "), -ERR_STORE_FULL},
         {SLICE_TEXT("TOOOLD "), -ERR_TOO_OLD}, /* idempotency/once.lua */
     };
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
@@ -26,5 +22,5 @@ int redis_error_of(struct slice error)
             return errors[i].err;
         }
     }
-    return -ERR_STORE_REPLY;
+    return redis_library_is_missing(error) ? -ERR_STORE_DOWN : -ERR_STORE_REPLY;
 }

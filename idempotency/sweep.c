@@ -1,6 +1,7 @@
 /* Asks, remembers what it was told, and asks for more. */
 #include "idempotency/sweep.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

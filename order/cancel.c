@@ -20,9 +20,7 @@ void checkout_look(struct consumer_work *work, struct redis_command *call)
 {
     char bucket[ONCE_BUCKET_TEXT_BYTES + 1];
     const struct message *in = work->in;
-    redis_arg_text(call, "FCALL");
-    redis_arg_text(call, "order_saga");
-    redis_arg_text(call, "1");
+    redis_function(call, &order_library, "order_saga", 1);
     if (once_bucket(in->saga, bucket) == 0) {
         redis_argf(call, "order:once:%s", bucket);
     } else {

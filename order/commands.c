@@ -87,9 +87,7 @@ static int sagas_record(struct consumer_work *work, struct redis_command *call)
     if (!is_state(in->state)) {
         return answer_ping_record(work, call); /* nothing to look for: the answer says why */
     }
-    redis_arg_text(call, "FCALL");
-    redis_arg_text(call, "order_sagas");
-    redis_arg_text(call, "2");
+    redis_function(call, checkout_journal.library, "order_sagas", 2);
     redis_arg_text(call, "order:recent");
     redis_arg_text(call, "order:open");
     redis_arg_int(call, in->limit);
@@ -176,8 +174,6 @@ static const struct consumer_handler order_commands[] = {
     {MESSAGE_STOCK_CANCELLED, checkout_event_record, checkout_event_answer},
 };
 
-extern const char order_library[]; /* saga/journal.lua and order/order.lua */
-
 static void *order_start(struct consumer *consumer)
 {
     assert(saga_definition_fault(&checkout_definition) == NULL);
@@ -187,7 +183,7 @@ static void *order_start(struct consumer *consumer)
 const struct consumer_definition order_definition = {
     .name = "order",
     .summary = "Keeps orders and drives their checkout sagas.",
-    .library = order_library,
+    .library = &order_library,
     .node_offset = offsetof(struct conf, order_redis),
     .handlers = order_commands,
     .handler_count = sizeof(order_commands) / sizeof(order_commands[0]),

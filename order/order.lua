@@ -347,23 +347,15 @@ local function order_sweep(_, argv)
     return sweep('order', argv, function() end)
 end
 
-redis.register_function{function_name = 'order_sweep', callback = order_sweep,
-    flags = {'allow-oom'}}
-redis.register_function('order_create', order_create)
-redis.register_function{function_name = 'order_find', callback = order_find,
-    flags = {'no-writes'}}
-redis.register_function('order_add', order_add)
-redis.register_function('order_init', order_init)
-redis.register_function('order_checkout', order_checkout)
-redis.register_function{function_name = 'order_advance', callback = order_advance,
-    flags = {'allow-oom'}}
-redis.register_function{function_name = 'order_lease', callback = order_lease,
-    flags = {'allow-oom'}}
-redis.register_function{function_name = 'order_oldest', callback = order_oldest,
-    flags = {'no-writes'}}
-redis.register_function{function_name = 'order_saga', callback = order_saga,
-    flags = {'no-writes'}}
-redis.register_function{function_name = 'order_replay', callback = order_replay,
-    flags = {'no-writes'}}
-redis.register_function{function_name = 'order_sagas', callback = order_sagas,
-    flags = {'no-writes'}}
+register('order_sweep', order_sweep, {'allow-oom'})
+register('order_create', order_create)
+register('order_find', order_find, {'no-writes'})
+register('order_add', order_add)
+register('order_init', order_init)
+register('order_checkout', order_checkout)
+register('order_advance', order_advance, {'allow-oom'})
+register('order_lease', order_lease, {'allow-oom'})
+register('order_oldest', order_oldest, {'no-writes'})
+register('order_saga', order_saga, {'no-writes'})
+register('order_replay', order_replay, {'no-writes'})
+register('order_sagas', order_sagas, {'no-writes'})

@@ -84,9 +84,7 @@ int checkout_replay_record(struct consumer_work *work, struct redis_command *cal
     if (work->round == 0) {
         return answer_ping_record(work, call);
     }
-    redis_arg_text(call, "FCALL");
-    redis_arg_text(call, "order_replay");
-    redis_arg_text(call, "1");
+    redis_function(call, checkout_journal.library, "order_replay", 1);
     redis_arg_text(call, "order:buckets");
     redis_arg_int(call, p.bucket);
     redis_arg_int(call, span.last);

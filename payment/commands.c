@@ -124,12 +124,12 @@ static const struct consumer_handler payment_commands[] = {
     {MESSAGE_PAYMENT_REFUND, refund_record, step_answer},
 };
 
-extern const char payment_library[]; /* payment/payment.lua */
+extern const struct redis_library payment_library; /* payment/payment.lua */
 
 const struct consumer_definition payment_definition = {
     .name = "payment",
     .summary = "Keeps users and their credit; charges and refunds for sagas.",
-    .library = payment_library,
+    .library = &payment_library,
     .node_offset = offsetof(struct conf, payment_redis),
     .handlers = payment_commands,
     .handler_count = sizeof(payment_commands) / sizeof(payment_commands[0]),

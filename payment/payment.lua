@@ -131,14 +131,11 @@ local function payment_sweep(_, argv)
     return sweep('payment', argv, fold)
 end
 
-redis.register_function{function_name = 'payment_sweep', callback = payment_sweep,
-    flags = {'allow-oom'}}
-redis.register_function('payment_create', payment_create)
-redis.register_function{function_name = 'payment_find', callback = payment_find,
-    flags = {'no-writes'}}
-redis.register_function('payment_fund', payment_fund)
-redis.register_function('payment_pay', payment_pay)
-redis.register_function('payment_charge', payment_charge)
-redis.register_function{function_name = 'payment_refund', callback = payment_refund,
-    flags = {'allow-oom'}}
-redis.register_function('payment_init', payment_init)
+register('payment_sweep', payment_sweep, {'allow-oom'})
+register('payment_create', payment_create)
+register('payment_find', payment_find, {'no-writes'})
+register('payment_fund', payment_fund)
+register('payment_pay', payment_pay)
+register('payment_charge', payment_charge)
+register('payment_refund', payment_refund, {'allow-oom'})
+register('payment_init', payment_init)

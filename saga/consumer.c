@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "idempotency/libraries.h"
 #include "idempotency/notice.h"
 #include "idempotency/once.h"
 #include "idempotency/sweep.h"
@@ -14,6 +15,7 @@
 #include "runtime/err.h"
 #include "runtime/log.h"
 #include "runtime/stat.h"
+#include "saga/answer.h"
 #include "saga/keep.h"
 #include "saga/replay.h"
 
@@ -60,6 +62,7 @@ struct consumer {
     struct loop_timer *tick;
     struct keep *keep;
     struct sweep *sweep;
+    struct libraries *libraries;
     struct replay *replay; /* of a participant; else NULL */
     void *side;            /* of definition->on_start */
     struct redis_command call;
@@ -128,10 +131,28 @@ static void work_park(struct work *work, int err)
                 on_confirm, work->delivery);
 }
 
+/* Whoever asks whether we are there is told why not. True: that is done. */
+static bool work_refuse(struct work *work)
+{
+    const char *refusal = redis_refusal(work->is.consumer->store);
+    if (refusal == NULL || work->handler->answer != answer_ping) {
+        return false;
+    }
+    struct message broken = {.type = MESSAGE_BROKEN};
+    message_set(&broken, id, work->is.in->id);
+    message_set(&broken, reason, slice_from(refusal));
+    consumer_tell(work->is.consumer, work->is.in->gateway, &broken);
+    delivery_close(work->delivery);
+    return true;
+}
+
 /* Keeps the command until the store is there: the same call, with the same id, is made again. */
 static void work_keep(struct work *work, int err, const struct redis_reply *reply)
 {
     struct consumer *c = work->is.consumer;
+    if (work_refuse(work)) {
+        return;
+    }
     stat_add(c->retried, 1);
     if (err == -ERR_STORE_REPLY) {
         log_warn("store_error", "type=%s id=%.*s text=%s", message_type_text(work->is.in->type),
@@ -367,9 +388,7 @@ struct redis *consumer_store(const struct consumer *c)
 void consumer_call(const struct consumer_work *work, struct redis_command *call, const char *name,
                    int key_count)
 {
-    redis_arg_text(call, "FCALL");
-    redis_arg_text(call, name);
-    redis_arg_int(call, key_count);
+    redis_function(call, work->consumer->definition->library, name, key_count);
     redis_arg_join(call, work->consumer->once.data, slice_from(work->bucket));
 }
 
@@ -409,7 +428,7 @@ static void consumer_sweep(void *ctx, struct redis_command *call, const char *se
     if (keep_from(c->keep, &bucket)) {
         snprintf(keep, sizeof(keep), "%lld", (long long)bucket);
     }
-    once_sweep(call, c->definition->name, once_life_ms(&c->context->conf), keep, seen, rise_ms,
+    once_sweep(call, c->definition->library, once_life_ms(&c->context->conf), keep, seen, rise_ms,
                SWEEP_LIMIT, cursor);
 }
 
@@ -433,8 +452,9 @@ static int consumer_start(struct service_context *context)
     redis_watch_up(c->store, on_store_up, c);
     c->tick = loop_timer_new(context->loop, on_tick, c);
     c->keep = keep_new(context->loop, c->definition->is_participant ? NULL : c->store,
-                       c->definition->name, c->notice_store, once_life_ms(conf));
+                       c->definition->library, c->notice_store, once_life_ms(conf));
     c->sweep = sweep_new(context->loop, c->store, consumer_sweep, c);
+    c->libraries = libraries_new(context->loop, c->store, c->definition->library);
     c->broker = broker_new(context->loop, conf, c->definition->name);
     if (c->definition->is_participant) {
         c->replay = replay_new(context->loop, c->store, c->broker, c->definition->name);
@@ -467,6 +487,7 @@ static void consumer_stop(struct service_context *context)
     broker_free(c->broker);
     loop_timer_free(c->tick);
     sweep_free(c->sweep);
+    libraries_free(c->libraries);
     notices_free(c->notices);
     if (c->notice_store != c->store) {
         redis_free(c->notice_store);

@@ -55,10 +55,10 @@ struct consumer_handler {
 };
 
 struct consumer_definition {
-    const char *name;    /* of the service, and of its keys in the store */
-    const char *summary; /* for --help */
-    const char *library; /* Lua functions of its store */
-    size_t node_offset;  /* of its store's address in struct conf */
+    const char *name;                    /* of the service, and of its keys in the store */
+    const char *summary;                 /* for --help */
+    const struct redis_library *library; /* functions of its store */
+    size_t node_offset;                  /* of its store's address in struct conf */
     const struct consumer_handler *handlers;
     unsigned handler_count;
     enum topology_queue queues[2];

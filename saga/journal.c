@@ -2,6 +2,7 @@
 #include "saga/journal.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "idempotency/once.h"
 #include "runtime/err.h"
@@ -54,6 +55,18 @@ static bool has_ended(struct saga_state state)
     return state.phase == SAGA_COMPLETED || state.phase == SAGA_ABORTED;
 }
 
+/* Begins the call of <library><what> with the key <library>:open. */
+static void journal_function(const struct journal *journal, const char *what,
+                             struct redis_command *c)
+{
+    char name[64];
+    assert(strlen(journal->library->name) + strlen(what) < sizeof(name));
+    stpcpy(stpcpy(name, journal->library->name), what);
+    redis_command_reset(c);
+    redis_function(c, journal->library, name, 1);
+    redis_arg_join(c, journal->library->name, SLICE_TEXT(":open"));
+}
+
 int journal_advance(const struct journal *journal, const struct saga_definition *def,
                     const struct journal_move *move, struct redis_command *ret_command)
 {
@@ -63,11 +76,7 @@ int journal_advance(const struct journal *journal, const struct saga_definition 
         return err;
     }
     struct redis_command *c = ret_command;
-    redis_command_reset(c);
-    redis_arg_text(c, "FCALL");
-    redis_arg_join(c, journal->library, SLICE_TEXT("_advance"));
-    redis_arg_text(c, "1");
-    redis_arg_join(c, journal->library, SLICE_TEXT(":open"));
+    journal_function(journal, "_advance", c);
     redis_arg_text(c, saga_state_text(def, move->from));
     redis_arg_text(c, saga_state_text(def, move->to));
     if (has_ended(move->to)) {
@@ -88,11 +97,7 @@ void journal_lease(const struct journal *journal, int64_t limit, int64_t resend_
                    int64_t resend_max_ms, struct redis_command *ret_command)
 {
     struct redis_command *c = ret_command;
-    redis_command_reset(c);
-    redis_arg_text(c, "FCALL");
-    redis_argf(c, "%s_lease", journal->library);
-    redis_arg_text(c, "1");
-    redis_argf(c, "%s:open", journal->library);
+    journal_function(journal, "_lease", c);
     redis_arg_int(c, limit);
     redis_arg_int(c, resend_ms);
     redis_arg_int(c, resend_max_ms);

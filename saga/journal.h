@@ -31,7 +31,7 @@ struct journal_record {
 
 /* One saga's fixed names in the store. */
 struct journal {
-    const char *library;       /* "order" */
+    const struct redis_library *library;
     const char *entity_prefix; /* "order:order:" */
     unsigned frozen_count;
 };

@@ -1,6 +1,7 @@
 /* Looks for the oldest open saga in small parts, and tells of it when it is old news. */
 #include "saga/keep.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +17,8 @@ struct found {
 
 struct keep {
     struct loop *loop;
-    struct redis *store; /* NULL: not the owner */
-    const char *journal;
+    struct redis *store;                 /* NULL: not the owner */
+    const struct redis_library *library; /* of the journal */
     struct redis *shared;
     int64_t late_ms, delay_ms;
     struct loop_timer *timer;
@@ -108,10 +109,10 @@ static void keep_look(struct keep *k)
 {
     k->is_calling = true;
     redis_command_reset(&k->call);
-    redis_arg_text(&k->call, "FCALL");
-    redis_argf(&k->call, "%s_oldest", k->journal);
-    redis_arg_text(&k->call, "1");
-    redis_argf(&k->call, "%s:open", k->journal);
+    char name[32];
+    snprintf(name, sizeof(name), "%s_oldest", k->library->name);
+    redis_function(&k->call, k->library, name, 1);
+    redis_argf(&k->call, "%s:open", k->library->name);
     redis_arg_text(&k->call, k->cursor);
     redis_arg_int(&k->call, KEEP_LIMIT);
     redis_call(k->store, &k->call, on_looked, k);
@@ -153,13 +154,13 @@ static void on_timer(void *ctx)
     }
 }
 
-struct keep *keep_new(struct loop *loop, struct redis *store, const char *journal,
+struct keep *keep_new(struct loop *loop, struct redis *store, const struct redis_library *library,
                       struct redis *shared, int64_t life_ms)
 {
     struct keep *k = mem_new(sizeof(*k));
     k->loop = loop;
     k->store = store;
-    k->journal = journal;
+    k->library = library;
     k->shared = shared;
     k->late_ms = KEEP_LATE_MS(life_ms);
     k->delay_ms = KEEP_DELAY_MS(life_ms);

@@ -27,9 +27,9 @@
 
 struct keep;
 
-/* `store` has the journal, of `journal` ("order"); NULL: this is not the owner. `shared` is where
+/* `store` has the journal, `library` its functions; NULL: this is not the owner. `shared` is where
  * the owner's word lies. Owns: the caller, until keep_free; the stores, longer than that. */
-struct keep *keep_new(struct loop *loop, struct redis *store, const char *journal,
+struct keep *keep_new(struct loop *loop, struct redis *store, const struct redis_library *library,
                       struct redis *shared, int64_t life_ms);
 void keep_free(struct keep *k); /* NULL is fine; after the stores were freed */
 

@@ -124,12 +124,12 @@ static const struct consumer_handler stock_commands[] = {
     {MESSAGE_STOCK_CANCEL, cancel_record, step_answer},
 };
 
-extern const char stock_library[]; /* stock/stock.lua */
+extern const struct redis_library stock_library; /* stock/stock.lua */
 
 const struct consumer_definition stock_definition = {
     .name = "stock",
     .summary = "Keeps items, their pieces and prices; takes pieces for sagas.",
-    .library = stock_library,
+    .library = &stock_library,
     .node_offset = offsetof(struct conf, stock_redis),
     .handlers = stock_commands,
     .handler_count = sizeof(stock_commands) / sizeof(stock_commands[0]),

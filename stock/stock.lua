@@ -106,14 +106,11 @@ local function stock_sweep(_, argv)
     return sweep('stock', argv, fold)
 end
 
-redis.register_function{function_name = 'stock_sweep', callback = stock_sweep,
-    flags = {'allow-oom'}}
-redis.register_function('stock_create', stock_create)
-redis.register_function{function_name = 'stock_find', callback = stock_find,
-    flags = {'no-writes'}}
-redis.register_function('stock_add', stock_add)
-redis.register_function('stock_subtract', stock_subtract)
-redis.register_function('stock_take', stock_take)
-redis.register_function{function_name = 'stock_cancel', callback = stock_cancel,
-    flags = {'allow-oom'}}
-redis.register_function('stock_init', stock_init)
+register('stock_sweep', stock_sweep, {'allow-oom'})
+register('stock_create', stock_create)
+register('stock_find', stock_find, {'no-writes'})
+register('stock_add', stock_add)
+register('stock_subtract', stock_subtract)
+register('stock_take', stock_take)
+register('stock_cancel', stock_cancel, {'allow-oom'})
+register('stock_init', stock_init)

@@ -167,7 +167,7 @@ sources() {
 grep -hoE '"/[^"]*"' gateway/routes.c | tr -d '"' | grep '^/[a-z]' >"$work/names"
 named README.md route
 
-sources '"kassa_[a-z_]+"' | tr -d '"' | grep -vx kassa_key_claim | sort -u >"$work/names"
+sources '"kassa_[a-z_]+"' | tr -d '"' | sort -u >"$work/names"
 named $operations metric
 
 {

@@ -81,13 +81,13 @@ serve() {
 users() {
     may metrics nothing '+info +slowlog|get +slowlog|len +latency|latest +client|setname'
     data='+@read +@write -@dangerous -function +info'
-    own_data="$data +fcall +function|load"
+    own_data="$data +fcall +time +function|load +function|delete"
     # It waits for the replicas as well, so it tells nobody something.
     look='+@read -@dangerous +info +@transaction +wait +publish &kassa.nobody'
     case $group in
     order)
         serve order 'order:*' "$own_data"
-        serve gateway 'order:*' "$data +fcall"
+        serve gateway 'order:*' "$data +fcall +time +function|load"
         ;;
     stock | payment) serve "$group" "$group:*" "$own_data" ;;
     all)

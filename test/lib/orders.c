@@ -58,9 +58,7 @@ const char *orders_journal_at(struct store *s, const char *order, unsigned part)
 void orders_checkout_build(struct redis_command *c, const char *request, const char *order)
 {
     redis_command_reset(c);
-    redis_arg_text(c, "FCALL");
-    redis_arg_text(c, "order_checkout");
-    redis_arg_text(c, "3");
+    redis_function(c, &order_library, "order_checkout", 3);
     redis_arg_text(c, bucket_of("order", request));
     redis_arg_text(c, "order:open");
     redis_arg_text(c, "order:recent");

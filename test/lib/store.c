@@ -17,6 +17,7 @@
 
 #define STORE_WAIT_MS   20000
 #define STORE_TEXTS_MAX 4096
+#define LIBRARIES_MAX   4
 #define RING            1024
 #define RING_BYTES      4096 /* a journal with all its waiters */
 
@@ -25,8 +26,10 @@ struct store {
     struct loop *loop;
     struct loop_timer *tick; /* so that a turn that waits ends soon */
     struct redis *redis;
+    struct redis_library libraries[LIBRARIES_MAX]; /* with another clock */
+    struct buf sources[LIBRARIES_MAX];
+    unsigned library_count;
     struct redis_command command;
-    struct buf library;
     struct buf texts;              /* of the last reply, each terminated */
     size_t begin[STORE_TEXTS_MAX]; /* where each begins */
     unsigned count, skipped;
@@ -55,18 +58,30 @@ static const char *lookup_none(const char *variable)
 /* The library with another clock: the time of the key test:ms, where that is set (store_clock). */
 static void library_with_clock(const char *library, struct buf *out)
 {
-    static const char time[] = "redis.call('TIME')", get[] = "redis.call('GET', 'test:ms')";
-    const char *at = library, *found = strstr(library, time);
+    static const char time[] = "local time = redis.call('TIME')";
+    static const char get[] = "redis.call('GET', 'test:ms')";
+    const char *found = strstr(library, time);
+    size_t before = found != NULL ? (size_t)(found - library) : 0;
+    buf_add(out, library, before);
     if (found != NULL) {
-        buf_add(out, at, (size_t)(found - at));
-        buf_addf(out, "(%s and {math.floor(%s / 1000), %s %% 1000 * 1000} or %s)", get, get, get,
-                 time);
-        at = found + strlen(time);
+        buf_addf(out, "%s; if %s then time = {math.floor(%s / 1000), %s %% 1000 * 1000} end", time,
+                 get, get, get);
+        before += strlen(time);
     }
-    buf_add_text(out, at);
+    buf_add_text(out, library + before);
 }
 
-struct store *store_new(const char *library)
+static const struct redis_library *library_add(struct store *s, const struct redis_library *library)
+{
+    unsigned i = s->library_count++;
+    assert_in_range(i, 0, LIBRARIES_MAX - 1);
+    library_with_clock(library->source, &s->sources[i]);
+    s->libraries[i] = *library;
+    s->libraries[i].source = s->sources[i].data;
+    return &s->libraries[i];
+}
+
+struct store *store_new(const struct redis_library *library)
 {
     static struct conf conf;
     struct buf sentence = {0};
@@ -78,10 +93,8 @@ struct store *store_new(const char *library)
     s->loop = loop_new();
     s->tick = loop_timer_new(s->loop, on_tick, NULL);
     loop_timer_start(s->tick, 5, 5);
-    if (library != NULL) {
-        library_with_clock(library, &s->library);
-    }
-    s->redis = redis_new(s->loop, &conf, "test", redis_server_node(s->server), s->library.data);
+    s->redis = redis_new(s->loop, &conf, "test", redis_server_node(s->server),
+                         library != NULL ? library_add(s, library) : NULL);
     int64_t until_ms = loop_now_ms(s->loop) + STORE_WAIT_MS;
     while (!redis_is_up(s->redis)) {
         assert_true(loop_now_ms(s->loop) < until_ms);
@@ -98,7 +111,9 @@ void store_free(struct store *s)
     redis_free(s->redis);
     redis_command_free(&s->command);
     buf_free(&s->texts);
-    buf_free(&s->library);
+    for (unsigned i = 0; i < s->library_count; i++) {
+        buf_free(&s->sources[i]);
+    }
     loop_timer_free(s->tick);
     loop_free(s->loop);
     redis_server_free(s->server);
@@ -114,9 +129,31 @@ void store_wait(struct store *s)
     }
 }
 
-static void words_build(struct redis_command *c, const char *const *words)
+void store_load(struct store *s, const struct redis_library *library)
+{
+    store_ask(s, "FUNCTION", "LOAD", library_add(s, library)->source);
+}
+
+/* <library>_<what> with the library's hash. */
+static const char *function_of(const struct store *s, const char *name)
+{
+    for (unsigned i = 0; i < s->library_count; i++) {
+        const struct redis_library *library = &s->libraries[i];
+        size_t bytes = strlen(library->name);
+        if (strncmp(name, library->name, bytes) == 0 && name[bytes] == '_') {
+            return text_of("%s_%s", name, library->hash);
+        }
+    }
+    return name;
+}
+
+static void words_build(struct store *s, struct redis_command *c, const char *const *words)
 {
     redis_command_reset(c);
+    if (strncmp(words[0], "FCALL", 5) == 0) {
+        redis_arg_text(c, *words++);
+        redis_arg_text(c, function_of(s, *words++));
+    }
     for (; *words != NULL; words++) {
         redis_arg_text(c, *words);
     }
@@ -155,7 +192,7 @@ void store_ask_command(struct store *s, const struct redis_command *c, store_on_
 
 const char *store_ask_words(struct store *s, const char *const *words)
 {
-    words_build(&s->command, words);
+    words_build(s, &s->command, words);
     store_ask_command(s, &s->command, NULL, NULL);
     return store_at(s, 0);
 }
@@ -200,7 +237,7 @@ void store_expect_command(struct store *s, const char *expected, const struct re
 
 void store_expect_words(struct store *s, const char *expected, const char *const *words)
 {
-    words_build(&s->command, words);
+    words_build(s, &s->command, words);
     store_expect_command(s, expected, &s->command);
 }
 
@@ -261,14 +298,6 @@ const char *bucket_of(const char *service, const char *id)
     char bucket[ONCE_BUCKET_TEXT_BYTES + 1];
     assert_int_equal(once_bucket(slice_from(id), bucket), 0);
     return text_of("%s:once:%s", service, bucket);
-}
-
-void store_load(struct store *s, const char *library)
-{
-    struct buf text = {0};
-    library_with_clock(library, &text);
-    store_ask(s, "FUNCTION", "LOAD", "REPLACE", text.data);
-    buf_free(&text);
 }
 
 struct loop *store_loop(struct store *s)

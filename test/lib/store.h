@@ -9,7 +9,9 @@
 struct store;
 
 /* Owns: the caller, until store_free (NULL is fine). */
-struct store *store_new(const char *library);
+struct store *store_new(const struct redis_library *library);
+/* Another library in the same store. */
+void store_load(struct store *s, const struct redis_library *library);
 void store_free(struct store *s);
 
 /* One store for all tests of a file, emptied before each: `store`, with the functions for cmocka's
@@ -19,7 +21,7 @@ void store_free(struct store *s);
     static int group_setup(void **state)                                                           \
     {                                                                                              \
         (void)state;                                                                               \
-        store = store_new(library);                                                                \
+        store = store_new(&(library));                                                             \
         return 0;                                                                                  \
     }                                                                                              \
     static int group_teardown(void **state)                                                        \
@@ -35,8 +37,9 @@ void store_free(struct store *s);
         return 0;                                                                                  \
     }
 
-/* Sends the words and waits. The first text of the reply, "" for none or nil; static until the
- * next ask. An error of the server fails the test. */
+/* Sends the words and waits. A function is called by its name, <library>_<what>, without the hash.
+ * The first text of the reply, "" for none or nil; static until the next ask. An error of the
+ * server fails the test. */
 #define store_ask(s, ...) store_ask_words(s, (const char *const[]){__VA_ARGS__, NULL})
 const char *store_ask_words(struct store *s, const char *const *words);
 /* Sends what a builder made, and calls on_reply (may be NULL) while the reply is there. */
@@ -62,9 +65,6 @@ void store_skip(struct store *s, unsigned texts);        /* of it: its first tex
 
 /* From now on until FLUSHALL that is what time it is, for the functions of the store's library. */
 void store_clock(struct store *s, int64_t ms);
-
-/* Loads one more library, that follows store_clock. */
-void store_load(struct store *s, const char *library);
 
 /* For what takes a connection of its own accord (saga/sweep.h). */
 struct loop *store_loop(struct store *s);

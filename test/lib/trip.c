@@ -29,8 +29,10 @@ const struct saga_definition trip_definition = {
     .row_count = 3,
 };
 
+extern const struct redis_library trip_library;
+
 const struct journal trip_journal = {
-    .library = "trip",
+    .library = &trip_library,
     .entity_prefix = "trip:trip:",
     .frozen_count = TRIP_FROZEN_COUNT,
 };

@@ -18,9 +18,9 @@
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
-extern const char payment_library[];
-extern const char stock_library[];
-extern const char order_library[];
+extern const struct redis_library payment_library;
+extern const struct redis_library stock_library;
+extern const struct redis_library order_library;
 
 /* paid, refunded (out of stock), refused (no credit), begun, and charged (both open). */
 enum { PAID, REFUNDED, REFUSED, CHARGING, CHARGED, SAGAS };
@@ -365,7 +365,7 @@ static void sweeping(void **state)
     for (;;) {
         static struct redis_command c;
         redis_command_reset(&c);
-        once_sweep(&c, "payment", 8 * DAY_MS, "99999999999", "", 0, 20, cursor);
+        once_sweep(&c, &payment_library, 8 * DAY_MS, "99999999999", "", 0, 20, cursor);
         store_ask_command(w.store, &c, NULL, NULL);
         if (store_count(w.store) < 2) {
             break;
@@ -381,9 +381,9 @@ static int setup(void **state)
 {
     (void)state;
     w.now_ms = (int64_t)time(NULL) * 1000;
-    w.store = store_new(payment_library);
-    store_load(w.store, stock_library);
-    store_load(w.store, order_library);
+    w.store = store_new(&payment_library);
+    store_load(w.store, &stock_library);
+    store_load(w.store, &order_library);
     return 0;
 }
 

@@ -19,8 +19,8 @@
 #include "test/lib/books.h"
 #include "test/lib/store.h"
 
-extern const char payment_library[];
-extern const char stock_library[];
+extern const struct redis_library payment_library;
+extern const struct redis_library stock_library;
 
 #define NOW_MS   INT64_C(1733754220544)
 #define COMMANDS 20000
@@ -280,7 +280,8 @@ static void rows_send(struct model *m, struct rows *r)
 }
 
 /* Begins a row; the caller adds its arguments. */
-static struct redis_command *rows_begin(struct model *m, struct rows *r, const char *function,
+static struct redis_command *rows_begin(struct model *m, struct rows *r,
+                                        const struct redis_library *library, const char *function,
                                         const char *bucket, const char *expected)
 {
     if (r->count == ROWS || (r->count > 0 && strcmp(r->bucket, bucket) != 0)) {
@@ -290,9 +291,7 @@ static struct redis_command *rows_begin(struct model *m, struct rows *r, const c
         snprintf(r->bucket, sizeof(r->bucket), "%s", bucket);
         buf_reset(&r->expected);
         redis_command_reset(&r->call);
-        redis_arg_text(&r->call, "FCALL");
-        redis_arg_text(&r->call, function);
-        redis_arg_text(&r->call, "1");
+        redis_function(&r->call, library, function, 1);
         redis_arg_text(&r->call, bucket);
     }
     buf_add_text(&r->expected, r->count++ > 0 ? "\n" : "");
@@ -308,7 +307,7 @@ static void send_to_payment(struct model *m, const struct command *c)
     const char *charge = text_of("%s:1:charge", id);
     if (c->kind == CHARGE) {
         struct redis_command *call =
-            rows_begin(m, &m->charges, "payment_charge", bucket, c->answer);
+            rows_begin(m, &m->charges, &payment_library, "payment_charge", bucket, c->answer);
         redis_arg_text(call, charge);
         redis_arg_text(call, user);
         redis_arg_int(call, c->saga->amount);
@@ -333,7 +332,8 @@ static void send_to_payment(struct model *m, const struct command *c)
 
 static void send_take(struct model *m, const struct command *c, const char *bucket)
 {
-    struct redis_command *call = rows_begin(m, &m->takes, "stock_take", bucket, c->answer);
+    struct redis_command *call =
+        rows_begin(m, &m->takes, &stock_library, "stock_take", bucket, c->answer);
     char lines[128] = "";
     for (unsigned i = 0; i < c->saga->line_count; i++) {
         size_t bytes = strlen(lines);
@@ -474,8 +474,8 @@ static int setup(void **state)
     struct model *m = mem_new(sizeof(*m));
     m->seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
     print_message("seed %u (KASSA_TEST_SEED)\n", m->seed);
-    m->payment = store_new(payment_library);
-    m->stock = store_new(stock_library);
+    m->payment = store_new(&payment_library);
+    m->stock = store_new(&stock_library);
     m->charges.store = m->payment;
     m->takes.store = m->stock;
     m->command = mem_new(COMMANDS * sizeof(*m->command));

@@ -11,7 +11,7 @@
 #include "test/lib/orders.h"
 #include "test/lib/story.h"
 
-extern const char order_library[];
+extern const struct redis_library order_library;
 
 #define NOW_MS ORDERS_NOW_MS
 #define LIMIT  100

@@ -13,7 +13,7 @@
 #include "broker/message.h"
 #include "test/lib/orders.h"
 
-extern const char order_library[];
+extern const struct redis_library order_library;
 
 #define NOW_MS ORDERS_NOW_MS
 

@@ -11,7 +11,7 @@
 
 #include "test/lib/store.h"
 
-extern const char payment_library[];
+extern const struct redis_library payment_library;
 
 #define NOW_MS       INT64_C(1733754220544)
 #define INT_MAX_TEXT "9223372036854775807"

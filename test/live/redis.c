@@ -17,12 +17,23 @@
 
 #define LIVE_WAIT_MS 10000
 #define LIVE_CALLS   1000
-#define LIVE_LIBRARY                                                                               \
-    "#!lua name=kassa_live\n"                                                                      \
-    "redis.register_function('kassa_live_echo', function(keys, args)\n"                            \
-    "  redis.call('INCR', keys[1])\n"                                                              \
-    "  return {args[1], {7, false}, 'end'}\n"                                                      \
-    "end)\n"
+
+/* A library of which there are versions: each has its echo, and says which it is. */
+#define LIVE_LIBRARY(version)                                                                      \
+    {                                                                                              \
+        .name = "live", .hash = "0000000" version,                                                 \
+        .source = "#!lua name=kassa_live_0000000" version "\n"                                     \
+                  "redis.register_function{function_name = 'live_greet_0000000" version "',\n"     \
+                  "  flags = {'no-writes'}, callback = function(keys)\n"                           \
+                  "  return redis.call('GET', keys[1]) and redis.error_reply('SCHEMA no') or {}\n" \
+                  "end}\n"                                                                         \
+                  "redis.register_function('live_echo_0000000" version "', function(keys, args)\n" \
+                  "  redis.call('INCR', keys[1])\n"                                                \
+                  "  return {args[1], {7, false}, '" version "'}\n"                                \
+                  "end)\n"                                                                         \
+    }
+static const struct redis_library live_library = LIVE_LIBRARY("1");
+static const struct redis_library live_newer = LIVE_LIBRARY("2");
 
 struct live {
     struct loop *loop;
@@ -136,7 +147,7 @@ static struct live *live_new(void)
     return t;
 }
 
-static void live_connect(struct live *t, const char *node, const char *library)
+static void live_connect(struct live *t, const char *node, const struct redis_library *library)
 {
     t->redis = redis_new(t->loop, &t->conf, "live", node, library);
     redis_watch_up(t->redis, live_on_up, t);
@@ -147,7 +158,7 @@ static int live_setup_shared(void **state)
     struct live *t = live_new();
     *state = t;
     t->conf.redis_timeout_ms = 2 * LIVE_WAIT_MS; /* silence is tested with private servers */
-    live_connect(t, t->conf.saga_redis, LIVE_LIBRARY);
+    live_connect(t, t->conf.saga_redis, &live_library);
     return live_wait(t, live_is_up) ? 0 : -1;
 }
 
@@ -157,7 +168,7 @@ static int live_setup_private(void **state)
     *state = t;
     t->server = redis_server_start(NULL);
     t->conf.redis_password[0] = '\0';
-    live_connect(t, redis_server_node(t->server), LIVE_LIBRARY);
+    live_connect(t, redis_server_node(t->server), &live_library);
     return live_wait(t, live_is_up) ? 0 : -1;
 }
 
@@ -214,7 +225,7 @@ static void live_pipeline_in_order(void **state)
 static void live_library_and_flat_reply(void **state)
 {
     struct live *t = *state;
-    assert_string_equal(live_ask(t, "FCALL kassa_live_echo 1 live:count hello"), "hello|7||end");
+    assert_string_equal(live_ask(t, "FCALL live_echo_00000001 1 live:count hello"), "hello|7||1");
     live_ask(t, "DEL live:count");
 }
 
@@ -272,7 +283,7 @@ static void live_check_recovers(struct live *t)
     unsigned ups = t->ups;
     assert_true(live_wait(t, live_is_up));
     assert_int_equal(t->ups, ups + 1);
-    assert_string_equal(live_ask(t, "FCALL kassa_live_echo 1 live:count again"), "again|7||end");
+    assert_string_equal(live_ask(t, "FCALL live_echo_00000001 1 live:count again"), "again|7||1");
 }
 
 /* A killed server: each call that is out fails, once; after the restart the store is up again. */
@@ -366,7 +377,7 @@ static void live_demoted(void **state)
 {
     struct live *t = *state;
     redis_server_ask(t->server, "REPLICAOF 127.0.0.1 1");
-    live_call(t, "FCALL kassa_live_echo 1 live:count no");
+    live_call(t, "FCALL live_echo_00000001 1 live:count no");
     live_call(t, "SET live:text 1");
     assert_true(live_wait(t, live_is_idle));
     assert_int_equal(t->failures, 2);
@@ -383,10 +394,68 @@ static void live_functions_flushed(void **state)
 {
     struct live *t = *state;
     redis_server_ask(t->server, "FUNCTION FLUSH");
-    live_call(t, "FCALL kassa_live_echo 1 live:count no");
+    live_call(t, "FCALL live_echo_00000001 1 live:count no");
     assert_true(live_wait(t, live_is_idle));
     assert_int_equal(t->failures, 1);
     live_check_recovers(t);
+}
+
+static int64_t live_loads(struct live *t)
+{
+    const char *line = strstr(redis_server_ask(t->server, "INFO commandstats"), "function|load:");
+    return line ? atoll(strchr(line, '=') + 1) : 0;
+}
+
+/* Two versions share a store: whichever connects last, each goes on with the functions of its own.
+ */
+static void live_two_versions(void **state)
+{
+    struct live *t = *state;
+    struct live newer = *t;
+    newer.command = (struct redis_command){0};
+    live_connect(&newer, redis_server_node(t->server), &live_newer);
+    assert_true(live_wait(&newer, live_is_up));
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(live_ask(t, "FCALL live_echo_00000001 1 live:count a"), "a|7||1");
+        assert_string_equal(live_ask(&newer, "FCALL live_echo_00000002 1 live:count a"), "a|7||2");
+        redis_server_ask(t->server, "CLIENT KILL TYPE normal");
+        assert_true(live_wait(t, live_is_down));
+        assert_true(live_wait(t, live_is_up));
+        assert_true(live_wait(&newer, live_is_up));
+    }
+    assert_int_equal(t->failures + newer.failures, 0);
+    assert_int_equal(live_loads(t), 2); /* each was loaded once */
+    redis_free(newer.redis);
+    redis_command_free(&newer.command);
+}
+
+/* A store whose memory is full is greeted: the library is there already. */
+static void live_full_memory(void **state)
+{
+    struct live *t = *state;
+    redis_server_ask(t->server, "CONFIG SET maxmemory 1");
+    redis_server_ask(t->server, "CLIENT KILL TYPE normal");
+    assert_true(live_wait(t, live_is_down));
+    assert_true(live_wait(t, live_is_up));
+    assert_non_null(strstr(live_ask(t, "SET live:text 1"), "OOM"));
+}
+
+/* What a newer version has written, and this one cannot read, is not used; and somebody says why.
+ */
+static void live_newer_schema(void **state)
+{
+    struct live *t = *state;
+    redis_server_ask(t->server, "SET live:schema 2|2");
+    redis_server_ask(t->server, "CLIENT KILL TYPE normal");
+    assert_true(live_wait(t, live_is_down));
+    for (int i = 0; i < 40; i++) {
+        loop_turn(t->loop, true);
+        assert_false(redis_is_up(t->redis));
+    }
+    assert_string_equal(redis_refusal(t->redis), "SCHEMA no");
+    redis_server_ask(t->server, "DEL live:schema");
+    assert_true(live_wait(t, live_is_up));
+    assert_null(redis_refusal(t->redis));
 }
 
 /* A library that does not load keeps the store down, without a tight loop. */
@@ -395,8 +464,9 @@ static void live_broken_library(void **state)
     struct live *t = *state;
     struct stat_value *attempts =
         stat_counter("kassa_store_reconnects_total", "group=\"broken\"", "");
-    struct redis *r = redis_new(t->loop, &t->conf, "broken", redis_server_node(t->server),
-                                "#!lua name=kassa_broken\nlocal function (\n");
+    const struct redis_library broken = {
+        .name = "broken", .hash = "1", .source = "#!lua name=kassa_broken_1\nlocal function (\n"};
+    struct redis *r = redis_new(t->loop, &t->conf, "broken", redis_server_node(t->server), &broken);
     int64_t until_ms = loop_now_ms(t->loop) + 1000;
     while (loop_now_ms(t->loop) < until_ms) {
         loop_turn(t->loop, true);
@@ -413,11 +483,11 @@ static void live_password(void **state)
     struct redis_server *server = redis_server_start("geheim");
     struct redis *right, *wrong, *none;
     snprintf(t->conf.redis_password, sizeof(t->conf.redis_password), "geheim");
-    right = redis_new(t->loop, &t->conf, "right", redis_server_node(server), LIVE_LIBRARY);
+    right = redis_new(t->loop, &t->conf, "right", redis_server_node(server), &live_library);
     snprintf(t->conf.redis_password, sizeof(t->conf.redis_password), "falsch");
-    wrong = redis_new(t->loop, &t->conf, "wrong", redis_server_node(server), LIVE_LIBRARY);
+    wrong = redis_new(t->loop, &t->conf, "wrong", redis_server_node(server), &live_library);
     t->conf.redis_password[0] = '\0';
-    none = redis_new(t->loop, &t->conf, "none", redis_server_node(server), LIVE_LIBRARY);
+    none = redis_new(t->loop, &t->conf, "none", redis_server_node(server), &live_library);
     for (int i = 0; i < 1000 && !redis_is_up(right); i++) {
         loop_turn(t->loop, true);
     }
@@ -484,6 +554,9 @@ int main(void)
         PRIVATE(live_idle_is_not_silence),
         PRIVATE(live_demoted),
         PRIVATE(live_functions_flushed),
+        PRIVATE(live_two_versions),
+        PRIVATE(live_full_memory),
+        PRIVATE(live_newer_schema),
         PRIVATE(live_broken_library),
         PRIVATE(live_password),
         PRIVATE(live_names),

@@ -12,7 +12,7 @@
 
 #include "test/lib/orders.h"
 
-extern const char order_library[];
+extern const struct redis_library order_library;
 
 #define NOW_MS    ORDERS_NOW_MS
 #define BUCKET_MS 4096
@@ -24,7 +24,7 @@ static struct store *store;
 static int group_setup(void **state)
 {
     (void)state;
-    store = store_new(order_library);
+    store = store_new(&order_library);
     return 0;
 }
 

@@ -15,9 +15,9 @@
 #include "test/lib/orders.h"
 #include "test/lib/story.h"
 
-extern const char payment_library[];
-extern const char stock_library[];
-extern const char order_library[];
+extern const struct redis_library payment_library;
+extern const struct redis_library stock_library;
+extern const struct redis_library order_library;
 
 #define NOW_MS    ORDERS_NOW_MS
 #define REFUSED   "refused|insufficient credit"
@@ -33,9 +33,9 @@ static struct {
 static int group_setup(void **state)
 {
     (void)state;
-    w.store = store_new(payment_library);
-    store_load(w.store, stock_library);
-    store_load(w.store, order_library);
+    w.store = store_new(&payment_library);
+    store_load(w.store, &stock_library);
+    store_load(w.store, &order_library);
     return 0;
 }
 
@@ -83,19 +83,17 @@ static void order_with_line(const char *order)
 
 /* ---- rows of one turn: made as the services make them ---- */
 
-static void call_begin(const char *function, const char *service)
+static void call_begin(const struct redis_library *library, const char *function)
 {
     redis_command_reset(&w.call);
-    redis_arg_text(&w.call, "FCALL");
-    redis_arg_text(&w.call, function);
-    redis_arg_text(&w.call, "1");
-    redis_arg_text(&w.call, bucket_of(service, w.saga[0]));
+    redis_function(&w.call, library, function, 1);
+    redis_arg_text(&w.call, bucket_of(library->name, w.saga[0]));
     redis_row_begins(&w.call);
 }
 
 static void charge(unsigned saga, const char *user, const char *amount, const char *expected)
 {
-    call_begin("payment_charge", "payment");
+    call_begin(&payment_library, "payment_charge");
     redis_argf(&w.call, "%s:1:charge", w.saga[saga]);
     redis_arg_text(&w.call, user);
     redis_arg_text(&w.call, amount);
@@ -104,7 +102,7 @@ static void charge(unsigned saga, const char *user, const char *amount, const ch
 
 static void take(unsigned saga, const char *lines, const char *expected)
 {
-    call_begin("stock_take", "stock");
+    call_begin(&stock_library, "stock_take");
     redis_argf(&w.call, "%s:1:take", w.saga[saga]);
     redis_arg_text(&w.call, lines);
     store_expect_command(w.store, expected, &w.call);

@@ -18,9 +18,9 @@
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
-extern const char payment_library[];
-extern const char stock_library[];
-extern const char order_library[];
+extern const struct redis_library payment_library;
+extern const struct redis_library stock_library;
+extern const struct redis_library order_library;
 
 static int64_t now_ms(void)
 {
@@ -43,12 +43,19 @@ static int64_t bucket_number(const char *service, const char *id)
 #define ALL     "99999999999"  /* no saga is open */
 
 /* One step; the slow clock that it leaves. */
+static const struct redis_library *library_of(const char *service)
+{
+    return strcmp(service, "payment") == 0 ? &payment_library
+           : strcmp(service, "stock") == 0 ? &stock_library
+                                           : &order_library;
+}
+
 static const char *sweep_once(struct store *s, const char *service, const char *keep,
                               const char *seen, int64_t rise_ms, int64_t limit, const char *cursor)
 {
     static struct redis_command c;
     redis_command_reset(&c);
-    once_sweep(&c, service, LIFE_MS, keep, seen, rise_ms, limit, cursor);
+    once_sweep(&c, library_of(service), LIFE_MS, keep, seen, rise_ms, limit, cursor);
     store_ask_command(s, &c, NULL, NULL);
     return text_of("%s", store_at(s, 0));
 }
@@ -83,7 +90,7 @@ static void record_young(struct store *s, const char *service)
 /* Charges, refunds and payments of nine days ago are dropped; funded = credit + what is left. */
 static void test_payment(void **state)
 {
-    struct store *s = store_new(payment_library);
+    struct store *s = store_new(&payment_library);
     const char *old = id_at(now_ms() - 9 * DAY_MS), *young = id_at(now_ms() - 6 * DAY_MS);
     const char *old_bucket = bucket_of("payment", old);
     const char *young_bucket = bucket_of("payment", young);
@@ -110,7 +117,7 @@ static void test_payment(void **state)
 /* What was taken from an item that a later batch made anew is not held against the new one. */
 static void test_stock(void **state)
 {
-    struct store *s = store_new(stock_library);
+    struct store *s = store_new(&stock_library);
     const char *old = id_at(now_ms() - 9 * DAY_MS);
     const char *bucket = bucket_of("stock", old);
     (void)state;
@@ -132,7 +139,7 @@ static void test_stock(void **state)
  * exactly once. */
 static void test_steps(void **state)
 {
-    struct store *s = store_new(payment_library);
+    struct store *s = store_new(&payment_library);
     char old[64], bucket[64]; /* the texts' ring is shorter than the loop */
     (void)state;
     snprintf(old, sizeof(old), "%s", id_at(now_ms() - 9 * DAY_MS));
@@ -152,7 +159,7 @@ static void test_steps(void **state)
 /* What is below the floor is refused, and changes nothing; what has a record is told again. */
 static void test_refused(void **state)
 {
-    struct store *s = store_new(payment_library);
+    struct store *s = store_new(&payment_library);
     const char *old = id_at(now_ms() - 9 * DAY_MS), *later = id_at(now_ms() - 7 * DAY_MS);
     const char *late_bucket = bucket_of("payment", later);
     (void)state;
@@ -179,7 +186,7 @@ static void test_refused(void **state)
  * the time that really passed allows. */
 static void test_clocks(void **state)
 {
-    struct store *s = store_new(payment_library);
+    struct store *s = store_new(&payment_library);
     const char *old = id_at(now_ms()), *bucket = bucket_of("payment", old);
     const char *ahead = id_at(now_ms() + 9 * DAY_MS);
     char clock[24], floor[24];
@@ -208,7 +215,7 @@ static void test_clocks(void **state)
 /* While nobody knows which sagas are open the floor stays; it stays behind the oldest of them. */
 static void test_keep(void **state)
 {
-    struct store *s = store_new(payment_library);
+    struct store *s = store_new(&payment_library);
     const char *old = id_at(now_ms() - 20 * DAY_MS), *saga = id_at(now_ms() - 19 * DAY_MS);
     char clock[24], keep[24];
     (void)state;
@@ -233,7 +240,7 @@ static void test_keep(void **state)
 /* A bucket is in the index from its first record on, also when that came while memory was full. */
 static void test_index(void **state)
 {
-    struct store *s = store_new(payment_library);
+    struct store *s = store_new(&payment_library);
     const char *id = id_at(now_ms());
     (void)state;
     store_ask(s, "HSET", "payment:user:u", "credit", "100", "funded", "100");
@@ -248,7 +255,7 @@ static void test_index(void **state)
 /* What frees or ends something works when memory is full; what begins something does not. */
 static void test_full(void **state)
 {
-    struct store *s = store_new(payment_library);
+    struct store *s = store_new(&payment_library);
     const char *id = id_at(now_ms());
     (void)state;
     store_ask(s, "HSET", "payment:user:u", "credit", "100", "funded", "100");
@@ -270,7 +277,7 @@ static void test_full(void **state)
 /* The oldest open saga is found, a part at a time; one that cannot be read may be of any age. */
 static void test_oldest(void **state)
 {
-    struct store *s = store_new(order_library);
+    struct store *s = store_new(&order_library);
     char oldest[24], cursor[24] = "0";
     int64_t began_ms = now_ms() - 600000, found = INT64_MAX;
     (void)state;
@@ -306,13 +313,13 @@ static void order_sweep(void *ctx, struct redis_command *c, const char *seen, in
     if (keep_from(ctx, &bucket)) {
         snprintf(keep, sizeof(keep), "%lld", (long long)bucket);
     }
-    once_sweep(c, "order", LIFE_MS, keep, seen, rise_ms, SWEEP_LIMIT, cursor);
+    once_sweep(c, &order_library, LIFE_MS, keep, seen, rise_ms, SWEEP_LIMIT, cursor);
 }
 
 /* A process finds and drops what is old by itself, when it knows that no saga needs it. */
 static void test_timer(void **state)
 {
-    struct store *s = store_new(order_library);
+    struct store *s = store_new(&order_library);
     const char *old = id_at(now_ms() - 9 * DAY_MS);
     const char *bucket = bucket_of("order", old);
     int64_t until_ms = loop_now_ms(store_loop(s)) + 10 * SWEEP_MS;
@@ -320,8 +327,9 @@ static void test_timer(void **state)
     record_young(s, "order");
     orders_checkout(s, old, "none", now_ms());
     assert_string_equal(store_ask(s, "HLEN", bucket), "1");
-    struct keep *keep = keep_new(store_loop(s), store_redis(s), "order", store_redis(s), 100);
-    struct keep *other = keep_new(store_loop(s), NULL, "stock", store_redis(s), 100);
+    struct keep *keep =
+        keep_new(store_loop(s), store_redis(s), &order_library, store_redis(s), 100);
+    struct keep *other = keep_new(store_loop(s), NULL, NULL, store_redis(s), 100);
     struct sweep *sweep = sweep_new(store_loop(s), store_redis(s), order_sweep, keep);
     int64_t bucket_of_owner, bucket_of_other;
     while (loop_now_ms(store_loop(s)) < until_ms &&

@@ -19,7 +19,7 @@
 #include "test/lib/story.h"
 #include "test/lib/trip.h"
 
-extern const char trip_library[];
+extern const struct redis_library trip_library;
 
 #define NOW_MS  INT64_C(1733754220544)
 #define E(name) SAGA_EVENT_##name
@@ -38,7 +38,7 @@ struct trip {
 static int group_setup(void **state)
 {
     struct trip *t = mem_new(sizeof(*t));
-    t->store = store_new(trip_library);
+    t->store = store_new(&trip_library);
     *state = t;
     return 0;
 }
@@ -114,8 +114,8 @@ static void trip_send(struct trip *t)
 static void trip_ask_words(struct trip *t, const char *const *words)
 {
     redis_command_reset(&t->command);
-    redis_arg_text(&t->command, "FCALL");
-    for (; *words != NULL; words++) {
+    redis_function(&t->command, &trip_library, words[0], atoi(words[1]));
+    for (words += 2; *words != NULL; words++) {
         redis_arg_text(&t->command, *words);
     }
     store_ask_command(t->store, &t->command, on_record, t);

@@ -44,8 +44,8 @@ local function trip_archived(keys, argv)
     return journal_record('failed', 't1', text)
 end
 
-redis.register_function('trip_begin', trip_begin)
-redis.register_function('trip_attach', trip_attach)
-redis.register_function('trip_advance', trip_advance)
-redis.register_function('trip_lease', trip_lease)
-redis.register_function('trip_archived', trip_archived)
+register('trip_begin', trip_begin)
+register('trip_attach', trip_attach)
+register('trip_advance', trip_advance)
+register('trip_lease', trip_lease)
+register('trip_archived', trip_archived)

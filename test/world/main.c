@@ -31,7 +31,7 @@
 #define SEEDS_BLIND 2000
 #define DEGRADE_MS  4000 /* longer than the Sentinels of the model need to agree */
 
-extern const char payment_library[], stock_library[], order_library[];
+extern const struct redis_library payment_library, stock_library, order_library;
 
 static const char *no_variable(const char *variable)
 {
@@ -157,8 +157,8 @@ static bool has_settled(void)
 /* True: no fault. */
 static bool seed_run(uint64_t seed, struct totals *totals)
 {
-    static const char *const libraries[] = {payment_library, stock_library, order_library,
-                                            key_library};
+    static const struct redis_library *const libraries[] = {&payment_library, &stock_library,
+                                                            &order_library, &key_library};
     struct node *gateways[2];
     world_reset(seed);
     uuid_seed(seed);

@@ -224,7 +224,7 @@ static void library_patch(const char *library, struct buf *out)
     }
 }
 
-void server_world_reset(const char *const *libraries, unsigned count)
+void server_world_reset(const struct redis_library *const *libraries, unsigned count)
 {
     if (lua != NULL) {
         lua_close(lua);
@@ -238,7 +238,7 @@ void server_world_reset(const char *const *libraries, unsigned count)
     patched = 0;
     for (unsigned i = 0; i < count; i++) {
         struct buf text = {0};
-        library_patch(libraries[i], &text);
+        library_patch(libraries[i]->source, &text);
         if (luaL_dostring(lua, text.data) != 0) {
             fprintf(stderr, "library: %s\n", lua_tostring(lua, -1));
             abort();

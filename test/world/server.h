@@ -6,7 +6,7 @@
 #include "idempotency/redis.h"
 #include "test/world/world.h"
 
-void server_world_reset(const char *const *libraries, unsigned count);
+void server_world_reset(const struct redis_library *const *libraries, unsigned count);
 
 /* The n-th word of a command. */
 struct slice server_word(const struct redis_command *c, unsigned n);

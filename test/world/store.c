@@ -481,7 +481,7 @@ void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *
 }
 
 struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *group,
-                        const char *node, const char *library)
+                        const char *node, const struct redis_library *library)
 {
     (void)node, (void)library;
     struct redis *r = mem_new(sizeof(*r));
@@ -521,6 +521,12 @@ void redis_free(struct redis *r)
     free(r);
 }
 
+const char *redis_refusal(const struct redis *r)
+{
+    (void)r;
+    return NULL;
+}
+
 int64_t redis_wall_ms(const struct redis *r)
 {
     return group_wall_ms(r->group);
@@ -545,7 +551,8 @@ void redis_watch_up(struct redis *r, redis_on_up *on_up, void *ctx)
 
 /* ---- the world's side ---- */
 
-void store_world_reset(const char *const *libraries, unsigned count, unsigned replicas)
+void store_world_reset(const struct redis_library *const *libraries, unsigned count,
+                       unsigned replicas)
 {
     notice_world_reset();
     TAILQ_INIT(&connections);

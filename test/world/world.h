@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "idempotency/redis.h"
 #include "runtime/service.h"
 
 #define WORLD_NODES_MAX 16
@@ -96,7 +97,8 @@ void broker_world_reset(void);
 void broker_node_died(struct node *node);
 bool broker_is_idle(void);
 /* `replicas` of each group of servers: 0, or 2 and Sentinels. */
-void store_world_reset(const char *const *libraries, unsigned count, unsigned replicas);
+void store_world_reset(const struct redis_library *const *libraries, unsigned count,
+                       unsigned replicas);
 /* Connections to a server, by its number in the group, are over. */
 struct group;
 void store_broken(const struct group *g, unsigned server);

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "checkout/begin.h"
 #include "runtime/err.h"
 
@@ -51,11 +53,14 @@ static void call_of_a_request(void **state)
     struct message request = request_of(false);
     const struct conf conf = {.saga_resend_ms = 1000};
     checkout_begin(&request, "0193abcde", &conf, &call);
-    static const char expected[] =
-        "FCALLorder_checkout3order:once:0193abcdeorder:openorder:recent1000172800000"
-        "CHARGINGPAIDFAILED" REQUEST "order_7gw";
-    assert_int_equal(call.bytes.bytes, sizeof(expected) - 1);
-    assert_memory_equal(call.bytes.data, expected, sizeof(expected) - 1);
+    char expected[512];
+    int bytes = snprintf(expected, sizeof(expected),
+                         "FCALLorder_checkout_%s3order:once:0193abcdeorder:openorder:"
+                         "recent1000172800000"
+                         "CHARGINGPAIDFAILED" REQUEST "order_7gw",
+                         order_library.hash);
+    assert_int_equal(call.bytes.bytes, bytes);
+    assert_memory_equal(call.bytes.data, expected, (size_t)bytes);
     assert_int_equal(call.count, 14);
     assert_int_equal(call.row, 11);
     redis_command_free(&call);

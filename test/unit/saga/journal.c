@@ -16,6 +16,8 @@
 #define SAGA   "0193abcd-ef12-7000-8000-000000000001"
 #define NOW_MS INT64_C(0x0193abcdf000)
 
+extern const struct redis_library trip_library;
+
 static struct redis_command command;
 
 static int teardown(void **state)
@@ -29,6 +31,14 @@ static struct slice argument(unsigned i)
 {
     uint32_t begin = i == 0 ? 0 : command.end[i - 1];
     return (struct slice){command.bytes.data + begin, command.end[i] - begin};
+}
+
+/* A function's name in the store. */
+static const char *named(const struct redis_library *library, const char *name)
+{
+    static char text[64];
+    snprintf(text, sizeof(text), "%s_%s", name, library->hash);
+    return text;
 }
 
 static void assert_arguments(const char *const *expected)
@@ -69,8 +79,9 @@ static void advance_forward(void **state)
     struct journal_move move =
         move_between((struct saga_state){SAGA_ACTING, 0}, (struct saga_state){SAGA_CANCELLING, 1});
     assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &move, &command), 0);
-    assert_arguments((const char *[]){"FCALL", "order_advance", "1", "order:open", "CHARGING",
-                                      "CANCELLING", "1000", "", "order_7", SAGA, "2", "", NULL});
+    assert_arguments((const char *[]){"FCALL", named(&order_library, "order_advance"), "1",
+                                      "order:open", "CHARGING", "CANCELLING", "1000", "", "order_7",
+                                      SAGA, "2", "", NULL});
     assert_row(8);
 }
 
@@ -81,8 +92,9 @@ static void advance_to_completed(void **state)
     struct journal_move move = move_between((struct saga_state){SAGA_CANCELLING, 1},
                                             (struct saga_state){SAGA_COMPLETED, 0});
     assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &move, &command), 0);
-    assert_arguments((const char *[]){"FCALL", "order_advance", "1", "order:open", "CANCELLING",
-                                      "PAID", "", "", "order_7", SAGA, "2", "", NULL});
+    assert_arguments((const char *[]){"FCALL", named(&order_library, "order_advance"), "1",
+                                      "order:open", "CANCELLING", "PAID", "", "", "order_7", SAGA,
+                                      "2", "", NULL});
 }
 
 /* The bad end has no due time, carries the reason and is archived: another attempt may follow. */
@@ -93,9 +105,9 @@ static void advance_to_aborted(void **state)
         move_between((struct saga_state){SAGA_ACTING, 0}, (struct saga_state){SAGA_ABORTED, 0});
     move.reason = SLICE_TEXT("insufficient credit");
     assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &move, &command), 0);
-    assert_arguments((const char *[]){"FCALL", "order_advance", "1", "order:open", "CHARGING",
-                                      "FAILED", "", "1", "order_7", SAGA, "2",
-                                      "insufficient credit", NULL});
+    assert_arguments((const char *[]){"FCALL", named(&order_library, "order_advance"), "1",
+                                      "order:open", "CHARGING", "FAILED", "", "1", "order_7", SAGA,
+                                      "2", "insufficient credit", NULL});
 }
 
 /* Being stuck is not an end: the saga stays due. */
@@ -119,8 +131,9 @@ static void advance_of_another_journal(void **state)
     redis_arg_text(&command, "LEFT OVER");
     move.entity = SLICE_TEXT("t1");
     assert_int_equal(journal_advance(&trip_journal, &trip_definition, &move, &command), 0);
-    assert_arguments((const char *[]){"FCALL", "trip_advance", "1", "trip:open", "BOOKING_HOTEL",
-                                      "RENTING_CAR", "1000", "", "t1", SAGA, "2", "", NULL});
+    assert_arguments((const char *[]){"FCALL", named(&trip_library, "trip_advance"), "1",
+                                      "trip:open", "BOOKING_HOTEL", "RENTING_CAR", "1000", "", "t1",
+                                      SAGA, "2", "", NULL});
 }
 
 /* A saga that is not ours is not advanced: nothing is built. */
@@ -142,11 +155,11 @@ static void lease_arguments(void **state)
 {
     (void)state;
     journal_lease(&checkout_journal, 100, 1000, 5000, &command);
-    assert_arguments(
-        (const char *[]){"FCALL", "order_lease", "1", "order:open", "100", "1000", "5000", NULL});
+    assert_arguments((const char *[]){"FCALL", named(&order_library, "order_lease"), "1",
+                                      "order:open", "100", "1000", "5000", NULL});
     journal_lease(&trip_journal, 2, 3, 4, &command);
-    assert_arguments(
-        (const char *[]){"FCALL", "trip_lease", "1", "trip:open", "2", "3", "4", NULL});
+    assert_arguments((const char *[]){"FCALL", named(&trip_library, "trip_lease"), "1", "trip:open",
+                                      "2", "3", "4", NULL});
 }
 
 static struct journal_record record_read(const struct journal *journal, const char *text)
