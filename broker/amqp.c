@@ -39,6 +39,7 @@ struct amqp_peer {
     enum { AMQP_PEER_METHOD, AMQP_PEER_HEADER, AMQP_PEER_BODY } expected;
     bool is_return; /* else a delivery */
     bool is_redelivered;
+    unsigned returns;
     enum topology_queue queue;
     uint64_t tag;
     uint64_t sequence;
@@ -402,10 +403,28 @@ static int amqp_peer_complete(struct amqp_peer *p)
             p, amqp_basic_reject(p->connection, AMQP_PEER_CHANNEL, p->tag, 0), "basic.reject");
     } else {
         struct slice body = {p->body.bytes > 0 ? p->body.data : "", p->body.bytes};
-        p->events->on_delivery(p->ctx, p->queue, p->tag, p->is_redelivered, body);
+        p->events->on_delivery(p->ctx, p->queue, p->tag, p->is_redelivered, p->returns, body);
     }
     buf_reset(&p->body);
     return err;
+}
+
+/* How often a delivery was given back. */
+static unsigned amqp_peer_returns(const amqp_basic_properties_t *properties)
+{
+    static const struct slice name = SLICE_TEXT(BROKER_HEADER_RETURNS);
+    bool has_headers = (properties->_flags & AMQP_BASIC_HEADERS_FLAG) != 0;
+    for (int i = 0; has_headers && i < properties->headers.num_entries; i++) {
+        const amqp_table_entry_t *entry = &properties->headers.entries[i];
+        struct slice key = {entry->key.bytes, entry->key.len};
+        int64_t returns;
+        if (slice_equal(key, name) && entry->value.kind == AMQP_FIELD_KIND_UTF8) {
+            struct slice value = {entry->value.value.bytes.bytes, entry->value.value.bytes.len};
+            bool is_count = slice_int64(value, &returns) && returns >= 0 && returns <= INT32_MAX;
+            return is_count ? (unsigned)returns : 0;
+        }
+    }
+    return 0;
 }
 
 static int amqp_peer_take_header(struct amqp_peer *p, const amqp_frame_t *frame)
@@ -418,6 +437,7 @@ static int amqp_peer_take_header(struct amqp_peer *p, const amqp_frame_t *frame)
             p->sequence = (uint64_t)sequence;
         }
     }
+    p->returns = amqp_peer_returns(properties);
     p->body_bytes = frame->payload.properties.body_size;
     p->body_bytes_got = 0;
     p->expected = AMQP_PEER_BODY;
@@ -484,7 +504,7 @@ bool amqp_peer_has_more(struct amqp_peer *p)
 /* ---- sending, on the loop ---- */
 
 int amqp_peer_publish(struct amqp_peer *p, const char *queue, struct slice body, uint64_t sequence,
-                      const char *reason)
+                      struct broker_header header)
 {
     char id[24];
     int id_bytes = snprintf(id, sizeof(id), "%" PRIu64, sequence);
@@ -496,8 +516,8 @@ int amqp_peer_publish(struct amqp_peer *p, const char *queue, struct slice body,
         .message_id = {(size_t)id_bytes, id},
     };
     amqp_table_entry_t entry;
-    if (reason != NULL) {
-        entry = amqp_peer_text_argument("x-kassa-reason", reason);
+    if (header.name != NULL) {
+        entry = amqp_peer_text_argument(header.name, header.value);
         properties._flags |= AMQP_BASIC_HEADERS_FLAG;
         properties.headers = (amqp_table_t){1, &entry};
     }

@@ -46,7 +46,7 @@ struct amqp_peer_events {
     void (*on_return)(void *ctx, uint64_t sequence); /* comes before its confirm */
     void (*on_blocked)(void *ctx, bool is_blocked);
     void (*on_delivery)(void *ctx, enum topology_queue queue, uint64_t tag, bool is_redelivered,
-                        struct slice body);
+                        unsigned returns, struct slice body);
 };
 
 /* Handles what has arrived, at most frames_max frames; also keeps heartbeats going, so call it
@@ -58,10 +58,10 @@ int amqp_peer_drain(struct amqp_peer *p, unsigned frames_max, const struct amqp_
 bool amqp_peer_has_more(struct amqp_peer *p);
 
 /* Persistent and mandatory; the n-th publish of a peer is confirmed by tag n. `sequence` comes
- * back when the broker returns it. reason: header x-kassa-reason, NULL for none.
+ * back when the broker returns it. Without a header when that has no name.
  * Errors: -ERR_BROKER_DOWN. */
 int amqp_peer_publish(struct amqp_peer *p, const char *queue, struct slice body, uint64_t sequence,
-                      const char *reason);
+                      struct broker_header header);
 /* Errors: -ERR_BROKER_DOWN */
 int amqp_peer_ack(struct amqp_peer *p, uint64_t tag, bool is_multiple);
 /* Both without waiting; what goes wrong shows in a drain. Errors: -ERR_BROKER_DOWN. */

@@ -104,12 +104,12 @@ static void broker_log_down(const char *connection, const char *why, bool *is_lo
 /* ---- publishing ---- */
 
 static int broker_publish(void *ctx, const char *queue, struct slice body, uint64_t sequence,
-                          const char *reason)
+                          struct broker_header header)
 {
     struct broker *b = ctx;
     struct amqp_peer *peer = link_peer(b->publisher);
     assert(peer != NULL);
-    int err = amqp_peer_publish(peer, queue, body, sequence, reason);
+    int err = amqp_peer_publish(peer, queue, body, sequence, header);
     link_sent(b->publisher, err);
     if (err == 0) {
         stat_add(b->stats.published_envelopes, 1);
@@ -208,9 +208,9 @@ static void broker_on_publisher_down(void *ctx, const char *why)
 }
 
 static void broker_on_no_delivery(void *ctx, enum topology_queue queue, uint64_t tag,
-                                  bool is_redelivered, struct slice body)
+                                  bool is_redelivered, unsigned returns, struct slice body)
 {
-    (void)ctx, (void)queue, (void)tag, (void)is_redelivered, (void)body;
+    (void)ctx, (void)queue, (void)tag, (void)is_redelivered, (void)returns, (void)body;
     assert(!"a publisher has no consumers");
 }
 
@@ -229,7 +229,7 @@ static const struct link_owner broker_publisher = {
 /* ---- consuming ---- */
 
 static void broker_on_delivery_frame(void *ctx, enum topology_queue queue, uint64_t tag,
-                                     bool is_redelivered, struct slice body)
+                                     bool is_redelivered, unsigned returns, struct slice body)
 {
     struct broker *b = ctx;
     struct broker_delivery delivery = {
@@ -237,6 +237,7 @@ static void broker_on_delivery_frame(void *ctx, enum topology_queue queue, uint6
         .tag = tag,
         .epoch = b->epoch,
         .redelivered = is_redelivered,
+        .returns = returns,
         .body = body,
     };
     stat_add(b->stats.delivered, 1);
@@ -407,6 +408,12 @@ void broker_park(struct broker *b, enum topology_queue queue, struct slice body,
     stat_add(b->stats.parked, 1);
 }
 
+void broker_give_back(struct broker *b, enum topology_queue queue, struct slice body,
+                      unsigned returns, broker_on_confirm *on_confirm, void *ctx)
+{
+    outbox_give_back(b->outbox, queue, body, returns, on_confirm, ctx);
+}
+
 uint64_t broker_unconfirmed(const struct broker *b)
 {
     return outbox_unconfirmed(b->outbox);
@@ -422,6 +429,11 @@ void broker_consume(struct broker *b, enum topology_queue queue, broker_on_deliv
         b->consumer = link_new(b->loop, b->conf, b->service, false, &broker_consumer_owner, b);
     }
     link_declare(b->consumer, queue);
+}
+
+bool broker_is_void(const struct broker *b, uint64_t epoch)
+{
+    return epoch != b->epoch;
 }
 
 void broker_ack_up_to(struct broker *b, uint64_t epoch, uint64_t tag)

@@ -38,6 +38,11 @@ void broker_send(struct broker *b, enum topology_queue queue, const struct messa
 void broker_park(struct broker *b, enum topology_queue queue, struct slice body, const char *reason,
                  broker_on_confirm *on_confirm, void *ctx);
 
+/* Sends a message's bytes as they came to the end of its queue, with `returns`, how often that was
+ * done, in header x-kassa-returns. */
+void broker_give_back(struct broker *b, enum topology_queue queue, struct slice body,
+                      unsigned returns, broker_on_confirm *on_confirm, void *ctx);
+
 /* Commands sent and not yet confirmed. */
 uint64_t broker_unconfirmed(const struct broker *b);
 
@@ -48,8 +53,12 @@ struct broker_delivery {
     uint64_t tag;
     uint64_t epoch;
     bool redelivered;
+    unsigned returns; /* how often it was given back */
     struct slice body;
 };
+/* Is the connection of this epoch over? */
+bool broker_is_void(const struct broker *b, uint64_t epoch);
+
 typedef void broker_on_delivery(void *ctx, const struct broker_delivery *delivery);
 /* Before the first turn, once for each queue; subscribed at every connect with a fresh tag. */
 void broker_consume(struct broker *b, enum topology_queue queue, broker_on_delivery *on_delivery,

@@ -261,10 +261,14 @@ static int table_check_member(void *ctx, const char *key, const struct json *val
 static int table_read_field(struct table *t, const struct json *name, const char **ret_detail)
 {
     struct slice text;
-    unsigned i = json_text(name, &text) ? message_field_find(text) : MESSAGE_FIELD_COUNT;
+    if (!json_text(name, &text)) {
+        *ret_detail = "a field without a name";
+        return -ERR_FIELD;
+    }
+    unsigned i = message_field_find(text);
     if (i == MESSAGE_FIELD_COUNT) {
         *ret_detail = "a field that is not in the catalogue";
-        return -ERR_FIELD;
+        return -ERR_TYPE;
     }
     if ((t->has & (1u << i)) != 0) {
         *ret_detail = "a field that is named twice";
@@ -301,9 +305,11 @@ static int table_read_head(const struct json *object, struct table *ret_table,
         *ret_detail = "tables";
         return -ERR_DECODE;
     }
-    if (json_get_text(object, "type", &type_text)) {
-        ret_table->type = message_type_find(type_text);
+    if (!json_get_text(object, "type", &type_text)) {
+        *ret_detail = "type";
+        return -ERR_DECODE;
     }
+    ret_table->type = message_type_find(type_text);
     if (ret_table->type == MESSAGE_NONE) {
         *ret_detail = "type";
         return -ERR_TYPE;
@@ -375,11 +381,11 @@ static int envelope_read_head(const struct json *tree, const struct json **ret_t
                               const char **ret_detail)
 {
     int64_t version;
-    if (!json_get_int(tree, "v", &version)) {
+    if (!json_get_int(tree, "v", &version) || version < 1) {
         *ret_detail = "v";
         return -ERR_DECODE;
     }
-    if (version != MESSAGE_VERSION) {
+    if (version < MESSAGE_VERSION_MIN || version > MESSAGE_VERSION_MAX) {
         *ret_detail = "v";
         return -ERR_VERSION;
     }

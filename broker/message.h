@@ -13,8 +13,12 @@
 #include <stdint.h>
 #include "runtime/buf.h"
 
-#define MESSAGE_VERSION  2
-#define MESSAGE_TEXT_MAX 65536
+/* A reader takes all of these, a writer makes one that the release before can read as well. So a
+ * new version is read by one release and written by the next (protocol.md section 3.6). */
+#define MESSAGE_VERSION_MIN 2
+#define MESSAGE_VERSION_MAX 2
+#define MESSAGE_VERSION     2 /* that is written */
+#define MESSAGE_TEXT_MAX    65536
 
 /* X(kind, field, what it is). The field's name is its name on the wire.
  * ID: slice_is_id (runtime/buf.h). COMMAND: command id, at most 128 of [A-Za-z0-9_:/-].
@@ -164,8 +168,8 @@ void envelope_end(struct buf *out);
 
 struct envelope; /* a decoded one; its messages borrow from it */
 
-/* Errors: -ERR_DECODE, -ERR_VERSION, -ERR_TYPE, -ERR_FIELD (all POISON; *ret_detail then names
- * the offending type or field, static text); any bad command makes the whole envelope bad.
+/* Errors: -ERR_DECODE, -ERR_FIELD (POISON), -ERR_VERSION, -ERR_TYPE (LATER); *ret_detail then names
+ * the offending type or field, static text; any bad command makes the whole envelope bad.
  * Owns: the caller, until envelope_free. */
 int envelope_read(struct slice body, struct envelope **ret_envelope, const char **ret_detail);
 unsigned envelope_count(const struct envelope *e);

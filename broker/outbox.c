@@ -3,6 +3,7 @@
 #include "broker/outbox.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,8 @@ struct outbox_envelope {
     struct outbox_envelope *next; /* in a list */
     uint64_t sequence;            /* order of opening */
     const char *queue;
-    char *reason; /* parked: why; else NULL */
+    const char *header; /* parked, or given back: its name; else NULL */
+    char *value;
     struct buf body;
     uint64_t table; /* while it is open: of envelope_add */
     unsigned commands;
@@ -72,7 +74,7 @@ static void outbox_envelope_free(struct outbox_envelope *e)
     }
     buf_free(&e->body);
     free(e->waiters);
-    free(e->reason);
+    free(e->value);
     free(e);
 }
 
@@ -208,16 +210,34 @@ void outbox_add(struct outbox *o, enum topology_queue queue, const struct messag
     }
 }
 
-void outbox_park(struct outbox *o, enum topology_queue queue, struct slice body, const char *reason,
-                 broker_on_confirm *on_confirm, void *ctx)
+/* A message as it came, with one header more. */
+static void outbox_pass_on(struct outbox *o, const char *queue, struct slice body,
+                           struct broker_header header, broker_on_confirm *on_confirm, void *ctx)
 {
-    struct outbox_envelope *e = outbox_envelope_new(o, topology_queue_parked_text(queue));
+    struct outbox_envelope *e = outbox_envelope_new(o, queue);
     buf_add_slice(&e->body, body);
-    e->reason = mem_text(slice_from(reason));
+    e->header = header.name;
+    e->value = mem_text(slice_from(header.value));
     e->commands = 1;
     o->unconfirmed++;
     outbox_envelope_wait(e, on_confirm, ctx);
     outbox_list_append(&o->waiting, e);
+}
+
+void outbox_park(struct outbox *o, enum topology_queue queue, struct slice body, const char *reason,
+                 broker_on_confirm *on_confirm, void *ctx)
+{
+    outbox_pass_on(o, topology_queue_parked_text(queue), body,
+                   (struct broker_header){BROKER_HEADER_REASON, reason}, on_confirm, ctx);
+}
+
+void outbox_give_back(struct outbox *o, enum topology_queue queue, struct slice body,
+                      unsigned returns, broker_on_confirm *on_confirm, void *ctx)
+{
+    char value[16];
+    snprintf(value, sizeof(value), "%u", returns);
+    outbox_pass_on(o, topology_queue_text(queue), body,
+                   (struct broker_header){BROKER_HEADER_RETURNS, value}, on_confirm, ctx);
 }
 
 static bool outbox_has_room(const struct outbox *o, size_t window_bytes, size_t bytes)
@@ -232,7 +252,8 @@ static bool outbox_has_room(const struct outbox *o, size_t window_bytes, size_t 
 /* Takes e, which is in no list, into the window. Errors: false when publishing failed. */
 static bool outbox_put_out(struct outbox *o, struct outbox_envelope *e, int64_t now_ms)
 {
-    if (o->publish(o->ctx, e->queue, buf_slice(&e->body), e->sequence, e->reason) != 0) {
+    if (o->publish(o->ctx, e->queue, buf_slice(&e->body), e->sequence,
+                   (struct broker_header){e->header, e->value}) != 0) {
         return false;
     }
     assert(o->ring[o->next % OUTBOX_RING] == NULL);

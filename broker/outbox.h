@@ -24,7 +24,7 @@ struct outbox_limits {
 /* Errors: anything but 0 stops the flush; the envelope stays. The n-th publish since the last
  * reset is tag n. */
 typedef int outbox_publish(void *ctx, const char *queue, struct slice body, uint64_t sequence,
-                           const char *reason);
+                           struct broker_header header);
 
 struct outbox *outbox_new(const struct outbox_limits *limits, outbox_publish *publish, void *ctx);
 void outbox_free(struct outbox *o); /* NULL is fine; forgets what is left */
@@ -33,6 +33,9 @@ void outbox_add(struct outbox *o, enum topology_queue queue, const struct messag
                 broker_on_confirm *on_confirm, void *ctx);
 void outbox_park(struct outbox *o, enum topology_queue queue, struct slice body, const char *reason,
                  broker_on_confirm *on_confirm, void *ctx);
+
+void outbox_give_back(struct outbox *o, enum topology_queue queue, struct slice body,
+                      unsigned returns, broker_on_confirm *on_confirm, void *ctx);
 
 /* Publishes while the window has room. room_bytes: what the connection takes without waiting. */
 void outbox_flush(struct outbox *o, size_t room_bytes, int64_t now_ms);

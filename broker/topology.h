@@ -28,7 +28,15 @@ enum topology_queue {
         QUEUE_COUNT
 };
 
-const char *topology_queue_text(enum topology_queue queue);        /* "kassa.order" */
+const char *topology_queue_text(enum topology_queue queue); /* "kassa.order" */
+/* A header of ours. */
+struct broker_header {
+    const char *name; /* NULL: none */
+    const char *value;
+};
+#define BROKER_HEADER_REASON  "x-kassa-reason"  /* of a parked message */
+#define BROKER_HEADER_RETURNS "x-kassa-returns" /* how often it was given back to its queue */
+
 const char *topology_queue_parked_text(enum topology_queue queue); /* "kassa.order.parked" */
 
 #endif

@@ -17,6 +17,7 @@
 #include "runtime/stat.h"
 #include "saga/answer.h"
 #include "saga/keep.h"
+#include "saga/later.h"
 #include "saga/replay.h"
 
 #define TICK_MS          500
@@ -63,6 +64,7 @@ struct consumer {
     struct keep *keep;
     struct sweep *sweep;
     struct libraries *libraries;
+    struct later *later;
     struct replay *replay; /* of a participant; else NULL */
     void *side;            /* of definition->on_start */
     struct redis_command call;
@@ -231,10 +233,11 @@ static void work_run(struct work *work)
     struct consumer *c = work->is.consumer;
     const struct message *in = work->is.in;
     crash_point_of("consumer.record.before", WORK_KIND(work));
-    int err = work->handler == NULL ? -ERR_TYPE : 0;
-    if (err == 0) {
-        err = once_bucket(in->id, work->is.bucket);
+    if (work->handler == NULL) {
+        work_park(work, -ERR_TYPE); /* known, and not for this service: no version will do it */
+        return;
     }
+    int err = once_bucket(in->id, work->is.bucket);
     if (err == 0) {
         redis_command_reset(&c->call);
         err = work->handler->record(&work->is, &c->call);
@@ -263,6 +266,20 @@ static void delivery_run(struct delivery *d)
     }
 }
 
+/* What cannot be read: another version's is given back for a while, anything else is parked. */
+static void message_refuse(struct delivery *d, const struct broker_delivery *from, int err,
+                           const char *detail)
+{
+    struct consumer *c = d->consumer;
+    if (later_take(c->later, from, err, detail, on_confirm, d)) {
+        return;
+    }
+    log_error("message_parked", "queue=%s reason=%s detail=%s", topology_queue_text(from->queue),
+              err_name(err), log_quote(slice_from(detail)));
+    stat_add(c->parked, 1);
+    broker_park(c->broker, from->queue, from->body, err_text(err), on_confirm, d);
+}
+
 static void on_delivery(void *ctx, const struct broker_delivery *from)
 {
     struct consumer *c = ctx;
@@ -283,11 +300,8 @@ static void on_delivery(void *ctx, const struct broker_delivery *from)
     TAILQ_INSERT_TAIL(&c->deliveries, d, in_order);
     c->epoch = from->epoch;
     if (err != 0) {
-        log_error("message_parked", "queue=%s reason=%s detail=%s",
-                  topology_queue_text(from->queue), err_name(err), log_quote(slice_from(detail)));
-        stat_add(c->parked, 1);
         d->open++;
-        broker_park(c->broker, from->queue, from->body, err_text(err), on_confirm, d);
+        message_refuse(d, from, err, detail);
     }
     delivery_run(d);
     delivery_close(d);
@@ -456,6 +470,7 @@ static int consumer_start(struct service_context *context)
     c->sweep = sweep_new(context->loop, c->store, consumer_sweep, c);
     c->libraries = libraries_new(context->loop, c->store, c->definition->library);
     c->broker = broker_new(context->loop, conf, c->definition->name);
+    c->later = later_new(context->loop, c->broker);
     if (c->definition->is_participant) {
         c->replay = replay_new(context->loop, c->store, c->broker, c->definition->name);
     }
@@ -484,6 +499,7 @@ static bool consumer_is_drained(struct service_context *context)
 static void consumer_stop(struct service_context *context)
 {
     struct consumer *c = context->state;
+    later_free(c->later);
     broker_free(c->broker);
     loop_timer_free(c->tick);
     sweep_free(c->sweep);

@@ -13,7 +13,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 from client import TIME_FACTOR, Case
-from servers import QUEUES, VAR, envelope, take_parked, tool
+from servers import QUEUES, VAR, envelope, metrics, take_parked, tool
 
 WAIT_S = 10 * TIME_FACTOR
 
@@ -34,11 +34,8 @@ class Poison(Case):
     def test_not_json(self):
         self.check_parked(f"rubbish {uuid.uuid4()}")
 
-    def test_unknown_version(self):
-        self.check_parked(json.dumps({"v": 3, "tables": [], "n": str(uuid.uuid4())}))
-
-    def test_unknown_type(self):
-        self.check_parked(envelope("payment.steal", id=str(uuid.uuid4())))
+    def test_no_type(self):
+        self.check_parked(json.dumps({"v": 2, "tables": [{"n": str(uuid.uuid4())}]}))
 
     def test_missing_field(self):
         self.check_parked(envelope("payment.charge", id=str(uuid.uuid4())))
@@ -56,6 +53,60 @@ class Poison(Case):
         self.assertEqual(status, 0)
         is_parked = take_parked("kassa.payment", lambda found: name in found.decode(), WAIT_S)
         self.assertTrue(is_parked, "it is not parked")
+
+
+@unittest.skipUnless(VAR, "KASSA_VAR is not set")
+class OtherVersion(Case):
+    """What another version may know is not parked, but given back to its queue for ten minutes."""
+
+    BODIES = (
+        {"v": 3, "tables": []},
+        {"v": 2, "tables": [{"type": "payment.steal", "fields": ["id"], "rows": [["x"]]}]},
+        {"v": 2, "tables": [{"type": "pong", "fields": ["id", "mood"], "rows": [["x", "y"]]}]},
+    )
+
+    def publish(self, queue, body, returns=None):
+        header = () if returns is None else ("--header", f"x-kassa-returns: {returns}")
+        status, _ = tool("amqp-publish", "--routing-key", queue, *header, "--body", body)
+        self.assertEqual(status, 0)
+
+    def given_back(self, service):
+        line = next(line for line in metrics(service).splitlines()
+                    if line.startswith("kassa_messages_given_back_total"))
+        return int(line.split()[-1])
+
+    def test_given_back_and_never_parked(self):
+        before = self.given_back("payment")
+        for body in self.BODIES:
+            self.publish("kassa.payment", json.dumps(body))
+        until = time.monotonic() + 3 * WAIT_S
+        while self.given_back("payment") < before + 2 * len(self.BODIES):
+            self.assertLess(time.monotonic(), until, "they are not given back")
+            time.sleep(0.2)
+        status, _ = tool("amqp-get", "--queue", "kassa.payment.parked")
+        self.assertNotEqual(status, 0, "something is parked")
+        user = self.user(credit=5)
+        self.assertEqual(self.get(f"/payment/find_user/{user}").body["credit"], 5)
+
+    def test_parked_in_the_end(self):
+        for queue in QUEUES:
+            with self.subTest(queue=queue):
+                body = json.dumps({"v": 3, "tables": [], "n": str(uuid.uuid4())})
+                self.publish(queue, body, returns=199)
+                self.assertFalse(take_parked(queue, body.encode().__eq__, 1))
+                self.assertTrue(take_parked(queue, body.encode().__eq__, WAIT_S), body)
+
+    def test_a_header_that_is_none(self):
+        body = json.dumps({"v": 3, "tables": [], "n": str(uuid.uuid4())})
+        self.publish("kassa.stock", body, returns="-7 times")
+        self.assertFalse(take_parked("kassa.stock", body.encode().__eq__, 1))
+
+    def tearDown(self):
+        """They would go round for ten minutes, and be parked under the eyes of another test."""
+        for queue in ("kassa.payment", "kassa.stock"):
+            tool("amqp-delete-queue", "--queue", queue)
+        self.user()
+        self.item()  # the queues are there again
 
 
 @unittest.skipUnless(VAR, "KASSA_VAR is not set")

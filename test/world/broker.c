@@ -343,6 +343,18 @@ void broker_park(struct broker *b, enum topology_queue queue, struct slice body,
     world_fault("parked: %s: %.*s", reason, SLICE_ARG(body));
 }
 
+void broker_give_back(struct broker *b, enum topology_queue queue, struct slice body,
+                      unsigned returns, broker_on_confirm *on_confirm, void *ctx)
+{
+    (void)b, (void)queue, (void)returns, (void)on_confirm, (void)ctx;
+    world_fault("given back: %.*s", SLICE_ARG(body));
+}
+
+bool broker_is_void(const struct broker *b, uint64_t epoch)
+{
+    return epoch != b->epoch;
+}
+
 bool broker_is_up(const struct broker *b)
 {
     (void)b;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +17,8 @@ struct published {
     const char *queue;
     uint64_t sequence;
     unsigned commands;
-    int64_t first; /* number of its first command */
-    bool is_parked;
+    int64_t first;   /* number of its first command */
+    char header[64]; /* name: value */
 };
 
 struct fixture {
@@ -33,7 +34,7 @@ struct fixture {
 };
 
 static int note_publish(void *ctx, const char *queue, struct slice body, uint64_t sequence,
-                        const char *reason)
+                        struct broker_header header)
 {
     struct fixture *f = ctx;
     if (f->publish_error != 0) {
@@ -41,8 +42,10 @@ static int note_publish(void *ctx, const char *queue, struct slice body, uint64_
     }
     assert_true(f->published_count < PUBLISHED_MAX);
     struct published *p = &f->published[f->published_count++];
-    *p = (struct published){.queue = queue, .sequence = sequence, .is_parked = reason != NULL};
-    if (reason == NULL) {
+    *p = (struct published){.queue = queue, .sequence = sequence};
+    snprintf(p->header, sizeof(p->header), "%s: %s", header.name ? header.name : "",
+             header.value ? header.value : "");
+    if (header.name == NULL) {
         struct envelope *e;
         const char *detail;
         assert_int_equal(envelope_read(body, &e, &detail), 0);
@@ -345,9 +348,23 @@ static void outbox_parks(void **state)
     assert_int_equal(outbox_unconfirmed(f->outbox), 2);
     flush(f);
     assert_int_equal(f->published_count, 2);
-    assert_true(f->published[0].is_parked);
+    assert_string_equal(f->published[0].header, "x-kassa-reason: why");
     assert_string_equal(f->published[0].queue, "kassa.order.parked");
     assert_int_equal(outbox_confirm(f->outbox, 2, true, true), 2);
+    assert_int_equal(f->confirmed, 1);
+}
+
+/* One that is given back goes to the end of its own queue, as it came, with how often it did. */
+static void outbox_gives_back(void **state)
+{
+    struct fixture *f = *state;
+    outbox_give_back(f->outbox, QUEUE_STOCK, SLICE_TEXT("{\"v\":3}"), 17, on_confirm, f);
+    assert_int_equal(outbox_unconfirmed(f->outbox), 1);
+    flush(f);
+    assert_int_equal(f->published_count, 1);
+    assert_string_equal(f->published[0].header, "x-kassa-returns: 17");
+    assert_string_equal(f->published[0].queue, "kassa.stock");
+    assert_int_equal(outbox_confirm(f->outbox, 1, true, true), 1);
     assert_int_equal(f->confirmed, 1);
 }
 
@@ -414,6 +431,7 @@ int main(void)
         OUTBOX_TEST(outbox_may_be_added_to_while_confirming),
         OUTBOX_TEST(outbox_bounds_span_of_tags),
         OUTBOX_TEST(outbox_parks),
+        OUTBOX_TEST(outbox_gives_back),
         OUTBOX_TEST(outbox_knows_what_is_overdue),
         OUTBOX_TEST(outbox_has_more_patience_with_what_was_overdue),
     };

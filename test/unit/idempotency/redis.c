@@ -167,10 +167,20 @@ static void peer_greet(struct peer *p)
     peer_accept(p);
     peer_hear(p, "*1\r\n$4\r\nROLE\r\n");
     peer_say(p, MASTER);
+    peer_hear(p, "*1\r\n$4\r\nTIME\r\n");
+    peer_say(p, "*2\r\n$10\r\n1733754220\r\n$6\r\n544000\r\n");
     for (int i = 0; i < 100 && !redis_is_up(p->redis); i++) {
         loop_turn(p->loop, true);
     }
     assert_true(redis_is_up(p->redis));
+}
+
+/* What time it is there, it has said; it goes on by a clock that does not jump. */
+static void redis_clock(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    assert_in_range(redis_wall_ms(p->redis) - INT64_C(1733754220544), 0, 60000);
 }
 
 static void peer_on_reply(void *ctx, int err, const struct redis_reply *reply)
@@ -702,6 +712,7 @@ int main(void)
         cmocka_unit_test(redis_pace_tells),
         cmocka_unit_test(redis_lookup_numeric),
         PEER(redis_call_while_down),
+        PEER(redis_clock),
         PEER(redis_replies),
         PEER(redis_errors_of_a_call),
         PEER(redis_errors_of_a_server),
