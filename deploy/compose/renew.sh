@@ -1,9 +1,12 @@
 #!/bin/sh
 # Puts containers of a new image in the place of the old ones, one after the other: nobody notices.
 #
-#   sh deploy/compose/renew.sh [<service>..]      gateway, order, stock and payment, if none is named
+#   sh deploy/compose/renew.sh [<service>..]      order, payment, stock and gateway, if none is named
 #
-# Build or pull first. `up` alone would stop all containers of a service at once.
+# Build or pull first. `up` alone would stop all containers of a service at once. The gateways come
+# last, also when they are named: who reads has to know what is new before who writes it does.
+#
+# Source: docs/protocol.md, section 3.6.
 set -eu
 cd "$(dirname "$0")/../.."
 WAIT_S=120
@@ -64,7 +67,17 @@ some=$(compose ps -q | head -n 1)
     exit 1
 }
 project=$(docker inspect -f '{{index .Config.Labels "com.docker.compose.project"}}' "$some")
-[ $# -gt 0 ] || set -- gateway order stock payment
+[ $# -gt 0 ] || set -- order payment stock gateway
+last=''
+for service; do
+    shift
+    if [ "$service" = gateway ]; then
+        last=gateway
+    else
+        set -- "$@" "$service"
+    fi
+done
+[ -z "$last" ] || set -- "$@" "$last"
 for service; do
     [ -n "$(containers "$service")" ] || {
         say "there is no container of $service"
