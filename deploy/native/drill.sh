@@ -48,12 +48,25 @@ drill_proxy() {
 # drill_service NAME BINARY VARIABLE=..: its servers are the proxy's ports. It runs from a copy, so
 # that a build meanwhile does not change what is drilled.
 drill_service() {
-    local name=$1 binary=$KASSA_VAR/run/kassa-$2 redis=127.0.0.1:${DRILL_PORTS[$1-redis]}
+    local binary=$KASSA_VAR/run/kassa-$2
     cp "$(services_binary "$2")" "$binary"
-    drill_note "$name" env "ORDER_REDIS=$redis" "STOCK_REDIS=$redis" "PAYMENT_REDIS=$redis" \
-        "SAGA_REDIS=$redis" "RABBITMQ_NODES=127.0.0.1:${DRILL_PORTS[$name-rabbitmq]}" \
+    drill_plan "$1" "$1" "$binary" "${@:3}"
+}
+
+# The same of the previous release: as a further process, or in the place of the gateway NAME.
+drill_previous() {
+    local binary=$KASSA_VAR/run/kassa-$2-previous
+    cp "$(previous_binary "$2")" "$binary"
+    drill_plan "$1-previous" "$1" "$binary" "${@:3}"
+}
+
+# drill_plan PLAN NAME BINARY VARIABLE=..: it goes the proxy's ways of NAME.
+drill_plan() {
+    local redis=127.0.0.1:${DRILL_PORTS[$2-redis]}
+    drill_note "$1" env "ORDER_REDIS=$redis" "STOCK_REDIS=$redis" "PAYMENT_REDIS=$redis" \
+        "SAGA_REDIS=$redis" "RABBITMQ_NODES=127.0.0.1:${DRILL_PORTS[$2-rabbitmq]}" \
         "REDIS_PASSWORD=$STATE_REDIS_PASSWORD" RABBITMQ_USER=kassa RABBITMQ_VHOST=/ \
-        "RABBITMQ_PASSWORD=$STATE_RABBITMQ_PASSWORD" HTTP_HOST=127.0.0.1 "${@:3}" "$binary"
+        "RABBITMQ_PASSWORD=$STATE_RABBITMQ_PASSWORD" HTTP_HOST=127.0.0.1 "${@:4}" "$3"
 }
 
 # The audit reads the stores themselves, not through the proxy.
@@ -78,6 +91,17 @@ drill_nginx() {
     drill_note nginx nginx -c "$KASSA_VAR/run/nginx.conf"
 }
 
+drill_plan_previous() {
+    local name
+    for name in order stock payment; do
+        drill_port "$name-previous"
+        drill_previous "$name" "$name" "METRICS_PORT=${DRILL_PORTS[$name-previous]}"
+    done
+    for name in gateway-1 gateway-2; do
+        drill_previous "$name" gateway "HTTP_PORT=${DRILL_PORTS[$name]}"
+    done
+}
+
 drill_write_plan() {
     local name
     for name in order stock payment; do
@@ -87,6 +111,7 @@ drill_write_plan() {
         drill_port "$name"
         drill_service "$name" gateway "HTTP_PORT=${DRILL_PORTS[$name]}"
     done
+    [ -z "$PREVIOUS_DIR" ] || drill_plan_previous
     drill_audit
     drill_nginx
     {
@@ -126,6 +151,10 @@ drill_run() {
         say_step "building"
         services_build || exit 1
     fi
+    case " $* " in
+    *' --quick '*) ;;
+    *) previous_build || say_warn 'the row "versions" is left out' ;;
+    esac
     state_choose_ports
     drill_servers
     drill_proxy

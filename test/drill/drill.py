@@ -49,10 +49,11 @@ def parse_options(arguments=None):
     return options
 
 
-def choose_rows(options):
+def choose_rows(options, stack):
     words = [word for word in options.only.split(",") if word]
     return [row for row in matrix.rows(options.compose, options.quick)
-            if not words or any(word in matrix.name(*row) for word in words)]
+            if (not words or any(word in matrix.name(*row) for word in words))
+            and stack.can_break(*row[:2])]
 
 
 def make_stack(options):
@@ -70,7 +71,7 @@ class Drill:
     def __init__(self, stack, options):
         self.stack = stack
         self.options = options
-        self.chosen = choose_rows(options)
+        self.chosen = choose_rows(options, stack)
         self.results = []
         self.bad = []  # (name of the row, path of its history, verdict)
 

@@ -8,6 +8,7 @@ NATIVE = [(component, kind, delay_s) for delay_s in (SOON_S, LATE_S)
           for component in PROCESSES for kind in KINDS]
 NATIVE += [("redis", "cut", 60), ("rabbitmq", "cut", 60), ("redis", "stop", 120),
            ("rabbitmq", "stop", 120)]
+NATIVE += [("services", "versions", 0)]
 NATIVE_QUICK = [(component, "kill", SOON_S) for component in PROCESSES]
 NATIVE_QUICK += [("redis", "pause", 3), ("rabbitmq", "cut", 3)]
 

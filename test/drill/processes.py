@@ -11,6 +11,7 @@ import subprocess
 
 from process_faults import Fault
 from stack import Broken, Stack, is_listening
+from versions import Versions
 
 VAR = pathlib.Path(os.environ.get("KASSA_VAR", "var"))
 START_ORDER = ("epmd", "rabbitmq", "redis", "proxy", "order", "stock", "payment",
@@ -44,15 +45,26 @@ class Processes(Stack):
     def argv(self, name):
         return (self.var / "run" / f"{name}.argv").read_bytes().decode().split("\0")[:-1]
 
-    def start(self, name):
+    def start(self, name, plan=None):
+        """As its own plan says, or as another one does."""
         if self.is_up(name):
             raise Broken(f"{name} is to be started, but is up")
-        argv = self.argv(name)
+        argv = self.argv(plan or name)
         with open(self.var / "log" / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
                 argv, cwd=self.var, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, preexec_fn=die_with_parent,
             )
+
+    def forget(self, name):
+        """It has ended, and nobody is to miss it."""
+        del self.processes[name]
+
+    def address(self, name):
+        """Where it tells what it does."""
+        variable = f"{name.upper()}_METRICS_PORT"
+        port = self.settings.get(variable) or self.settings[f"PORT_{name}"]
+        return f"http://127.0.0.1:{port}"
 
     def is_up(self, name):
         process = self.processes.get(name)
@@ -78,6 +90,10 @@ class Processes(Stack):
             return self.processes[name].wait(seconds)
         except subprocess.TimeoutExpired as error:
             raise Broken(f"{name} does not end") from error
+
+    def can_break(self, component, kind):
+        """The previous release is there when the history of the checkout is."""
+        return kind != "versions" or (self.var / "run" / "order-previous.argv").exists()
 
     # ---- all of it ----
 
@@ -152,4 +168,4 @@ class Processes(Stack):
         return self.argv("audit")
 
     def fault(self, component, kind):
-        return Fault(self, component, kind)
+        return Versions(self) if kind == "versions" else Fault(self, component, kind)

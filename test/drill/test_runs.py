@@ -55,6 +55,9 @@ class FakeStack:
     def __init__(self):
         self.calls = []
 
+    def can_break(self, *_):
+        return True
+
     def up(self):
         self.calls.append("up")
 

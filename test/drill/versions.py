@@ -1,0 +1,85 @@
+"""The fault "versions": the previous release takes the place of this one, process by process, and this
+one then takes its place again. On the way both versions work side by side: on the same queues and
+stores, and as gateways behind the same nginx.
+
+    order, payment, stock:  new --> new + old --> old --> new + old --> new
+    gateway-1, gateway-2:   one after the other, each in the place of its other version
+
+The services come before the gateways, as in deploy/compose/renew.sh.
+"""
+
+import asyncio
+import re
+import signal
+import time
+
+from stack import Broken
+
+SERVICES = ("order", "payment", "stock")
+GATEWAYS = ("gateway-1", "gateway-2")
+STOP_S = 60
+SHARE_S = 20  # in this time each of two on a queue has had some of it
+LOOK_S = 0.05
+MIXED_S = 1.5  # between two steps: load on every mixture
+WORK = {"service": "kassa_commands_total", "gateway": "kassa_http_requests_total"}
+
+
+class Versions:
+    """await strike(); ..; await mend(). Broken when a version did not take part."""
+
+    is_of_the_front = False  # gateways drain, and nginx asks the other one
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.name = "services"
+        self.seen = {}  # what each process has done: the proof that it took part
+
+    async def strike(self):
+        for name in SERVICES:
+            await self.join(f"{name}-previous")
+        await self.replace(GATEWAYS[0], "-previous")
+        await asyncio.sleep(MIXED_S)
+        for name in SERVICES:
+            await self.leave(name)
+        await self.replace(GATEWAYS[1], "-previous")
+        await asyncio.sleep(MIXED_S)
+
+    async def mend(self):
+        for name in SERVICES:
+            await self.join(name)
+        await self.replace(GATEWAYS[0], "")
+        await asyncio.sleep(MIXED_S)
+        for name in SERVICES:
+            await self.leave(f"{name}-previous")
+        await self.replace(GATEWAYS[1], "")
+
+    async def join(self, name):
+        """One more on the same queue, until it has done something."""
+        self.stack.start(name)
+        await self.has_worked(name, "service")
+
+    async def leave(self, name):
+        self.stack.signal(name, signal.SIGTERM)
+        status = await asyncio.get_running_loop().run_in_executor(
+            None, self.stack.wait_end, name, STOP_S)
+        if status != 0:
+            raise Broken(f"{name} ended with {status}")
+        self.stack.forget(name)
+
+    async def replace(self, name, version):
+        await self.leave(name)
+        self.stack.start(name, name + version)
+        await self.has_worked(name, "gateway")
+
+    async def has_worked(self, name, kind):
+        until = time.monotonic() + SHARE_S
+        while (count := self.work(name, kind)) == 0:
+            if not self.stack.is_up(name) or time.monotonic() > until:
+                raise Broken(f"{name} of the other version took no part")
+            await asyncio.sleep(LOOK_S)
+        self.seen[f"{len(self.seen)} {name}"] = count
+
+    def work(self, name, kind):
+        status, body = self.stack.get(f"{self.stack.address(name)}/metrics")
+        counts = re.findall(rf"^{WORK[kind]}{{.*}} (\d+)$", body, re.M)
+        return sum(map(int, counts)) if status == 200 else 0
