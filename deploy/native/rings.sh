@@ -6,7 +6,8 @@
 #   unit     build/{release,asan}/test/unit  no servers; the corpora of test/fuzz; test/drill, bench
 #   world    build/release/test/world        no servers: the simulation, WORLD_SEEDS seeds
 #   live     build/asan/test/live            private redis and rabbitmq
-#   system   test/system/test_*.py           the same, and the four services (asan)
+#   system   test/system/test_*.py           the same, and the four services (asan); the previous
+#                                            release beside this one, where git's history has it
 #   crash    test/crash/matrix.py --quick    only when asked for: dies at each crash point once
 #   crash-full                               only when asked for: each point in each scenario
 #   fuzz     build/fuzz/test/fuzz            only when asked for: libFuzzer, FUZZ_SECONDS a target
@@ -167,6 +168,15 @@ rings_system() {
     program_single 'system: audit' "$TEST_SECONDS" \
         env KASSA_VAR="$KASSA_VAR" VARIANT="$VARIANT" ./kassa audit
     rings_system_end
+    rings_versions
+}
+
+# A row of the drill, and so on a system of its own: the previous release beside this one.
+rings_versions() {
+    if previous_build; then
+        program_counted 'system: two versions' tally env KASSA_BUILD=no VARIANT="$VARIANT" \
+            ./kassa drill --only services-versions
+    fi
 }
 
 # Each service ends with status 0, and no sanitizer has complained: one test.
@@ -276,6 +286,7 @@ rings_prepare() {
     *' live '* | *' system '* | *' crash'*) packages+=("${PACKAGES_RUN[@]}") ;;
     esac
     [[ $wanted != *' fuzz '* ]] || packages+=("${PACKAGES_FUZZ[@]}")
+    [[ $wanted != *' system '* ]] || packages+=("${PACKAGES_DRILL[@]}")
     packages_install "${packages[@]}"
     for ring in live system; do
         [[ $wanted != *" $ring "* ]] || rings_servers_start "$ring"

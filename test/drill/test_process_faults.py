@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -50,6 +51,69 @@ class Case(unittest.TestCase):
         fault = Fault(self.stack, component, kind)
         asyncio.run(fault.strike())
         return fault
+
+
+class VersionsTest(Case):
+    """Both versions of all processes sleep, and end with 0 when they are asked to; work is made up."""
+
+    NAMES = ("order", "payment", "stock", "gateway-1", "gateway-2")
+    SLEEPER = ("python3\x00-c\x00import os, signal, time\n"
+               "signal.signal(signal.SIGTERM, lambda *_: os._exit(0))\n"
+               "time.sleep(600)\x00")
+
+    def setUp(self):
+        super().setUp()
+        for name in self.NAMES:
+            for plan in (name, f"{name}-previous"):
+                (self.stack.var / "run" / f"{plan}.argv").write_text(f"{self.SLEEPER}{plan}\x00")
+            self.stack.start(name)
+        self.fault = self.stack.fault("services", "versions")
+        self.lazy = None  # does nothing
+        self.fault.work = lambda name, kind: self.work(name)
+
+    def work(self, name):
+        """Something, from when it hears a signal."""
+        status = pathlib.Path(f"/proc/{self.stack.pid(name)}/status").read_text()
+        caught = int(re.search(r"^SigCgt:\s+(\w+)$", status, re.M)[1], 16)
+        return int(name != self.lazy and caught >> (signal.SIGTERM - 1) & 1)
+
+    def plans(self):
+        """What runs, by the plan that it was started from."""
+        return {name: pathlib.Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")[-2]
+                for name, process in self.stack.processes.items() if process.poll() is None}
+
+    def run_quickly(self, step):
+        with mock.patch("versions.MIXED_S", 0), mock.patch("versions.SHARE_S", 5):
+            asyncio.run(step())
+
+    def test_there_and_back(self):
+        before = self.plans()
+        self.run_quickly(self.fault.strike)
+        self.assertEqual(self.plans(), {
+            "order-previous": "order-previous", "payment-previous": "payment-previous",
+            "stock-previous": "stock-previous", "gateway-1": "gateway-1-previous",
+            "gateway-2": "gateway-2-previous"})
+        self.assertEqual(self.stack.died(), [])
+        self.run_quickly(self.fault.mend)
+        self.assertEqual(self.plans(), before)
+        self.assertEqual(self.stack.died(), [])
+        self.assertEqual(len(self.fault.seen), 10)
+
+    def test_one_that_takes_no_part(self):
+        self.lazy = "stock-previous"
+        with mock.patch("versions.SHARE_S", 0.5), self.assertRaisesRegex(Broken, "took no part"):
+            asyncio.run(self.fault.strike())
+
+    def test_a_bad_end(self):
+        self.stack.signal("stock", signal.SIGKILL)
+        with self.assertRaisesRegex(Broken, "stock ended with -9"):
+            self.run_quickly(self.fault.strike)
+
+    def test_without_the_history_of_the_checkout(self):
+        self.assertTrue(self.stack.can_break("services", "versions"))
+        (self.stack.var / "run" / "order-previous.argv").unlink()
+        self.assertFalse(self.stack.can_break("services", "versions"))
+        self.assertTrue(self.stack.can_break("order", "kill"))
 
 
 class FaultTest(Case):
