@@ -115,5 +115,6 @@ const struct plant plants[] = {
     {"nobody waits for replicas", NULL, {.wait_for_none = true}},
     {"a replica that comes back is not noticed", NULL, {.wait_unlisted = true}},
     {"a missing replica is done without at once", NULL, {.degrade_at_once = true}},
+    {"the library of whoever connects last replaces all others", NULL, {.libraries_replace = true}},
 };
 const unsigned plant_count = sizeof(plants) / sizeof(plants[0]);

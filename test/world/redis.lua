@@ -301,10 +301,32 @@ function redis.register_function(name, callback)
     functions[name] = callback
 end
 
--- Called from C: the words of one command; FCALL name numkeys key.. arg..
+-- Which versions of a library a server has is a part of its data: replicas take it over, and it can be
+-- lost. The functions themselves are here for all of them.
+local function loaded(library, hash)
+    return 'function:' .. library .. ':' .. hash
+end
+
+-- `replaced`: a version that goes by it, as when all have the same name.
+local function load(library, hash, replaced)
+    if not redis.call('GET', loaded(library, hash)) then
+        redis.call('DEL', loaded(library, replaced))
+        redis.call('SET', loaded(library, hash), '1')
+    end
+    return 'OK'
+end
+
+local function is_loaded(name)
+    return redis.call('GET', loaded(string.match(name, '^(%a+)_.*_(%w+)$')))
+end
+
+-- Called from C: the words of one command; FCALL name numkeys key.. arg.., or LOAD library hash
+-- replaced, which is what a greeting does.
 function world_run(...)
     local words = {...}
-    if string.upper(words[1]) ~= 'FCALL' then
+    if words[1] == 'LOAD' then
+        return load(words[2], words[3], words[4])
+    elseif string.upper(words[1]) ~= 'FCALL' then
         return redis.pcall(...)
     end
     local keys, arguments, count = {}, {}, tonumber(words[3])
@@ -315,7 +337,7 @@ function world_run(...)
             arguments[#arguments + 1] = words[i]
         end
     end
-    local callback = functions[words[2]]
+    local callback = is_loaded(words[2]) and functions[words[2]]
     if not callback then
         return {err = 'ERR Function not found'}
     end

@@ -6,6 +6,9 @@
 #include "idempotency/redis.h"
 #include "test/world/world.h"
 
+/* Each library is there in two versions, which do the same: the hash of the other one begins so. */
+#define SERVER_OTHER_VERSION 'z'
+
 void server_world_reset(const struct redis_library *const *libraries, unsigned count);
 
 /* The n-th word of a command. */

@@ -46,6 +46,8 @@ struct redis {
     unsigned server;
     uint64_t life; /* of the server, for this connection */
     unsigned questions;
+    const struct redis_library *library; /* NULL: none */
+    bool is_other_version;               /* of the library */
     struct flight flight;
     int64_t timeout_ms;
     struct group_wait *wait; /* that is not over */
@@ -140,6 +142,9 @@ static void call_add(struct redis *r, struct calls *list, struct waiter waiter,
     call->command.count = c->count;
     memcpy(call->command.end, c->end, c->count * sizeof(c->end[0]));
     buf_add_slice(&call->command.bytes, buf_slice(&c->bytes));
+    if (r->is_other_version && slice_is(server_word(c, 0), "FCALL")) {
+        call->command.bytes.data[c->end[1] - strlen(r->library->hash)] = SERVER_OTHER_VERSION;
+    }
     r->count++;
     TAILQ_INSERT_TAIL(list, call, in_list);
 }
@@ -178,6 +183,23 @@ static void look(struct redis *r)
     }
 }
 
+/* The library is loaded, unless it is there. */
+static void greet(struct redis *r)
+{
+    struct redis_command *c = mem_new(sizeof(*c));
+    char own[16], other[16];
+    snprintf(own, sizeof(own), "%s", r->library->hash);
+    snprintf(other, sizeof(other), "%s", own);
+    (r->is_other_version ? own : other)[0] = SERVER_OTHER_VERSION;
+    redis_arg_text(c, "LOAD");
+    redis_arg_text(c, r->library->name);
+    redis_arg_text(c, own);
+    redis_arg_text(c, world_bugs.libraries_replace ? other : "");
+    server_reply_free(group_execute(r->group, r->server, c));
+    redis_command_free(c);
+    free(c);
+}
+
 static void on_attempt(void *ctx)
 {
     struct redis *r = ctx;
@@ -195,6 +217,9 @@ static void on_attempt(void *ctx)
     struct redis_reply *role = role_reply(r);
     flight_role(&r->flight, role);
     server_reply_free(role);
+    if (r->library != NULL) {
+        greet(r);
+    }
     r->is_up = true;
     look(r);
     world_say("store is up");
@@ -483,8 +508,10 @@ void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *
 struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *group,
                         const char *node, const struct redis_library *library)
 {
-    (void)node, (void)library;
+    (void)node;
     struct redis *r = mem_new(sizeof(*r));
+    r->library = library;
+    r->is_other_version = library != NULL && world_random(2) == 0;
     r->node = world.current;
     r->group = group_named(group);
     r->flight.copies.all = (unsigned)conf->redis_wait_replicas;

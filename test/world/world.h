@@ -135,8 +135,9 @@ struct world_bugs {
     bool no_resend;
     bool wait_for_one; /* replica */
     bool wait_for_none;
-    bool wait_unlisted;   /* once one was missing, no ROLE looks for it again */
-    bool degrade_at_once; /* a short WAIT is enough for the next one to be short */
+    bool wait_unlisted;     /* once one was missing, no ROLE looks for it again */
+    bool libraries_replace; /* whoever connects last has his functions, and others have none */
+    bool degrade_at_once;   /* a short WAIT is enough for the next one to be short */
 };
 extern struct world_bugs world_bugs;
 /* Changes the libraries' text: `from` becomes `to`. NULL ends it. */
