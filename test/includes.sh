@@ -1,6 +1,7 @@
 #!/bin/sh
 # The direction of includes: services -> checkout -> saga -> idempotency, broker -> runtime; and each
-# outside library is included by one file. Prints every breach; exits 1 when there is one.
+# outside library is included by one file. And names of functions in the store, which end in a hash, are
+# made in one place of C and in one of Lua. Prints every breach; exits 1 when there is one.
 set -eu
 cd "$(dirname "$0")/.."
 status=0
@@ -39,5 +40,12 @@ only runtime/http.c 'microhttpd\.h'
 only runtime/json.c 'json-c/'
 only broker/amqp.c 'amqp'
 only idempotency/wire.c 'hiredis/'
+
+found=$(grep -nE '"FCALL|redis\.register_function' ./*/*.[ch] ./*/*.lua test/live/*.lua |
+    grep -vE '^./idempotency/(command.c|library.lua):' || true)
+if [ -n "$found" ]; then
+    printf 'a function of a store without its hash (redis_function, register):\n%s\n' "$found"
+    status=1
+fi
 
 exit $status

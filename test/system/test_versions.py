@@ -1,4 +1,5 @@
-"""A store that a newer version has written to is not used, and everybody hears why.
+"""A store that a newer version has written to is not used, and everybody hears why. And whoever
+needs functions that are not there loads them.
 
 Needs KASSA_VAR, by which the stack's own store is found; without it everything here is skipped.
 """
@@ -38,6 +39,22 @@ class Schema(Case):
                     self.mark(service, "1|1")
                 self.ready_until(lambda answer: answer.status == 200)
         self.assertEqual(self.get(f"/payment/find_user/{user}").body["credit"], 5)
+
+
+@unittest.skipUnless(VAR, "KASSA_VAR is not set")
+class Functions(Case):
+    def test_gone_and_loaded_again(self):
+        """The gateway begins checkouts itself: it does not wait for an order service to load them."""
+        for _ in range(3):
+            user, item = self.user(credit=10), self.item(price=3, stock=1)
+            order = self.order(user, (item, 1))
+            redis("FUNCTION", "FLUSH")
+            answer = self.post(f"/orders/checkout/{order}")
+            self.assertEqual((answer.status, answer.body["status"]), (200, "paid"))
+            self.assertEqual(self.get(f"/payment/find_user/{user}").body["credit"], 7)
+        listed = redis("FUNCTION", "LIST").decode()
+        for library in ("order", "stock", "payment"):
+            self.assertRegex(listed, rf"kassa_{library}_[0-9a-f]{{8}}\n")
 
 
 if __name__ == "__main__":
