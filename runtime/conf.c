@@ -198,6 +198,22 @@ static int conf_check_stores(const struct conf *conf, struct buf *ret_sentence)
     return 0;
 }
 
+/* Who waits for an answer must not be all that there is room for. */
+static int conf_check_connections(const struct conf *conf, struct buf *ret_sentence)
+{
+    int64_t least = conf->pending_max + CONF_CONNECTIONS_SPARE;
+    if (conf->http_connections_max >= least) {
+        return 0;
+    }
+    buf_reset(ret_sentence);
+    buf_addf(ret_sentence,
+             "HTTP_CONNECTIONS_MAX is %lld and PENDING_MAX %lld: there must be room for %d more "
+             "connections than may wait, so HTTP_CONNECTIONS_MAX must be at least %lld",
+             (long long)conf->http_connections_max, (long long)conf->pending_max,
+             CONF_CONNECTIONS_SPARE, (long long)least);
+    return -ERR_CONFIG;
+}
+
 /* A secret that is not in the environment may be in a file, as containers are given theirs: its
  * first line. Errors: -ERR_CONFIG when the file cannot be read. */
 static int conf_load_file(struct conf *conf, const struct conf_row *row, const char *path,
@@ -251,6 +267,7 @@ int conf_load(struct conf *ret_conf, conf_lookup *lookup, struct buf *ret_senten
         }
     }
     int err = conf_check_stores(&conf, ret_sentence);
+    err = err ? err : conf_check_connections(&conf, ret_sentence);
     if (err == 0) {
         *ret_conf = conf;
     }

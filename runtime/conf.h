@@ -10,14 +10,19 @@
 
 #define CONF_TEXT_MAX 256
 
+/* Connections beyond those that may wait for an answer: a request too many has to be heard to be
+ * told so, and /health, /ready and /metrics have to be answered just then. */
+#define CONF_CONNECTIONS_SPARE 256
+
 /* X(kind, field, variable, default, min, max, what it is)
  * INT: a whole number within min..max. TEXT: min..max bytes. SECRET: TEXT that is never printed; it
  * may also be the first line of a file that <variable>_FILE names. */
 #define CONF_TABLE(X)                                                                              \
     X(TEXT, http_host, "HTTP_HOST", "127.0.0.1", 1, 255, "address the gateway listens on")         \
     X(INT, http_port, "HTTP_PORT", 8000, 0, 65535, "port of the gateway; 0: any free one")         \
-    X(INT, http_connections_max, "HTTP_CONNECTIONS_MAX", 4096, 1, 60000,                           \
-      "client connections served at once")                                                         \
+    X(INT, http_connections_max, "HTTP_CONNECTIONS_MAX", 12288, 1, 60000,                          \
+      "client connections at once, at least PENDING_MAX + 256; with more, whoever rests gives "    \
+      "way")                                                                                       \
     X(INT, http_idle_s, "HTTP_IDLE_SECONDS", 900, 1, 86400,                                        \
       "a connection without a request is closed after this")                                       \
     X(INT, http_receive_s, "HTTP_RECEIVE_SECONDS", 10, 1, 900,                                     \

@@ -26,6 +26,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@
 #include "runtime/log.h"
 #include "runtime/loop.h"
 #include "runtime/slow.h"
+#include "runtime/stat.h"
 
 #define HTTP_MEMORY_BYTES 8192 /* for a head; the library zeroes as much for each request */
 #define HTTP_METHOD_MAX   24
@@ -69,6 +71,7 @@ struct http {
     struct http_request *first; /* all the library has not completed */
     unsigned client_count;
     unsigned client_max;
+    struct stat_value *sent_away;
     struct slow *slow;               /* the connections, each a slow_client */
     struct loop_timer *accept_timer; /* while nobody is accepted */
     int port;
@@ -506,20 +509,41 @@ static void http_accept_pause(struct http *http)
     loop_timer_start(http->accept_timer, HTTP_ACCEPT_MS, 0);
 }
 
+/* No room, or no descriptor: those that rest give way to those that come, so that nobody is locked
+ * out by who just connects. For as many as a turn may accept, since it takes a turn. */
+static void http_make_room(struct http *http)
+{
+    unsigned some = http->client_max / HTTP_SHARDS;
+    unsigned made = slow_make_room(http->slow, some < 1                 ? 1
+                                               : some > HTTP_ACCEPT_MAX ? HTTP_ACCEPT_MAX
+                                                                        : some);
+    stat_add(http->sent_away, made);
+    http_accept_pause(http);
+}
+
+static bool http_is_awaited(const struct http *http)
+{
+    struct pollfd listening = {http->fd, POLLIN, 0};
+    return poll(&listening, 1, 0) > 0;
+}
+
 /* Errors: false when there is nobody else, or no room. */
 static bool http_accept(struct http *http)
 {
     struct sockaddr_storage address;
     socklen_t bytes = sizeof(address);
     if (http->client_count >= http->client_max) {
-        http_accept_pause(http);
+        if (http_is_awaited(http)) {
+            http_make_room(http);
+        }
         return false;
     }
     int fd = accept4(http->fd, (struct sockaddr *)&address, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
             log_warn("accept_failed", "error=%s", log_quote(slice_from(strerror(errno))));
-            http_accept_pause(http);
+            http_make_room(http);
+            return false;
         }
         return errno == EINTR || errno == ECONNABORTED;
     }
@@ -629,6 +653,8 @@ int http_open(struct loop *loop, const struct conf *conf, const char *host, int 
     http->loop = loop;
     http->on_request = on_request;
     http->ctx = ctx;
+    http->sent_away = stat_counter("kassa_http_connections_sent_away_total", "",
+                                   "connections at rest that gave way to new ones");
     http->slow = slow_new(loop, conf->http_receive_s * 1000);
     http->client_max = (unsigned)conf->http_connections_max;
     http->accept_timer = loop_timer_new(loop, http_accept_resume, http);

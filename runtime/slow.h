@@ -1,11 +1,14 @@
-/* Who keeps a server waiting: connections whose request is not complete in time.
+/* Who keeps a server waiting: connections whose request is not complete in time, and those that
+ * take up room and ask for nothing.
  *
  * The HTTP library's own timeout is one of silence: a byte now and then keeps a connection for
  * good. So each one is looked at once a second: one that has sent something since its last request
  * and has not completed the next one within `receive_ms` is shut down. Asking the kernel how much
  * it has sent is left to that look, and not done with each request; so what came between a
  * request's end and the look is missed if it is less than a line. Who stops there rests, as any
- * connection may; who goes on is found by the next byte. */
+ * connection may; who goes on is found by the next byte.
+ *
+ * Who rests may do so until there is no room for others: then whoever has rested longest goes. */
 #ifndef KASSA_RUNTIME_SLOW_H
 #define KASSA_RUNTIME_SLOW_H
 
@@ -29,5 +32,9 @@ void slow_gone(struct slow_client *c);
 void slow_line(struct slow_client *c);
 void slow_complete(struct slow_client *c);
 void slow_over(struct slow_client *c);
+
+/* Makes room: shuts down up to `count` of those without a complete request, who has been so longest
+ * first. Returns how many: fewer when nobody else rests. */
+unsigned slow_make_room(struct slow *s, unsigned count);
 
 #endif

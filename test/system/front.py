@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -23,7 +24,8 @@ def free_port():
 class Front:
     """nginx on a port of its own, until close."""
 
-    def __init__(self, host, port):
+    def __init__(self, host, port, clients=None):
+        """clients: requests of one address at once, instead of those of the template."""
         self.port = free_port()
         self.directory = tempfile.TemporaryDirectory(prefix="kassa-front.")
         self.mark = pathlib.Path(self.directory.name) / "closing"
@@ -39,6 +41,10 @@ class Front:
             "GATEWAYS": f"server {host}:{port} max_fails=0;",
         }.items():
             text = text.replace(f"@{name}@", value)
+        if clients is not None:
+            text, changed = re.subn("limit_conn clients [0-9]+;", f"limit_conn clients {clients};",
+                                    text)
+            assert changed == 1, "the template has no limit"
         (directory / "nginx.conf").write_text(text)
         self.log = directory / "nginx.log"
         with self.log.open("wb") as log:

@@ -1,22 +1,37 @@
 """429: what it looks like, and what never is one. A gateway of its own with room for one request,
-whose broker is not there: so the first one waits, and the others are too many."""
+whose broker is not there: so the first one waits, and the others are too many. And crowds: of those
+who connect and say nothing, and of those who wait."""
 
+import http.client
 import json
+import resource
+import socket
+import time
 import unittest
 
-from front import free_port
+from client import TIME_FACTOR
+from front import NGINX, Front, free_port
 from gateway import BINARY, STORES, Gateway
 
 BUSY = {"error": "too many requests, try again"}
+
+
+CROWD = 4300  # more than there once was room for
+WAITING = 4200
+HEALTH_S = 1 * TIME_FACTOR
+
+
+def nowhere():
+    """For a gateway none of whose servers is there: whoever asks it for something waits."""
+    nobody = f"127.0.0.1:{free_port()}"
+    return {name: nobody for name in ("RABBITMQ_NODES", *STORES)}
 
 
 @unittest.skipUnless(BINARY.exists(), f"{BINARY} is not built")
 class Overload(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        nobody = f"127.0.0.1:{free_port()}"
-        servers = {name: nobody for name in ("RABBITMQ_NODES", *STORES)}
-        cls.gateway = Gateway(PENDING_MAX="1", **servers)
+        cls.gateway = Gateway(PENDING_MAX="1", **nowhere())
         cls.addClassCleanup(cls.gateway.close)
         cls.first = cls.gateway.connect()
         cls.addClassCleanup(cls.first.close)
@@ -48,6 +63,93 @@ class Overload(unittest.TestCase):
                                      ("GET", "/payment/pay/u/5", 405),
                                      ("POST", "/payment/pay/u/0", 400)):
             self.assertEqual(self.gateway.ask(method, path)[0].status, status, path)
+
+
+@unittest.skipUnless(BINARY.exists(), f"{BINARY} is not built")
+class Crowd(unittest.TestCase):
+    """Nobody is locked out by others: neither a client nor who looks after the gateway."""
+
+    def setUp(self):
+        self.crowd = []
+        self.addCleanup(lambda: [raw.close() for raw in self.crowd])
+
+    def open(self, count, data=b""):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard < count + 200:
+            self.skipTest(f"{hard} descriptors are too few")
+        if soft < count + 200:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count + 1000), hard))
+        for _ in range(count):
+            self.crowd.append(self.gateway.connect())
+            self.crowd[-1].sendall(data)
+
+    def start(self, **environment):
+        self.gateway = Gateway(**{**nowhere(), **environment})
+        self.addCleanup(self.gateway.close)
+
+    def assert_well(self):
+        for path in ("/health", "/metrics"):
+            self.gateway.client.close()  # by a new connection
+            begin = time.monotonic()
+            self.assertEqual(self.gateway.ask("GET", path)[0].status, 200, path)
+            self.assertLess(time.monotonic() - begin, HEALTH_S, path)
+
+    def test_silent(self):
+        """Thousands who say nothing, with more of them than there is room for, too."""
+        for room in ({}, {"PENDING_MAX": "1000", "HTTP_CONNECTIONS_MAX": "1256"}):
+            with self.subTest(room):
+                self.start(**room)
+                self.open(CROWD)
+                self.assert_well()
+
+    def test_waiting(self):
+        """Thousands who wait for an answer; one more waits, too."""
+        self.start()
+        checkout = b"POST /orders/checkout/1 HTTP/1.1\r\nHost: k\r\n\r\n"
+        self.open(WAITING, checkout)
+        self.gateway.wait(lambda g: g.metric("kassa_pending_requests") == WAITING)
+        self.assert_well()
+        self.open(1, checkout)
+        self.gateway.wait(lambda g: g.metric("kassa_pending_requests") == WAITING + 1)
+
+    def test_waiting_and_full(self):
+        """All that may wait do, and others are silent: one more is told that there are too many."""
+        self.start(PENDING_MAX="1000", HTTP_CONNECTIONS_MAX="1256")
+        self.open(1000, b"POST /orders/checkout/1 HTTP/1.1\r\nHost: k\r\n\r\n")
+        self.gateway.wait(lambda g: g.metric("kassa_pending_requests") == 1000)
+        self.open(1000)
+        self.assert_well()
+        self.gateway.client.close()
+        answer, text = self.gateway.ask("POST", "/orders/checkout/1")
+        self.assertEqual((answer.status, json.loads(text)), (429, BUSY))
+        self.assertEqual(self.gateway.metric("kassa_pending_requests"), 1000)
+
+    @unittest.skipUnless(NGINX, "nginx is not installed")
+    def test_one_address(self):
+        """nginx serves so many requests of one address at once; one more is told so, in our words,
+        and is served when another one is over."""
+        self.start()
+        front = Front("127.0.0.1", self.gateway.port, clients=3)
+        self.addCleanup(front.close)
+        for _ in range(3):
+            self.crowd.append(socket.create_connection(("127.0.0.1", front.port)))
+            self.crowd[-1].sendall(b"POST /orders/checkout/1 HTTP/1.1\r\nHost: k\r\n\r\n")
+        self.gateway.wait(lambda g: g.metric("kassa_pending_requests") == 3)
+        one = http.client.HTTPConnection("127.0.0.1", front.port, timeout=10)
+        self.addCleanup(one.close)
+
+        def ask():
+            one.request("GET", "/health")
+            answer = one.getresponse()
+            return answer, answer.read().decode()
+
+        answer, text = ask()
+        self.assertEqual((answer.status, json.loads(text)),
+                         (429, {"error": "too many requests at once, try again"}))
+        self.assertEqual(answer.getheader("Content-Type"), "application/json")
+        self.assertEqual(answer.getheader("Retry-After"), "1")
+        self.crowd.pop().close()
+        self.gateway.wait(lambda g: ask()[0].status == 200)
 
 
 if __name__ == "__main__":

@@ -103,6 +103,23 @@ static void conf_refused_test(void **state)
     refused("HTTP_HOST", "a\nb", "HTTP_HOST is \"a?b\": it must be 1 to 255 printable characters");
 }
 
+/* There has to be room for those who are told that there are too many; both variables can break it.
+ */
+static void conf_connections_test(void **state)
+{
+    (void)state;
+    struct conf conf;
+    struct buf sentence = {0};
+    refused("HTTP_CONNECTIONS_MAX", "10255",
+            "HTTP_CONNECTIONS_MAX is 10255 and PENDING_MAX 10000: there must be room for 256 more "
+            "connections than may wait, so HTTP_CONNECTIONS_MAX must be at least 10256");
+    refused("PENDING_MAX", "13000",
+            "HTTP_CONNECTIONS_MAX is 12288 and PENDING_MAX 13000: there must be room for 256 more "
+            "connections than may wait, so HTTP_CONNECTIONS_MAX must be at least 13256");
+    assert_int_equal(load("HTTP_CONNECTIONS_MAX", "10256", &conf, &sentence), 0);
+    assert_int_equal(load("PENDING_MAX", "12032", &conf, &sentence), 0);
+}
+
 /* A secret shows neither in the table nor in the sentence that refuses it. */
 static void conf_secret_test(void **state)
 {
@@ -233,10 +250,11 @@ static void conf_node_test(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(conf_defaults_test),  cmocka_unit_test(conf_given_test),
-        cmocka_unit_test(conf_refused_test),   cmocka_unit_test(conf_secret_test),
-        cmocka_unit_test(conf_sentinels_test), cmocka_unit_test(conf_file_test),
-        cmocka_unit_test(conf_print_test),     cmocka_unit_test(conf_node_test),
+        cmocka_unit_test(conf_defaults_test),    cmocka_unit_test(conf_given_test),
+        cmocka_unit_test(conf_refused_test),     cmocka_unit_test(conf_secret_test),
+        cmocka_unit_test(conf_connections_test), cmocka_unit_test(conf_sentinels_test),
+        cmocka_unit_test(conf_file_test),        cmocka_unit_test(conf_print_test),
+        cmocka_unit_test(conf_node_test),
     };
     return cmocka_run_group_tests_name("runtime/conf", tests, NULL, NULL);
 }

@@ -637,28 +637,128 @@ static void http_herd_test(void **state)
     }
 }
 
-/* Who comes when there is no room waits in the backlog, until somebody leaves. */
+static void reopen_with_room_for(struct fixture *f, int64_t connections)
+{
+    struct buf sentence = {0};
+    http_close(f->http);
+    f->conf.http_connections_max = connections;
+    assert_int_equal(
+        http_open(f->loop, &f->conf, "127.0.0.1", 0, on_request, f, &f->http, &sentence), 0);
+}
+
+/* Has the other side ended it, with nothing to be read before? */
+static bool is_over(int fd)
+{
+    char none;
+    return recv(fd, &none, 1, MSG_DONTWAIT) == 0;
+}
+
+/* Who comes when all wait for their answers waits in the backlog, until one has it. */
 static void http_full_test(void **state)
 {
     struct fixture *f = *state;
-    struct buf sentence = {0}, heard = {0};
-    http_close(f->http);
-    f->conf.http_connections_max = 2;
-    assert_int_equal(
-        http_open(f->loop, &f->conf, "127.0.0.1", 0, on_request, f, &f->http, &sentence), 0);
+    struct buf heard = {0};
+    reopen_with_room_for(f, 2);
     int fds[3];
     for (int i = 0; i < 3; i++) {
         fds[i] = client(f);
-        say(f, fds[i], "GET /a HTTP/1.1\r\n" HOST "\r\n");
+        say(f, fds[i], "GET /park HTTP/1.1\r\n" HOST "\r\n");
     }
     turns(f, 50);
     assert_int_equal(f->requests, 2);
-    close(fds[0]);
+    answer_parked(f);
+    turns_until_parked(f, 1);
+    answer_parked(f);
     assert_true(hear(f, fds[2], &heard, "{\"ok\":true}", 1));
-    assert_int_equal(f->requests, 3);
-    close(fds[1]);
-    close(fds[2]);
+    for (int i = 0; i < 3; i++) {
+        close(fds[i]);
+    }
     buf_free(&heard);
+}
+
+/* Who comes when others rest takes the place of the one that has rested longest: one that was
+ * served a moment ago stays, and so does one that waits for its answer. */
+static void http_give_way_test(void **state)
+{
+    struct fixture *f = *state;
+    struct buf heard = {0}, again = {0}, parked = {0};
+    reopen_with_room_for(f, 3);
+    int waiting = client(f);
+    say(f, waiting, "GET /park HTTP/1.1\r\n" HOST "\r\n");
+    turns_until_parked(f, 1);
+    int busy = client(f);
+    turns(f, 5);
+    int silent = client(f);
+    turns(f, 5);
+    say(f, busy, "GET /a HTTP/1.1\r\n" HOST "\r\n");
+    assert_true(hear(f, busy, &heard, "{\"ok\":true}", 1));
+    int64_t begin = clock_ms();
+    int other = client(f);
+    say(f, other, "GET /a HTTP/1.1\r\n" HOST "\r\n");
+    buf_reset(&heard);
+    assert_true(hear(f, other, &heard, "{\"ok\":true}", 1));
+    assert_in_range(clock_ms() - begin, 0, 500);
+    assert_true(is_over(silent));
+    say(f, busy, "GET /a HTTP/1.1\r\n" HOST "\r\n");
+    assert_true(hear(f, busy, &again, "{\"ok\":true}", 1));
+    answer_parked(f);
+    assert_true(hear(f, waiting, &parked, "{\"ok\":true}", 1));
+    close(waiting);
+    close(busy);
+    close(silent);
+    close(other);
+    buf_free(&heard);
+    buf_free(&again);
+    buf_free(&parked);
+}
+
+/* One whose next request is here, only not read yet, is not the one that goes. */
+static void http_give_way_unread_test(void **state)
+{
+    struct fixture *f = *state;
+    struct buf heard = {0};
+    reopen_with_room_for(f, 2);
+    int asking = client(f);
+    turns(f, 5);
+    int silent = client(f);
+    turns(f, 5);
+    int other = client(f);
+    static const char request[] = "GET /a HTTP/1.1\r\n" HOST "\r\n";
+    assert_int_equal(send(asking, request, sizeof(request) - 1, 0), sizeof(request) - 1);
+    assert_true(hear(f, asking, &heard, "{\"ok\":true}", 1));
+    turns(f, 20);
+    assert_true(is_over(silent));
+    close(asking);
+    close(silent);
+    close(other);
+    buf_free(&heard);
+}
+
+#define SILENT 64
+
+/* A crowd that connects and says nothing keeps nobody out. */
+static void http_silent_crowd_test(void **state)
+{
+    struct fixture *f = *state;
+    reopen_with_room_for(f, SILENT / 2);
+    int silent[SILENT];
+    for (int i = 0; i < SILENT; i++) {
+        silent[i] = client(f);
+    }
+    turns(f, 5);
+    for (int i = 0; i < 10; i++) {
+        struct buf heard = {0};
+        int64_t begin = clock_ms();
+        int fd = client(f);
+        say(f, fd, "GET /health HTTP/1.1\r\n" HOST "\r\n");
+        assert_true(hear(f, fd, &heard, "{\"ok\":true}", 1));
+        assert_in_range(clock_ms() - begin, 0, 500);
+        close(fd);
+        buf_free(&heard);
+    }
+    for (int i = 0; i < SILENT; i++) {
+        close(silent[i]);
+    }
 }
 
 /* A port that is taken, or a host that does not exist, is refused with a sentence. */
@@ -697,7 +797,8 @@ int main(void)
         HTTP_TEST(http_big_test),          HTTP_TEST(http_refuse_new_test),
         HTTP_TEST(http_close_parked_test), HTTP_TEST(http_idle_test),
         HTTP_TEST(http_open_refused_test), HTTP_TEST(http_herd_test),
-        HTTP_TEST(http_full_test),
+        HTTP_TEST(http_full_test),         HTTP_TEST(http_give_way_test),
+        HTTP_TEST(http_silent_crowd_test), HTTP_TEST(http_give_way_unread_test),
     };
     return cmocka_run_group_tests_name("runtime/http", tests, NULL, NULL);
 }
