@@ -54,7 +54,7 @@ ARCHIVES := $(foreach l,$(LAYERS),$(OUT)/$(l).a)
 
 # `bench` is a directory too.
 .PHONY: all bench clean install help check-includes check-docs check-crash check-format check-shell unit world live \
-	fuzz fuzz-replay
+	fuzz shim fuzz-replay
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -142,6 +142,14 @@ $(FUZZ_TESTS): $(OUT)/%: $(OUT)/%.o $(filter %.o,$(FUZZ_MAIN)) $(TEST_ROOM_OBJEC
 fuzz-replay: $(FUZZ_TESTS) ## build the fuzz targets to replay their corpora
 fuzz: ## build the fuzz targets for libFuzzer, into build/fuzz (clang)
 	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz fuzz-replay
+
+# What the drills preload into processes whose clock or disk they break.
+shim: $(OUT)/shim.so ## build the shims of the drills
+
+$(OUT)/test/drill/shim/%.o: VARIANT_CFLAGS_$(VARIANT) := -fPIC # it is loaded into any program
+$(OUT)/shim.so: $(patsubst %.c,$(OUT)/%.o,$(wildcard test/drill/shim/*.c))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -shared -o $@ $^ -ldl
 
 check-includes: ## the direction of includes, and one room for each library
 	$(Q)sh test/includes.sh

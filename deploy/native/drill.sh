@@ -9,12 +9,26 @@
 # only written down, as run/<name>.argv, the arguments ended by NUL.
 
 DRILL_PROCESSES=(epmd rabbitmq redis proxy order stock payment gateway-1 gateway-2 nginx)
+DRILL_SHIMMED=(redis order stock payment gateway-1 gateway-2) # their clocks and disks can be broken
 DRILL_CLIENTS=(gateway-1 gateway-2 order stock payment)
 declare -A DRILL_PORTS=()
 
 # In place of process_start.
 drill_note() {
-    printf '%s\0' "${@:2}" >"$KASSA_VAR/run/$1.argv"
+    local shim=()
+    if [[ " ${DRILL_SHIMMED[*]} " == *" $1 "* ]]; then
+        drill_shim "$1"
+    fi
+    printf '%s\0' "${shim[@]}" "${@:2}" >"$KASSA_VAR/run/$1.argv"
+}
+
+# drill_shim NAME: sets `shim` to what preloads it; what it is told is in run/shim/NAME/.
+drill_shim() {
+    mkdir -p "$KASSA_VAR/run/shim/$1"
+    shim=(env "LD_PRELOAD=$KASSA_VAR/run/shim.so" "KASSA_SHIM=$KASSA_VAR/run/shim/$1")
+    if [ "$VARIANT" = asan ]; then
+        shim+=("ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0")
+    fi
 }
 
 # drill_port NAME: a free port, and the next call's is another one.
@@ -149,13 +163,14 @@ drill_run() {
     packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_RUN[@]}" "${PACKAGES_DRILL[@]}"
     if [ "$KASSA_BUILD" = yes ]; then
         say_step "building"
-        services_build || exit 1
+        services_build all shim || exit 1
     fi
     case " $* " in
     *' --quick '*) ;;
     *) previous_build || say_warn 'the row "versions" is left out' ;;
     esac
     state_choose_ports
+    cp "build/$VARIANT/shim.so" "$KASSA_VAR/run/" || exit 1
     drill_servers
     drill_proxy
     drill_write_plan

@@ -299,7 +299,7 @@ rings_prepare() {
     esac
     case $wanted in
     *' unit '*)
-        rings_build release all bench unit
+        rings_build release all bench unit shim
         goals+=(unit fuzz-replay)
         ;;
     esac

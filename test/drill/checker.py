@@ -12,7 +12,7 @@
 
 Violations are of these kinds: `lost` (in the stores there is less than was answered), `doubled`
 (more of it), `lie` (an answer that is not true); `audit` is what kassa-audit says. Answers that nobody can use are errors, counted
-apart: 5xx, no answer, a body that is none of ours.
+apart: 5xx, no answer, a body that is none of ours, one later than the row's fault allows.
 """
 
 import collections
@@ -75,6 +75,7 @@ class Checker:
         self.settled = [r for r in records if r["t"] == "settled"]
         self.audits = [r for r in records if r["t"] == "audit"]
         self.copies = [r for r in records if r["t"] == "copies"]
+        self.allowed = [r for r in records if r["t"] == "allowed"]
         self.users = collections.defaultdict(Ledger)
         self.items = collections.defaultdict(Ledger)
         self.prices = {}
@@ -94,6 +95,7 @@ class Checker:
         self.check_settled()
         self.check_audit()
         self.check_copies()
+        self.check_allowed()
         return self.verdict
 
     # ---- what was said ----
@@ -255,7 +257,7 @@ class Checker:
         elif why == (400, NO_CREDIT):
             if self.users[order.user].at_least(began, r["to"]) >= self.cost(order):
                 self.verdict.add("lie", "C6", f"order {name}: {NO_CREDIT}, and there was enough")
-        else:
+        elif r["status"] != 429 or not any(a["may_turn_away"] for a in self.allowed):
             self.verdict.errors[f"{r['status']} {refusal(r)}"] += 1
 
     def check_reads(self):
@@ -316,6 +318,14 @@ class Checker:
         for r in self.copies:
             for what in r["unequal"]:
                 self.verdict.add("lost", "C9", what)
+
+    def check_allowed(self):
+        """What the row's own fault allows: how long a client may wait, and what else it has found."""
+        for allowed in self.allowed:
+            for r in self.requests:
+                if allowed["wait_s"] is not None and r["to"] - r["at"] > allowed["wait_s"]:
+                    self.verdict.errors[f"an answer after more than {allowed['wait_s']:g} s"] += 1
+            self.verdict.errors.update(allowed["found"])
 
 
 def check(records):

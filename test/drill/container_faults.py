@@ -18,6 +18,7 @@ import asyncio
 import re
 import time
 
+from faults import AnyFault
 from stack import WHOLE_S, Broken, run
 
 STOP_S = 45
@@ -33,18 +34,7 @@ def docker(*words):
     return run("docker", *words)
 
 
-class Fault:
-    """await strike(); ..; await mend(). Broken when it had no effect."""
-
-    is_of_the_front = False  # clients lose their connections by it
-
-    def __init__(self, stack, component, kind):
-        self.stack = stack
-        self.component = component
-        self.kind = kind
-        self.name = component  # until it is known which one
-        self.seen = {}  # what proves it
-
+class Fault(AnyFault):
     async def strike(self):
         await asyncio.get_running_loop().run_in_executor(None, self.break_it)
 

@@ -86,7 +86,8 @@ class Containers(Stack):
         if self.auditor:
             run("docker", "rm", "-f", self.auditor)
             self.auditor = ""
-        self.logs.write_text(run(*self.compose, "logs", "--no-color", timeout=UP_S))
+        with self.logs.open("a") as logs:
+            logs.write(run(*self.compose, "logs", "--no-color", timeout=UP_S))
         run(*self.compose, "kill", timeout=UP_S)
         try:
             run(*self.compose, "down", "-v", "-t", "1", timeout=UP_S)

@@ -81,9 +81,9 @@ class Drill:
         for number in range(1, self.options.runs + 1):
             table.progress("starting the stack")
             if number > 1:
-                self.stack.down()
-                self.stack.wipe()
-            self.stack.up()
+                self.start_anew()
+            else:
+                self.stack.up()
             several = self.options.runs > 1
             table.print_head(f"run {number} of {self.options.runs}" if several else None)
             asyncio.run(self.run_rows(number))
@@ -107,6 +107,15 @@ class Drill:
                 table.print_phases(row.phases.seconds)
             if not row.verdict.is_clean:
                 self.bad.append((row.name, path, row.verdict))
+                if number < len(self.chosen):
+                    say("starting anew")
+                    await asyncio.get_running_loop().run_in_executor(None, self.start_anew)
+
+    def start_anew(self):
+        """What a bad row has left would be held against those after it."""
+        self.stack.down()
+        self.stack.wipe()
+        self.stack.up()
 
     def keep(self, run, row):
         """Writes the history. That of a bad row is not overwritten by the runs that follow."""

@@ -7,6 +7,7 @@
     {"t": "settled", "open": 0, "pending": 0, "queued": 0, "after_s": 1.2}
     {"t": "audit", "violations": 0, "new": [], "open": 0, "took_ms": 60}    of kassa-audit
     {"t": "copies", "unequal": []}                        stores whose nodes differ
+    {"t": "allowed", "wait_s": 6.5, "may_turn_away": false, "found": [], ..}   by the row's fault
     {"t": "phases", "prepare": 0.1, ..}                   seconds of each part of the row
 
 Times are seconds of the drill's monotonic clock. status 0: no answer, and error says why.

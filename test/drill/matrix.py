@@ -9,6 +9,14 @@ NATIVE = [(component, kind, delay_s) for delay_s in (SOON_S, LATE_S)
 NATIVE += [("redis", "cut", 60), ("rabbitmq", "cut", 60), ("redis", "stop", 120),
            ("rabbitmq", "stop", 120)]
 NATIVE += [("services", "versions", 0)]
+SLOW = ("slow-300ms", "slow-700ms", "slow-1200ms")
+CLOCKS = ("clock+1h", "clock+9d", "clock-9d")
+CLOCK_S = 6
+NATIVE += [("redis", kind, LATE_S) for kind in SLOW]
+NATIVE += [(component, kind, CLOCK_S) for component in ("gateway", "order", "stock", "payment", "redis")
+           for kind in CLOCKS]
+NATIVE += [("redis", "full", LATE_S), ("redis", "disk-full", 3), ("order", "reads", SOON_S),
+           ("gateway", "idle", LATE_S), ("order", "replay", 2)]
 NATIVE_QUICK = [(component, "kill", SOON_S) for component in PROCESSES]
 NATIVE_QUICK += [("redis", "pause", 3), ("rabbitmq", "cut", 3)]
 

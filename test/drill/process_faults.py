@@ -3,6 +3,8 @@
 import asyncio
 import signal
 
+from edges import EDGES
+from faults import AnyFault
 from stack import Broken
 
 STOP_S = 60  # a stop may drain, or write data
@@ -12,18 +14,12 @@ def process_of(component):
     return "gateway-1" if component == "gateway" else component
 
 
-class Fault:
-    """await strike(); ..; await mend(). Broken when it had no effect."""
-
-    is_of_the_front = False  # clients lose their connections by it
-
+class Fault(AnyFault):
     def __init__(self, stack, component, kind):
-        self.stack = stack
+        super().__init__(stack, component, kind)
         self.name = process_of(component)
-        self.kind = kind
         self.pid = None
         self.before = None
-        self.seen = {}  # what proves it
 
     async def strike(self):
         stack, name = self.stack, self.name
@@ -70,3 +66,7 @@ class Fault:
             stack.proxy("heal", name)
             if not any(self.seen[what] for what in ("held_bytes", "held_connections")):
                 raise Broken(f"{name} was cut off, and nobody tried to get through")
+
+
+def make_fault(stack, component, kind):
+    return EDGES.get(kind, Fault)(stack, component, kind)

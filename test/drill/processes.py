@@ -9,8 +9,8 @@ import signal
 import socket
 import subprocess
 
-from process_faults import Fault
-from stack import Broken, Stack, is_listening
+from process_faults import make_fault, process_of
+from stack import Broken, Stack, is_listening, run
 from versions import Versions
 
 VAR = pathlib.Path(os.environ.get("KASSA_VAR", "var"))
@@ -18,6 +18,7 @@ START_ORDER = ("epmd", "rabbitmq", "redis", "proxy", "order", "stock", "payment"
                "gateway-1", "gateway-2", "nginx")
 GATEWAYS = ("gateway-1", "gateway-2")
 PR_SET_PDEATHSIG = 1
+END_S = 10
 
 
 def die_with_parent():
@@ -25,6 +26,8 @@ def die_with_parent():
 
 
 class Processes(Stack):
+    RETURN_S = 10
+
     def __init__(self, var=VAR):
         super().__init__()
         self.var = var
@@ -168,4 +171,44 @@ class Processes(Stack):
         return self.argv("audit")
 
     def fault(self, component, kind):
-        return Versions(self) if kind == "versions" else Fault(self, component, kind)
+        return Versions(self) if kind == "versions" else make_fault(self, component, kind)
+
+    # ---- for the faults of edges.py: a part is the name of a process ----
+
+    def part(self, component):
+        name = process_of(component)
+        if not self.is_up(name):
+            raise Broken(f"{name} is to be broken, but it is not up")
+        return name
+
+    def parts(self, component):
+        return [self.part(component)]
+
+    def store(self, _):
+        return self.part("redis")
+
+    def tell(self, name, what, number):
+        """Its shim reads that within 50 ms."""
+        path = self.var / "run" / "shim" / name / what
+        path.with_suffix(".new").write_text(f"{number}\n")
+        path.with_suffix(".new").rename(path)
+
+    def ask(self, name, *words):
+        """A store."""
+        secrets = dict(line.split("=", 1)
+                       for line in (self.var / "run" / "secrets").read_text().splitlines())
+        return run("redis-cli", "-e", "-p", self.settings[f"{name.upper()}_PORT"], *words,
+                   env={"REDISCLI_AUTH": secrets["REDIS_PASSWORD"]})
+
+    def clock_of(self, name):
+        if name == "redis":
+            return int(self.ask(name, "TIME").split()[0])
+        port = self.settings[f"PORT_{name}" if name in GATEWAYS else f"{name.upper()}_METRICS_PORT"]
+        return self.date_of(f"http://127.0.0.1:{port}")
+
+    def end_part(self, name):
+        self.signal(name, signal.SIGKILL)
+        self.wait_end(name, END_S)
+
+    def start_part(self, name):
+        self.start(name)

@@ -12,6 +12,7 @@ from workload import Unusable, Workload
 
 WARM_S = 1.5  # load before the fault, at least: something must have been paid
 WARM_S_MAX = 30
+PAID_LEAST = 50  # checkouts a second, where a fault needs so and so many of them
 AFTER_S = 1.5  # load after the first success that began after the return
 RESUME_S = 60
 SETTLE_S = 60
@@ -48,6 +49,7 @@ class Row:
         self.history = History()
         self.struck_at = self.healed_at = None
         self.in_flight = 0
+        self.fault = None
         self.phases = None
         self.has_settled = False
         self.verdict = None
@@ -60,7 +62,8 @@ class Row:
 
     async def run(self, say):
         phases = self.phases = Phases(say)
-        fault = self.stack.fault(self.component, self.kind)
+        fault = self.fault = self.stack.fault(self.component, self.kind)
+        fault.plan(self.delay_s)
         workload = Workload(self.stack.url, self.history, fault.is_of_the_front)
         async with workload.pool:
             phases.begin("prepare")
@@ -76,6 +79,8 @@ class Row:
             phases.begin("resume")
             await self.wait_resumed()
             phases.begin("load")
+            if fault.is_asked_again:
+                await workload.ask_again(self.struck_at)
             await asyncio.sleep(AFTER_S)
             self.load_ended_at = self.history.now()
             phases.begin("drain")
@@ -83,6 +88,7 @@ class Row:
             phases.begin("settle")
             settling_from = time.monotonic()
             await self.settle()
+            await fault.clean()
             phases.begin("read")
             await workload.read_stores()
         phases.begin("audit")
@@ -97,11 +103,13 @@ class Row:
         self.history.note("phases", **phases.seconds)
 
     async def warm(self):
-        limit = time.monotonic() + WARM_S_MAX
+        wanted = self.fault.paid_before
+        limit = time.monotonic() + WARM_S_MAX + wanted / PAID_LEAST
         await asyncio.sleep(WARM_S)
-        while self.history.paid == 0:
+        while self.history.paid < wanted:
             if time.monotonic() > limit:
-                raise Broken("before the fault not one checkout was paid: nothing is proved")
+                raise Broken(f"before the fault {self.history.paid} checkouts were paid, and not "
+                             f"{wanted}: nothing is proved")
             await asyncio.sleep(0.1)
 
     async def break_and_mend(self, fault, say):
@@ -126,8 +134,11 @@ class Row:
                 return  # the clients that wait for ever will be the errors
             await asyncio.sleep(0.05)
         # What is broken next has to be the only thing that is.
-        await asyncio.get_running_loop().run_in_executor(
-            None, self.stack.wait_until, self.stack.is_ready, "whole again", WHOLE_S)
+        try:
+            await asyncio.get_running_loop().run_in_executor(
+                None, self.stack.wait_until, self.stack.is_ready, "whole again", WHOLE_S)
+        except Broken as error:
+            self.fault.found.append(str(error))
 
     async def settle(self):
         """C7."""
@@ -176,6 +187,9 @@ class Row:
 
     def judge(self):
         records = self.history.records
+        self.fault.judge(records)
+        self.history.note("allowed", wait_s=self.fault.wait_max_s, found=self.fault.found,
+                          may_turn_away=self.fault.may_turn_away, proof=self.fault.seen)
         self.verdict = checker.check(records)
         checkouts = [r for r in records if r["t"] == "request"
                      and r["path"].startswith("/orders/checkout/")]

@@ -1,6 +1,7 @@
 """What a row needs of a system that it may break: private processes (processes.py), or the
 containers of docker-compose.yml (containers.py)."""
 
+import email.utils
 import json
 import os
 import re
@@ -36,10 +37,10 @@ def is_listening(port, address="127.0.0.1"):
         return False
 
 
-def run(*command, timeout=120):
-    """What a command prints. Broken when it fails."""
+def run(*command, timeout=120, env=None):
+    """What a command prints. Broken when it fails. `env` is added to ours."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=timeout, check=False)
+                          timeout=timeout, check=False, env={**os.environ, **(env or {})})
     if done.returncode != 0:
         raise Broken(f"{' '.join(command)}: {(done.stdout + done.stderr).strip()[-500:]}")
     return done.stdout
@@ -47,7 +48,8 @@ def run(*command, timeout=120):
 
 class Stack:
     """The parts that differ: up, down, wipe, is_ready, fault, url, gateways, erlang_call,
-    audit_command, unequal."""
+    audit_command, unequal; and for the faults of edges.py: RETURN_S (from a store's death until it,
+    or another one, serves), part, parts, store, tell, ask, clock_of, end_part, start_part."""
 
     LOOK_S = 0.05  # between two looks whether something is so
 
@@ -89,6 +91,12 @@ class Stack:
     def open_sagas(self):
         status, body = self.get(f"{self.url}/sagas?state=open")
         return body.count('"saga_id"') if status == 200 else -1
+
+    @staticmethod
+    def date_of(url):
+        """What a service believes the time is, in seconds since 1970: it dates its answers."""
+        with urllib.request.urlopen(f"{url}/health", timeout=6) as answer:
+            return email.utils.parsedate_to_datetime(answer.headers["Date"]).timestamp()
 
     def pending(self):
         """Requests that the gateways have not answered."""

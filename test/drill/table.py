@@ -10,7 +10,7 @@ MARKS = {False: "drills", True: "compose drills"}  # is_compose -> what begins a
 FINDINGS_MAX = 12
 HEADS = ("component", "fault", "return", "checkouts", "outage", "longest wait", "settled", "lost",
          "doubled", "lies", "errors", "audit")
-WIDTHS = (13, 8, 7, 9, 8, 12, 7, 5, 7, 5, 6, 5)
+WIDTHS = (13, 11, 7, 9, 8, 12, 7, 5, 7, 5, 6, 5)
 
 
 def cells(result):

@@ -300,6 +300,26 @@ class Lies(Case):
         self.story.refuse("too many requests, try again")
         self.assertEqual(sum(self.story.verdict().errors.values()), 4)
 
+    def allow(self, **what):
+        self.story.records.append({"t": "allowed", "wait_s": None, "may_turn_away": False,
+                                   "found": [], **what})
+        return dict(self.story.verdict().errors)
+
+    def test_a_wait_longer_than_is_allowed(self):
+        self.story.pay(at=20, to=27)
+        self.story.stores(credit=8, stock=2, o=True)
+        self.assertEqual(self.allow(wait_s=7.5), {})
+        self.assertEqual(self.allow(wait_s=6.5), {"an answer after more than 6.5 s": 1})
+
+    def test_a_429_where_it_is_an_answer(self):
+        self.story.post("/orders/checkout/o", {"error": "try again"}, 429)
+        self.assertEqual(self.allow(may_turn_away=True), {})
+        self.story.records.pop()
+        self.assertEqual(self.allow(), {"429 try again": 1})
+
+    def test_what_the_fault_has_found(self):
+        self.assertEqual(self.allow(found=["nobody was told"]), {"nobody was told": 1})
+
 
 if __name__ == "__main__":
     unittest.main()

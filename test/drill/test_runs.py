@@ -111,6 +111,12 @@ class RunsTest(unittest.TestCase):
         self.assertEqual(files, ["redis-kill-0.3-run-1.jsonl", "redis-kill-0.3.jsonl"])
         self.assertEqual(calls, ["up", "down", "wipe", "up", "down", "wipe", "up", "down"])
 
+    def test_what_a_bad_row_left_is_not_held_against_the_next_one(self):
+        status, printed, _, calls = self.drill("--only", "redis-kill")
+        self.assertEqual(status, 1)
+        self.assertTrue(printed.endswith("1 passed, 1 failed\n"))
+        self.assertEqual(calls, ["up", "down", "wipe", "up", "down"])
+
     def test_no_row(self):
         with contextlib.redirect_stderr(io.StringIO()):
             self.assertEqual(self.drill("--only", "nothing")[0], 2)

@@ -21,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "stress"))
 from connections import Dropped, Pool  # noqa: E402  (stress/connections.py)
 
 CLIENTS = 24
+AGAIN = 40  # earlier requests, where a fault has them asked for again
 THINK_S = 0.03  # mean pause of a client between two actions
 TIMEOUT_S = 300  # what the usual clients have
 USERS, RICH = 40, 8
@@ -146,6 +147,14 @@ class Workload:
         while not self.is_over:
             await random.choices(actions, weights=(60, 10, 12, 12, 6))[0]()
             await asyncio.sleep(random.expovariate(1 / THINK_S))
+
+    async def ask_again(self, before):
+        """Some of what was answered before that moment, under the same keys: the same answers, and
+        nothing is done once more."""
+        keyed = [r for r in self.history.records if r["t"] == "request" and r["key"]
+                 and r["to"] < before and r["status"] in (200, 400)]
+        for r in random.sample(keyed, min(AGAIN, len(keyed))):
+            await self.request(r["method"], r["path"], r["key"])
 
     def start(self):
         self.tasks = [asyncio.ensure_future(self.client()) for _ in range(CLIENTS)]
