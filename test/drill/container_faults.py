@@ -12,12 +12,20 @@ really was. Masters and leaders are found when the fault strikes.
     scale                       one more gateway, which has to get its part, and away with it again
     renew                       new containers in the place of the services', one after the other
     kill of everything          nginx, too
+    late-..                     a replica that stands still most of the time, for so long at once
+
+and those of edges.py.
 """
 
 import asyncio
+import os
+import pathlib
 import re
+import signal
+import threading
 import time
 
+from edges import EDGES, PROMPT_S
 from faults import AnyFault
 from stack import WHOLE_S, Broken, run
 
@@ -34,6 +42,56 @@ def docker(*words):
     return run("docker", *words)
 
 
+class Parts:
+    """Which container is meant, and what is done to it. Of a stack that has look, find, of, nodes and
+    leader."""
+
+    def part(self, component):
+        self.look()
+        found = self.choose(component)
+        if not found.state["Running"] or found.state["Paused"] or not found.address:
+            raise Broken(f"{found.name} is to be broken, but is not up")
+        return found
+
+    def choose(self, component):
+        """Which one a component of the table is just now."""
+        if component == "rabbitmq":
+            return self.leader()
+        if component == "sentinel":
+            return self.find("sentinel-1")
+        if component.startswith("redis-"):
+            return self.nodes(component.removeprefix("redis-"))[0]
+        if component.startswith("replica-"):
+            return self.nodes(component.removeprefix("replica-"))[1][0]
+        return self.find(component)
+
+    def parts(self, component):
+        self.look()
+        return self.of(component)
+
+    def store(self, group):
+        return self.part(f"redis-{group}")
+
+    def now(self, container):
+        """The same one as it is now."""
+        self.look()
+        return self.find(container.service, container.number)
+
+    def tell(self, container, what, number):
+        """One that has ended took with it what it was told."""
+        pid = self.now(container).pid
+        if pid:
+            pathlib.Path(f"/proc/{pid}/root/dev/shm/{what}").write_text(f"{number}\n")
+        elif number:
+            raise Broken(f"{container.name} cannot be told anything, it is not up")
+
+    def end_part(self, container):
+        docker("kill", "-s", "KILL", container.id)
+
+    def start_part(self, container):
+        docker("start", container.id)
+
+
 class Fault(AnyFault):
     async def strike(self):
         await asyncio.get_running_loop().run_in_executor(None, self.break_it)
@@ -42,28 +100,12 @@ class Fault(AnyFault):
         await asyncio.get_running_loop().run_in_executor(None, self.mend_it)
 
     def now(self, container):
-        """The same container as it is now."""
-        self.stack.look()
-        return self.stack.find(container.service, container.number)
+        return self.stack.now(container)
 
     def target(self):
-        self.stack.look()
-        found = self.find_target()
+        found = self.stack.part(self.component)
         self.name = found.name
-        if not found.state["Running"] or found.state["Paused"] or not found.address:
-            raise Broken(f"{found.name} is to be broken, but is not up")
         return found
-
-    def find_target(self):
-        if self.component == "rabbitmq":
-            return self.stack.leader()
-        if self.component == "sentinel":
-            return self.stack.find("sentinel-1")
-        if self.component.startswith("redis-"):
-            return self.stack.nodes(self.component.removeprefix("redis-"))[0]
-        if self.component.startswith("replica-"):
-            return self.stack.nodes(self.component.removeprefix("replica-"))[1][0]
-        return self.stack.find(self.component)
 
     # ---- what is done to one container ----
 
@@ -308,7 +350,45 @@ class EverythingFault(Fault):
         docker("start", *(c.id for c in self.before))
 
 
-SPECIAL = {"frozen": FrozenFault, "wipe": WipeFault, "failover": FailoverFault,
+class LateFault(Fault):
+    """What it acknowledges is as late as over a bad line, though it is online and in step."""
+
+    LATE_MS = {"late-300ms": 300, "late-600ms": 600}
+    AWAKE_S = 0.05
+
+    @property
+    def wait_max_s(self):
+        return PROMPT_S + 5 * self.LATE_MS[self.kind] / 1000
+
+    def break_it(self):
+        self.container = self.target()
+        children = f"/proc/{self.container.pid}/task/{self.container.pid}/children"
+        # A container's first process is an init, which has just the server.
+        self.pid = int(pathlib.Path(children).read_text().split()[0])
+        self.seen["stood still"] = 0
+        self.is_over = threading.Event()
+        self.brake = threading.Thread(target=self.stop_and_go)
+        self.brake.start()
+
+    def stop_and_go(self):
+        while not self.is_over.wait(self.AWAKE_S):
+            os.kill(self.pid, signal.SIGSTOP)
+            self.is_over.wait(self.LATE_MS[self.kind] / 1000)
+            self.seen["stood still"] += self.is_still()
+            os.kill(self.pid, signal.SIGCONT)
+
+    def is_still(self):
+        told = pathlib.Path(f"/proc/{self.pid}/stat").read_text()
+        return told.rpartition(")")[2].split()[0] == "T"
+
+    def mend_it(self):
+        self.is_over.set()
+        self.brake.join()
+        if not self.seen["stood still"]:
+            raise Broken(f"{self.name} was never seen to stand still")
+
+
+SPECIAL = {**dict.fromkeys(LateFault.LATE_MS, LateFault), "frozen": FrozenFault, "wipe": WipeFault, "failover": FailoverFault,
            "apart": PartitionFault, "asunder": PartitionFault, "purge": PurgeFault,
            "rolling": RollingFault, "scale": ScaleFault, "renew": RenewFault}
 
@@ -316,4 +396,4 @@ SPECIAL = {"frozen": FrozenFault, "wipe": WipeFault, "failover": FailoverFault,
 def make_fault(stack, component, kind):
     if component == "everything" and kind == "kill":
         return EverythingFault(stack, component, kind)
-    return SPECIAL.get(kind, OneFault)(stack, component, kind)
+    return {**SPECIAL, **EDGES}.get(kind, OneFault)(stack, component, kind)

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import redis
 
-from container_faults import make_fault
+from container_faults import Parts, make_fault
 from stack import Broken, Stack, is_listening, run
 
 GROUPS = ("order", "stock", "payment", "saga")
@@ -52,8 +52,12 @@ class Container:
         self.fixed = next(((n.get("IPAMConfig") or {}).get("IPv4Address", "")
                            for n in networks.values()), "")
 
+    def __str__(self):
+        return self.name
 
-class Containers(Stack):
+
+class Containers(Parts, Stack):
+    RETURN_S = 30  # until another one is master, at most
     LOOK_S = 0.3  # each look costs processes: what boots meanwhile needs the processors more
 
     def __init__(self):
@@ -260,3 +264,19 @@ class Containers(Stack):
 
     def fault(self, component, kind):
         return make_fault(self, component, kind)
+
+    # ---- for the faults of edges.py, with what Parts has ----
+
+    def ask(self, container, *words):
+        try:
+            with self.redis(container.address) as r:
+                return str(r.execute_command(*words))
+        except redis.RedisError as error:
+            raise Broken(f"{container.name}: {error}") from error
+
+    def clock_of(self, container):
+        if container.service.startswith("redis-"):
+            with self.redis(container.address) as r:
+                return r.time()[0]
+        port = 8000 if container.service == "gateway" else 9000
+        return self.date_of(f"http://{container.address}:{port}")

@@ -2,6 +2,9 @@
 
 SOON_S, LATE_S = 0.3, 12
 KINDS = ("kill", "stop", "pause", "cut")
+SLOW = ("slow-300ms", "slow-700ms", "slow-1200ms")
+CLOCKS = ("clock+1h", "clock+9d", "clock-9d")
+CLOCK_S = 6
 
 PROCESSES = ("gateway", "order", "stock", "payment", "redis", "rabbitmq")
 NATIVE = [(component, kind, delay_s) for delay_s in (SOON_S, LATE_S)
@@ -9,9 +12,6 @@ NATIVE = [(component, kind, delay_s) for delay_s in (SOON_S, LATE_S)
 NATIVE += [("redis", "cut", 60), ("rabbitmq", "cut", 60), ("redis", "stop", 120),
            ("rabbitmq", "stop", 120)]
 NATIVE += [("services", "versions", 0)]
-SLOW = ("slow-300ms", "slow-700ms", "slow-1200ms")
-CLOCKS = ("clock+1h", "clock+9d", "clock-9d")
-CLOCK_S = 6
 NATIVE += [("redis", kind, LATE_S) for kind in SLOW]
 NATIVE += [(component, kind, CLOCK_S) for component in ("gateway", "order", "stock", "payment", "redis")
            for kind in CLOCKS]
@@ -30,6 +30,13 @@ COMPOSE += [(store, kind, delay_s) for kind, delay_s in (("frozen", LATE_S), ("f
 COMPOSE += [("rabbitmq", "apart", 20), ("rabbitmq", "asunder", 20), ("rabbitmq", "wipe", SOON_S),
             ("rabbitmq", "purge", 0), ("gateway", "scale", 0), ("services", "renew", 0),
             ("everything", "rolling", 0), ("everything", "kill", SOON_S)]
+COMPOSE += [(store, kind, LATE_S) for store in STORES for kind in SLOW]
+COMPOSE += [("replica-order", kind, LATE_S) for kind in ("late-300ms", "late-600ms")]
+COMPOSE += [(component, kind, CLOCK_S) for component in
+            ("gateway", "order", "stock", "payment", "redis-order", "redis-payment")
+            for kind in CLOCKS]
+COMPOSE += [(store, "full", LATE_S) for store in STORES]
+COMPOSE += [("order", "reads", SOON_S), ("gateway", "idle", LATE_S)]
 COMPOSE_QUICK = [(component, "kill", LATE_S) for component in
                  ("nginx", "gateway", "order", "stock", "payment", "redis-payment",
                   "replica-order", "sentinel", "rabbitmq")]

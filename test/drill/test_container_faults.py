@@ -2,6 +2,12 @@
 
 import asyncio
 import copy
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
 import types
 import unittest
 from unittest import mock
@@ -19,7 +25,7 @@ def made(service, number=1):
         state={"Running": True, "Paused": False, "ExitCode": 0})
 
 
-class Engine:
+class Engine(container_faults.Parts):
     """Does to its containers what docker would do; or nothing at all."""
 
     def __init__(self, is_deaf=False):
@@ -198,6 +204,23 @@ class Case(unittest.TestCase):
         asyncio.run(fault.strike())
         asyncio.run(fault.mend())
         self.assertTrue(all(c.state["Running"] for c in self.engine.containers))
+
+    def test_a_replica_that_is_late(self):
+        """A process in the place of the container's server; its parent in that of the init."""
+        code = "import subprocess; subprocess.Popen(['sleep', '600']).wait()"
+        with subprocess.Popen([sys.executable, "-c", code], start_new_session=True) as init:
+            self.addCleanup(os.killpg, init.pid, signal.SIGKILL)
+            children = pathlib.Path(f"/proc/{init.pid}/task/{init.pid}/children")
+            while not children.read_text():
+                time.sleep(0.01)
+            fault = self.fault("replica-order", "late-300ms")
+            self.engine.find("redis-order-2").pid = init.pid
+            asyncio.run(fault.strike())
+            time.sleep(0.6)
+            asyncio.run(fault.mend())
+            self.assertGreater(fault.seen["stood still"], 0)
+            self.assertFalse(fault.is_still())
+            self.doCleanups()
 
     def test_rows_have_names_of_their_own(self):
         for is_compose in (False, True):
