@@ -259,9 +259,9 @@ class ReplayFault(EdgeFault):
     """The broker's patience is scaled down from half an hour, and there is more to be told again than
     fits into it. Who consumes learns of it when he connects."""
 
-    PATIENCE_MS, TICK_MS = 2000, 500
+    PATIENCE_MS, TICK_MS = 1000, 250
     USUAL_MS, USUAL_TICK_MS = 1800000, 60000
-    paid_before = 8000
+    paid_before = 5000
 
     def break_it(self):
         self.find()

@@ -12,7 +12,7 @@ from workload import Unusable, Workload
 
 WARM_S = 1.5  # load before the fault, at least: something must have been paid
 WARM_S_MAX = 30
-PAID_LEAST = 50  # checkouts a second, where a fault needs so and so many of them
+PAID_LEAST = 25  # checkouts a second, where a fault needs so and so many of them
 AFTER_S = 1.5  # load after the first success that began after the return
 RESUME_S = 60
 SETTLE_S = 60

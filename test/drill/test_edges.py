@@ -150,7 +150,7 @@ class EdgesTest(unittest.TestCase):
     def test_the_patience_of_the_broker(self):
         stack = System()
         fault = strike(stack, "order", "replay")
-        self.assertEqual((stack.patience, stack.ended), (2000, ["redis"]))
+        self.assertEqual((stack.patience, stack.ended), (1000, ["redis"]))
         asyncio.run(fault.mend())
         asyncio.run(fault.clean())
         self.assertEqual((stack.patience, stack.ended), (1800000, []))
