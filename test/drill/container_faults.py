@@ -367,7 +367,7 @@ class LateFault(Fault):
         self.pid = int(pathlib.Path(children).read_text().split()[0])
         self.seen["stood still"] = 0
         self.is_over = threading.Event()
-        self.brake = threading.Thread(target=self.stop_and_go)
+        self.brake = threading.Thread(target=self.stop_and_go, daemon=True)
         self.brake.start()
 
     def stop_and_go(self):
@@ -388,7 +388,8 @@ class LateFault(Fault):
             raise Broken(f"{self.name} was never seen to stand still")
 
 
-SPECIAL = {**dict.fromkeys(LateFault.LATE_MS, LateFault), "frozen": FrozenFault, "wipe": WipeFault, "failover": FailoverFault,
+SPECIAL = {**dict.fromkeys(LateFault.LATE_MS, LateFault),
+           "frozen": FrozenFault, "wipe": WipeFault, "failover": FailoverFault,
            "apart": PartitionFault, "asunder": PartitionFault, "purge": PurgeFault,
            "rolling": RollingFault, "scale": ScaleFault, "renew": RenewFault}
 

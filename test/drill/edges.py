@@ -132,7 +132,7 @@ class FullFault(EdgeFault):
         self.fill(self.PIECES)
         self.seen["filler_calls"] = self.calls
         self.is_over = threading.Event()
-        self.keeper = threading.Thread(target=self.keep)
+        self.keeper = threading.Thread(target=self.keep, daemon=True)
         self.keeper.start()
 
     def number(self, name, *question):
@@ -227,7 +227,7 @@ class IdleFault(EdgeFault):
         for url in urls:
             self.seen[url] = self.open(url)
         self.is_over = threading.Event()
-        self.doctor = threading.Thread(target=self.look_after, args=(urls,))
+        self.doctor = threading.Thread(target=self.look_after, args=(urls,), daemon=True)
         self.doctor.start()
 
     def open(self, url):

@@ -13,7 +13,7 @@ NATIVE += [("redis", "cut", 60), ("rabbitmq", "cut", 60), ("redis", "stop", 120)
            ("rabbitmq", "stop", 120)]
 NATIVE += [("services", "versions", 0)]
 NATIVE += [("redis", kind, LATE_S) for kind in SLOW]
-NATIVE += [(component, kind, CLOCK_S) for component in ("gateway", "order", "stock", "payment", "redis")
+NATIVE += [(component, kind, CLOCK_S) for component in PROCESSES if component != "rabbitmq"
            for kind in CLOCKS]
 NATIVE += [("redis", "full", LATE_S), ("redis", "disk-full", 3), ("order", "reads", SOON_S),
            ("gateway", "idle", LATE_S), ("order", "replay", 2)]
