@@ -43,6 +43,10 @@ class EdgeFault(AnyFault):
     def clean_up(self):
         pass
 
+    def wait_for_the_store(self, delay_s):
+        """Who waits for a store that is started when the fault is over has waited long enough."""
+        self.wait_max_s = delay_s + PROMPT_S + self.stack.RETURN_S
+
     def find(self):
         self.part = self.stack.part(self.component)
         self.name = str(self.part)
@@ -78,7 +82,7 @@ class ClockFault(EdgeFault):
     is_asked_again = True
 
     def plan(self, delay_s):
-        self.wait_max_s = delay_s + PROMPT_S + self.stack.RETURN_S
+        self.wait_for_the_store(delay_s)
 
     def break_it(self):
         self.find()
@@ -178,6 +182,9 @@ class FullFault(EdgeFault):
 class DiskFullFault(EdgeFault):
     """A store that cannot write its file down ends by itself."""
 
+    def plan(self, delay_s):
+        self.wait_for_the_store(delay_s)
+
     def break_it(self):
         self.find()
         self.stack.tell(self.part, "disk", -1)
@@ -262,6 +269,9 @@ class ReplayFault(EdgeFault):
     PATIENCE_MS, TICK_MS = 1000, 250
     USUAL_MS, USUAL_TICK_MS = 1800000, 60000
     paid_before = 5000
+
+    def plan(self, delay_s):
+        self.wait_for_the_store(delay_s)
 
     def break_it(self):
         self.find()

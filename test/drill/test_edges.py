@@ -151,6 +151,7 @@ class EdgesTest(unittest.TestCase):
         stack = System()
         fault = strike(stack, "order", "replay")
         self.assertEqual((stack.patience, stack.ended), (1000, ["redis"]))
+        self.assertEqual(fault.wait_max_s, 5 + 1)
         asyncio.run(fault.mend())
         asyncio.run(fault.clean())
         self.assertEqual((stack.patience, stack.ended), (1800000, []))
