@@ -77,6 +77,11 @@ bool checkout_row(struct slice service, unsigned *ret_row)
     return false;
 }
 
+const char *checkout_participant(unsigned row)
+{
+    return participants[row].service;
+}
+
 /* The command that `output` names, with its fields from the record. */
 static int command_make(const struct journal_record *record, const struct saga_output *output,
                         struct buf *id, struct buf *other, struct message *ret_command,

@@ -27,6 +27,7 @@ int checkout_command(const struct journal_record *record, struct buf *id, struct
 
 /* The row that a service carries out. Errors: false for one that has no part in a checkout. */
 bool checkout_row(struct slice service, unsigned *ret_row);
+const char *checkout_participant(unsigned row); /* the other way round */
 
 /* The command that a row's participant is told again when its store may have lost its tail
  * (saga_replay). Errors: -ERR_TRANSITION when there is none, -ERR_RECORD. Borrows likewise. */

@@ -3,9 +3,11 @@
 #include "order/commands.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #include "order/drive.h"
 #include "order/recovery.h"
+#include "order/replay.h"
 #include "saga/answer.h"
 
 static void order_call(struct consumer_work *work, struct redis_command *call, const char *name)
@@ -174,10 +176,27 @@ static const struct consumer_handler order_commands[] = {
     {MESSAGE_STOCK_CANCELLED, checkout_event_record, checkout_event_answer},
 };
 
+/* What it does besides answering. */
+struct order_side {
+    void *recovery;
+    struct replays *replays;
+};
+
 static void *order_start(struct consumer *consumer)
 {
+    struct order_side *side = mem_new(sizeof(*side));
     assert(saga_definition_fault(&checkout_definition) == NULL);
-    return recovery_new(consumer);
+    side->recovery = recovery_new(consumer);
+    side->replays = replays_new(consumer);
+    return side;
+}
+
+static void order_stop(void *ctx)
+{
+    struct order_side *side = ctx;
+    recovery_free(side->recovery);
+    replays_free(side->replays);
+    free(side);
 }
 
 const struct consumer_definition order_definition = {
@@ -190,5 +209,5 @@ const struct consumer_definition order_definition = {
     .queues = {QUEUE_ORDER, QUEUE_SAGA},
     .queue_count = 2,
     .on_start = order_start,
-    .on_stop = recovery_free,
+    .on_stop = order_stop,
 };

@@ -44,7 +44,7 @@ void checkout_follow(struct consumer *consumer, struct consumer_work *work,
     } else if (work != NULL) {
         consumer_send(work, queue, &command);
     } else {
-        consumer_resend(consumer, queue, &command);
+        consumer_resend(consumer, queue, &command, NULL, NULL);
     }
 }
 

@@ -35,9 +35,4 @@ enum consumer_next checkout_cancel_answer(struct consumer_work *work,
 /* The call that reads one saga by its id; for order.saga, too. */
 void checkout_look(struct consumer_work *work, struct redis_command *call);
 
-/* Handler: order.replay, a participant whose store may have lost its tail (order/replay.c). */
-int checkout_replay_record(struct consumer_work *work, struct redis_command *call);
-enum consumer_next checkout_replay_answer(struct consumer_work *work,
-                                          const struct redis_reply *reply);
-
 #endif

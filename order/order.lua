@@ -215,9 +215,16 @@ local function order_lease(keys, argv)
         tonumber(argv[3]))
 end
 
--- KEYS: open. ARGV: cursor, limit
+-- KEYS: open. ARGV: cursor, limit. A replay needs the records that it has not looked through yet.
 local function order_oldest(keys, argv)
-    return journal_oldest(keys[1], 'order:order:', argv[1], argv[2])
+    local part = journal_oldest(keys[1], 'order:order:', argv[1], argv[2])
+    for _, service in ipairs({'payment', 'stock'}) do
+        local first = redis.call('HGET', 'order:replay:' .. service, 'first')
+        if first then
+            part[3] = ms_text(math.min(tonumber(part[3] or math.huge), first * BUCKET_MS))
+        end
+    end
+    return part
 end
 
 -- One saga, `seen` being its once-record or what that was at first: its journal, the journal's text
@@ -296,36 +303,6 @@ local function sagas_open(open, limit)
     return list
 end
 
--- When a saga has entered the state that it is in.
-local function entered_ms(now)
-    return tonumber(string.match(now[#now], ':(%d+):%d+$') or 0)
-end
-
--- KEYS: buckets. ARGV: number of the bucket to look into, of the last one, cursor, records at once,
--- since_ms, paid, failed. Records of the sagas that are open or have ended since then; and behind
--- them number and cursor of where to go on, the number being '' when that was all.
-local function order_replay(keys, argv)
-    local name = redis.call('ZRANGEBYSCORE', keys[1], argv[1], argv[2], 'LIMIT', 0, 1)[1]
-    if not name then
-        return {'', '0'}
-    end
-    local number = tonumber(name, 16)
-    local cursor = number == tonumber(argv[1]) and argv[3] or '0'
-    local scan = redis.call('HSCAN', 'order:once:' .. name, cursor, 'COUNT', argv[4])
-    local list, seen = {}, scan[2]
-    for i = 1, #seen, 2 do
-        local now, text, order = saga_look(seen[i], seen[i + 1])
-        if now and (not now[STATE] or is_open(now[STATE], argv[6], argv[7]) or
-            entered_ms(now) >= tonumber(argv[5])) then
-            list[#list + 1] = journal_record('saga', order, text)
-        end
-    end
-    local is_through = scan[1] == '0'
-    list[#list + 1] = string.format('%.0f', is_through and number + 1 or number)
-    list[#list + 1] = scan[1]
-    return list
-end
-
 -- KEYS: recent, open. ARGV: limit, state ('': any, 'open': not ended), order ('': any; else its
 -- newest saga)
 local function order_sagas(keys, argv)
@@ -357,5 +334,4 @@ register('order_advance', order_advance, {'allow-oom'})
 register('order_lease', order_lease, {'allow-oom'})
 register('order_oldest', order_oldest, {'no-writes'})
 register('order_saga', order_saga, {'no-writes'})
-register('order_replay', order_replay, {'no-writes'})
 register('order_sagas', order_sagas, {'no-writes'})

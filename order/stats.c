@@ -23,6 +23,8 @@ const struct order_stats *order_stats(void)
         s.open = stat_gauge("kassa_sagas_open", "", "sagas begun and not ended");
         s.oldest =
             stat_gauge("kassa_saga_oldest_seconds", "", "age of the oldest saga that is due");
+        s.replay_oldest = stat_gauge("kassa_replay_oldest_seconds", "",
+                                     "how long ago the oldest replay under way was announced");
     }
     return &s;
 }

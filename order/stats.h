@@ -10,6 +10,7 @@ struct order_stats {
     struct stat_value *stale, *denied;
     struct stat_value *resent, *cancelled, *stuck, *replayed, *immovable;
     struct stat_value *open, *oldest;
+    struct stat_value *replay_oldest;
 };
 
 /* Owns: the process, for good. The first call registers them. */

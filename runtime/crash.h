@@ -35,6 +35,15 @@
     X("replay.announce.after", PLAIN, SENT, "the announcement is written, not confirmed")          \
     X("replay.confirmed", PLAIN, AT, "it is confirmed; the store does not know")                   \
     X("replay.written", PLAIN, SENT, "the store is told, and has not answered")                    \
+    /* what it may have lost is sent again, order/replay.c */                                      \
+    X("replaying.look.sent", PLAIN, SENT, "a journal that nobody has is asked for")                \
+    X("replaying.taken", PLAIN, AT, "it is taken; nothing is read")                                \
+    X("replaying.read.sent", PLAIN, SENT, "the next part is asked for")                            \
+    X("replaying.read.after", PLAIN, AT, "it is here; nothing is sent")                            \
+    X("replaying.sent", PLAIN, SENT, "its commands are written, not confirmed")                    \
+    X("replaying.confirmed", PLAIN, AT, "they are confirmed; the journal does not know")           \
+    X("replaying.end.sent", PLAIN, SENT, "all is confirmed; the journal's end is asked for")       \
+    X("replaying.end.after", PLAIN, AT, "the journal is gone")                                     \
     /* what answers a gateway, idempotency/notice.c */                                             \
     X("notice.publish.before", PLAIN, AT, "the answers of a turn are collected")                   \
     X("notice.publish.after", PLAIN, SENT, "they are written")                                     \

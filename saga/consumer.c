@@ -356,9 +356,10 @@ void consumer_send(struct consumer_work *is, enum topology_queue queue, const st
     crash_sent_of("consumer.confirm.before", WORK_KIND(work));
 }
 
-void consumer_resend(struct consumer *c, enum topology_queue queue, const struct message *m)
+void consumer_resend(struct consumer *c, enum topology_queue queue, const struct message *m,
+                     broker_on_confirm *on_sent, void *ctx)
 {
-    broker_send(c->broker, queue, m, NULL, NULL);
+    broker_send(c->broker, queue, m, on_sent, ctx);
 }
 
 bool consumer_is_congested(const struct consumer *c)

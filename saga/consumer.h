@@ -79,9 +79,11 @@ int consumer_run(const struct consumer_definition *definition, int argc, char **
 void consumer_send(struct consumer_work *work, enum topology_queue queue, const struct message *m);
 /* Beat 3, an answer to a gateway: a hint without confirm; the gateway asks again if it is lost. */
 void consumer_tell(struct consumer *consumer, struct slice gateway, const struct message *m);
-/* Outside any delivery, for re-sends, whose durability is the journal. Not while the consumer is
- * congested: what the broker does not take piles up here. */
-void consumer_resend(struct consumer *consumer, enum topology_queue queue, const struct message *m);
+/* Outside any delivery, for re-sends, whose durability is the journal. on_confirm (may be NULL) as
+ * of broker_send. Not while the consumer is congested: what the broker does not take piles up here.
+ */
+void consumer_resend(struct consumer *consumer, enum topology_queue queue, const struct message *m,
+                     broker_on_confirm *on_confirm, void *ctx);
 
 bool consumer_is_congested(const struct consumer *consumer);
 

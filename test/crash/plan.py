@@ -13,7 +13,6 @@ PUBLISHING = ("consumer.publish.", "consumer.confirm.")
 SENDERS = {
     "order.checkout",
     "order.cancel",
-    "order.replay",
     "payment.charge",
     "payment.refund",
     "stock.quote",
@@ -23,7 +22,7 @@ SENDERS = {
     "stock.cancelled",
 }
 # Passed now and then by themselves, so there is no need to act for another hit.
-IDLE = ("sweep.", "recovery.lease.")
+IDLE = ("sweep.", "recovery.lease.", "replaying.")
 
 
 def impossible(service, point):
@@ -42,7 +41,7 @@ def impossible(service, point):
 
 def disturbance(point):
     """What has to happen to connections for this point to be passed."""
-    if point.startswith("replay.") or point.endswith(":order.replay"):
+    if point.startswith(("replay.", "replaying.")) or point.endswith(":order.replay"):
         return "run"
     if point.startswith("redis."):
         return "store"

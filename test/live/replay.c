@@ -1,4 +1,4 @@
-/* What the replay finds in a real server: the sagas of a time, a part of a bucket after the other.
+/* Replays in a real server: whose they are, and what is found, a part of a bucket after the other.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,31 +59,72 @@ static void end_failed(const char *order, const char *saga, const char *attempt,
     orders_move(store, order, saga, attempt, "CHARGING", "FAILED", "no", wall_ms);
 }
 
-/* Everything that is found from `first_ms` on; `seen` counts what each order, named by a number,
- * was found with. The number of calls. */
+#define JOURNAL "order:replay:payment"
+
+static const char *number_of(int64_t wall_ms)
+{
+    return text_of("%lld", (long long)wall_ms / BUCKET_MS);
+}
+
+/* Announces one from `first_ms` on; what it says of itself is in the store's last reply. */
+static const char *announce(const char *id, int64_t first_ms, int64_t last_ms, int64_t since_ms)
+{
+    return store_ask(store, "FCALL", "order_replay_begin", "2", bucket_of("order", id), JOURNAL, id,
+                     text_of("%lld", (long long)since_ms), number_of(first_ms), number_of(last_ms),
+                     text_of("%lld", (long long)NOW_MS));
+}
+
+/* The order of order_replay_take's texts. */
+enum { TAKEN, SINCE, FIRST, LAST, PASS, BUCKET, TOKEN, BEAT, SENT, BEGUN, TAKE_TEXTS };
+
+/* True: it is had now; `token` and `beat`: as somebody saw them. */
+static bool take(const char *token, const char *beat)
+{
+    store_ask(store, "FCALL", "order_replay_take", "1", JOURNAL, token, beat);
+    return strcmp(store_at(store, TAKEN), "1") == 0;
+}
+
+static unsigned step(const char *token, const char *pass, const char *bucket, const char *sent,
+                     const char *cursor)
+{
+    store_ask(store, "FCALL", "order_replay_step", "2", JOURNAL, "order:buckets", token, pass,
+              bucket, sent, cursor, text_of("%d", LIMIT), "PAID", "FAILED");
+    return store_count(store);
+}
+
+/* What a step has handed out: each order, named by a number, is counted. */
+static void see(unsigned *seen, unsigned seen_max)
+{
+    unsigned count = store_count(store);
+    assert_true(count >= 2);
+    for (unsigned n = 0; n < count - 2; n++) {
+        const char *order = orders_at(store, n, RECORD_ORDER);
+        assert_string_equal(orders_at(store, n, RECORD_USER), text_of("user-of-%s", order));
+        assert_in_range(atoi(order), 0, seen_max - 1);
+        seen[atoi(order)]++;
+    }
+}
+
+/* Everything that one pass finds. The number of calls. */
 static unsigned walk(int64_t first_ms, int64_t last_ms, int64_t since_ms, unsigned *seen,
                      unsigned seen_max)
 {
-    char bucket[24], cursor[24] = "0";
+    char bucket[24], cursor[24] = "0", token[24];
     unsigned calls = 0;
-    snprintf(bucket, sizeof(bucket), "%lld", (long long)first_ms / BUCKET_MS);
+    assert_string_equal(announce(id_at(NOW_MS), first_ms, last_ms, since_ms), "created");
+    assert_true(take("", ""));
+    snprintf(token, sizeof(token), "%s", store_at(store, TOKEN));
+    snprintf(bucket, sizeof(bucket), "%s", store_at(store, BUCKET));
+    assert_string_equal(bucket, number_of(last_ms));
     while (bucket[0] != '\0') {
-        store_ask(store, "FCALL_RO", "order_replay", "1", "order:buckets", bucket,
-                  text_of("%lld", (long long)last_ms / BUCKET_MS), cursor, text_of("%d", LIMIT),
-                  text_of("%lld", (long long)since_ms), "PAID", "FAILED");
-        unsigned count = store_count(store);
-        assert_true(count >= 2);
-        for (unsigned n = 0; n < count - 2; n++) {
-            const char *order = orders_at(store, n, RECORD_ORDER);
-            const char *user = orders_at(store, n, RECORD_USER);
-            assert_string_equal(user, text_of("user-of-%s", order));
-            assert_in_range(atoi(order), 0, seen_max - 1);
-            seen[atoi(order)]++;
-        }
+        unsigned count = step(token, "0", bucket, "0", cursor);
+        see(seen, seen_max);
         snprintf(bucket, sizeof(bucket), "%s", store_at(store, count - 2));
         snprintf(cursor, sizeof(cursor), "%s", store_at(store, count - 1));
         assert_true(++calls < 1000);
     }
+    assert_string_equal(store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, token), "done");
+    assert_string_equal(store_ask(store, "EXISTS", JOURNAL), "0");
     return calls;
 }
 
@@ -154,10 +195,9 @@ static void replay_of_the_damaged(void **state)
         begin(text_of("%d", i), NOW_MS);
     }
     store_ask(store, "HSET", "order:order:1", "journal", "garbage");
-    store_ask(store, "FCALL_RO", "order_replay", "1", "order:buckets",
-              text_of("%lld", (long long)NOW_MS / BUCKET_MS),
-              text_of("%lld", (long long)NOW_MS / BUCKET_MS), "0", "1000",
-              text_of("%lld", (long long)NOW_MS), "PAID", "FAILED");
+    announce(id_at(NOW_MS), NOW_MS, NOW_MS, NOW_MS);
+    assert_true(take("", ""));
+    step("2", "0", number_of(NOW_MS), "0", "0");
     assert_int_equal(store_count(store), 3 + 2);
     unsigned damaged = 0;
     for (unsigned n = 0; n < 3; n++) {
@@ -168,13 +208,87 @@ static void replay_of_the_damaged(void **state)
     assert_int_equal(damaged, 1);
 }
 
+/* The newest bucket comes first. */
+static void replay_newest_first(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        begin(text_of("%d", i), NOW_MS + i * BUCKET_MS);
+    }
+    announce(id_at(NOW_MS), NOW_MS, NOW_MS + 9 * BUCKET_MS, 0);
+    assert_true(take("", ""));
+    for (int i = 2; i >= 0; i--) {
+        unsigned seen[3] = {0};
+        const char *bucket =
+            i == 2 ? number_of(NOW_MS + 9 * BUCKET_MS) : number_of(NOW_MS + i * BUCKET_MS);
+        unsigned count = step("2", "0", bucket, "0", "0");
+        see(seen, 3);
+        assert_true(seen[i] >= 1 && seen[0] + seen[1] + seen[2] == seen[i]);
+        assert_string_equal(store_at(store, count - 2), number_of(NOW_MS + (i - 1) * BUCKET_MS));
+    }
+}
+
+/* One has it, by a token. Another one gets it only by having seen it stand still, and then the
+ * first one's steps, and its end, change nothing any more. */
+static void replay_to_one(void **state)
+{
+    (void)state;
+    begin("0", NOW_MS);
+    announce(id_at(NOW_MS), NOW_MS, NOW_MS, 0);
+    assert_true(take("", ""));
+    assert_string_equal(store_at(store, TOKEN), "2");
+    assert_string_equal(store_at(store, BEAT), "1");
+    assert_false(take("", ""));
+    assert_int_equal(store_count(store), TAKE_TEXTS);
+    assert_false(take("1", "0")); /* as it was seen before */
+    assert_true(step("2", "1", number_of(NOW_MS), "7", "0") >= 2);
+    assert_false(take("2", "1")); /* it has moved since */
+    assert_string_equal(store_at(store, PASS), "1");
+    assert_string_equal(store_at(store, SENT), "7");
+    assert_true(take("2", "2"));
+    assert_string_equal(store_at(store, TOKEN), "3");
+    assert_int_equal(step("2", "0", number_of(NOW_MS), "99", "0"), 0);
+    assert_string_equal(store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, "2"), "lost");
+    assert_string_equal(store_ask(store, "HGET", JOURNAL, "sent"), "7");
+}
+
+/* A second announcement widens the one that is under way: it begins anew, and who had it has it no
+ * more. The same one again, delivered twice, changes nothing; nor does it when all is done. */
+static void replay_widened(void **state)
+{
+    const char *one = id_at(NOW_MS), *two = id_at(NOW_MS);
+    (void)state;
+    announce(one, NOW_MS, NOW_MS + BUCKET_MS, 2000);
+    assert_true(take("", ""));
+    step("2", "1", number_of(NOW_MS), "7", "0");
+    announce(one, NOW_MS, NOW_MS + BUCKET_MS, 2000);
+    assert_false(take("", ""));
+    assert_string_equal(store_at(store, PASS), "1");
+    announce(two, NOW_MS - BUCKET_MS, NOW_MS + 2 * BUCKET_MS, 3000);
+    assert_int_equal(step("2", "1", number_of(NOW_MS), "8", "0"), 0);
+    assert_true(take("", ""));
+    assert_string_equal(store_at(store, SINCE), "2000");
+    assert_string_equal(store_at(store, FIRST), number_of(NOW_MS - BUCKET_MS));
+    assert_string_equal(store_at(store, LAST), number_of(NOW_MS + 2 * BUCKET_MS));
+    assert_string_equal(store_at(store, BUCKET), number_of(NOW_MS + 2 * BUCKET_MS));
+    assert_string_equal(store_at(store, PASS), "0");
+    assert_string_equal(store_at(store, SENT), "7");
+    assert_string_equal(store_at(store, TOKEN), "4");
+    store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, "4");
+    announce(two, NOW_MS, NOW_MS, 0);
+    assert_string_equal(store_ask(store, "EXISTS", JOURNAL), "0");
+    assert_false(take("", ""));
+    assert_int_equal(store_count(store), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(replay_in_parts), TEST(replay_within),         TEST(replay_since),
-        TEST(replay_archived), TEST(replay_of_the_damaged),
+        TEST(replay_archived), TEST(replay_of_the_damaged), TEST(replay_newest_first),
+        TEST(replay_to_one),   TEST(replay_widened),
     };
     return cmocka_run_group_tests_name("replay", tests, group_setup, group_teardown);
 }

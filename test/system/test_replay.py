@@ -48,6 +48,14 @@ def erlang(text):
     )
 
 
+def channels_give_up_after(ms):
+    """How long new channels of the broker let a delivery be open: half an hour, unless told."""
+    erlang(
+        f"application:set_env(rabbit, consumer_timeout, {ms}), "
+        f"application:set_env(rabbit, channel_tick_interval, {min(ms // 4, 60000)}).\n"
+    )
+
+
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -57,7 +65,7 @@ def free_port():
 class Private:
     """Servers and services of this test. Owns: their processes and directory, until stop()."""
 
-    def __init__(self):
+    def __init__(self, **variables):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="kassa-replay."))
         names = (*STORES, "http", *(f"{service}-metrics" for service in STORES))
         self.ports = {name: free_port() for name in names}
@@ -79,6 +87,7 @@ class Private:
             RABBITMQ_PASSWORD=read_settings("secrets")["RABBITMQ_PASSWORD"],
             RABBITMQ_VHOST=VHOST,
             **{f"{name.upper()}_REDIS": self.node(name) for name in STORES},
+            **variables,
         )
 
     def node(self, store):
@@ -168,10 +177,11 @@ class Private:
         return bad
 
 
-@unittest.skipUnless(VAR, "KASSA_VAR is not set: there is no broker")
-class Replay(Case):
+class ReplayCase(Case):
+    variables = {}
+
     def setUp(self):
-        self.system = Private()
+        self.system = Private(**self.variables)
         self.addCleanup(self.stop)
         self.system.start()
         self.client = Client()
@@ -190,8 +200,8 @@ class Replay(Case):
         except OSError:
             return None
 
-    def wait(self, what, is_there):
-        until = time.monotonic() + WAIT_S
+    def wait(self, what, is_there, wait_s=WAIT_S):
+        until = time.monotonic() + wait_s
         while not is_there():
             self.assertLess(time.monotonic(), until, what)
             time.sleep(0.05)
@@ -228,6 +238,12 @@ class Replay(Case):
         self.trade()  # and business goes on
         self.assertEqual(self.system.audit()[0], 0)
 
+    def log_of(self, service):
+        return (self.system.directory / f"{service}.log").read_text()
+
+
+@unittest.skipUnless(VAR, "KASSA_VAR is not set: there is no broker")
+class Replay(ReplayCase):
     def test_payment(self):
         """Charges and refunds are lost: balance and records vanish together, and come back."""
         self.lose("payment")
@@ -255,8 +271,53 @@ class Replay(Case):
         # once for each announcement: the one of the first start may still be on its way
         self.wait("alarm", lambda: self.system.metric("order", "kassa_replay_refused_total") > 0)
         self.assertEqual(self.system.audit()[0], 1)
-        log = (self.system.directory / "order.log").read_text()
-        self.assertIn("event=replay_refused ", log)
+        self.assertIn("event=replay_refused ", self.log_of("order"))
+
+
+@unittest.skipUnless(VAR, "KASSA_VAR is not set: there is no broker")
+class LongReplay(ReplayCase):
+    """The broker takes a delivery that is open for too long for one of a dead consumer: it closes the
+    channel, delivers again, and parks what that has happened to too often. A replay may be longer."""
+
+    variables = {"REPLAY_SECONDS": "3600"}
+    OPEN_MS = 2000
+    OPEN = 'kassa_replay_open{participant="payment"}'
+
+    def setUp(self):
+        channels_give_up_after(self.OPEN_MS)
+        self.addCleanup(channels_give_up_after, 30 * 60 * 1000)
+        super().setUp()
+
+    def lengthen(self):
+        """Each bucket is a call of the store, and it rests after some: an hour of them takes seconds."""
+        self.system.redis(
+            "order",
+            "EVAL",
+            "for n = ARGV[1] - 900, ARGV[1] - 1 do "
+            "redis.call('ZADD', 'order:buckets', n, string.format('%09x', n)) end",
+            "0",
+            str(int(time.time() * 1000) >> 12),
+        )
+
+    def test_longer_than_a_delivery_may_be_open(self):
+        self.lengthen()
+        self.lose("payment")
+        before = self.count_done()
+        self.system.wake("payment")
+        start = time.monotonic()
+        self.wait("under way", lambda: self.system.metric("order", self.OPEN) == 1)
+        self.wait("done", lambda: self.count_done() > before, WAIT_S + 30)
+        self.assertGreater(time.monotonic() - start, 2 * self.OPEN_MS / 1000)
+        self.assert_mended()
+        self.wait("over", lambda: self.system.metric("order", self.OPEN) == 0)
+        self.assertNotIn("delivery acknowledgement", self.log_of("order"))
+        self.assertEqual(self.system.metric("order", "kassa_broker_reconnects_total"), 0)
+        # two charged, one of them refunded, one refused; some were there before the loss
+        sent = self.system.metric("order", "kassa_saga_replays_total") - self.replays
+        self.assertLess(sent, 20)
+
+    def count_done(self):
+        return self.log_of("order").count("event=replay_done participant=payment ")
 
 
 if __name__ == "__main__":

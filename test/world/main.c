@@ -28,7 +28,9 @@
 #define STORM_US    INT64_C(8000000)
 #define SETTLED_US  INT64_C(90000000) /* of calm, at most; then what is open stays open */
 #define LOSS_MS_MAX 2000              /* a store loses what it did in so much time, at most */
-#define SEEDS_BLIND 2000
+#define HURRY_MAX   6000              /* crashes, in 1/100 000, on top, while that is mended */
+#define HURRY_US    INT64_C(4000000)
+#define SEEDS_BLIND 4000
 #define DEGRADE_MS  4000 /* longer than the Sentinels of the model need to agree */
 
 extern const struct redis_library payment_library, stock_library, order_library;
@@ -119,12 +121,26 @@ static void replicas_make(struct conf *conf, const char *loss)
 
 static bool is_loss_due; /* and so nothing is settled */
 
+/* What is lost is sent again for some moments only: in these nodes die more often. */
+static unsigned hurry;
+
+static void on_hurry_over(void *ctx)
+{
+    (void)ctx;
+    world.chances.crash -= hurry;
+}
+
 static void on_loss(void *ctx)
 {
     const char *const *service = ctx;
     is_loss_due = false;
     world_say("the store of %s is another server, without its tail", *service);
     store_restore(*service);
+    if (world.chances.crash > 0) {
+        hurry = world_random(HURRY_MAX);
+        world.chances.crash += hurry;
+        world_after(NULL, HURRY_US, on_hurry_over, NULL);
+    }
 }
 
 static void on_keep(void *ctx)
@@ -151,7 +167,8 @@ struct totals {
 static bool has_settled(void)
 {
     return world.is_calm && !is_loss_due && shop_waiting() == 0 && broker_is_idle() &&
-           group_are_whole() && store_is_announced("payment") && store_is_announced("stock");
+           group_are_whole() && store_is_announced("payment") && store_is_announced("stock") &&
+           store_is_replayed("payment") && store_is_replayed("stock");
 }
 
 /* True: no fault. */

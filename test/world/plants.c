@@ -82,7 +82,7 @@ const struct plant plants[] = {
      PATCH({"        if now and (not now", "        if false and (not now"}),
      {0}},
     {"what ended is not sent again",
-     PATCH({"            entered_ms(now) >= tonumber(argv[5])) then", "            false) then"}),
+     PATCH({"            entered_ms(now) >= tonumber(since)) then", "            false) then"}),
      {0}},
     {"a saga that is followed by another is not sent again",
      PATCH({"        now, text = journal_archived(seen)\n", "        now = nil\n"}),
@@ -108,6 +108,21 @@ const struct plant plants[] = {
      {0}},
     {"a due time that no clock of today would give is waited for",
      PATCH({"    for _, entity in ipairs(ahead) do\n", "    for _, entity in ipairs({}) do\n"}),
+     {0}},
+    {"a replay goes on before what it sends is confirmed",
+     PATCH(
+         {"    return replay_part(keys[2], argv[3], now.first, argv[5], argv[6], now.since, "
+          "argv[7], "
+          "argv[8])\n",
+          "    local list = replay_part(keys[2], argv[3], now.first, argv[5], argv[6], now.since,\n"
+          "        argv[7], argv[8])\n"
+          "    if list[#list - 1] ~= '' then\n"
+          "        redis.call('HSET', keys[1], 'bucket', list[#list - 1])\n    end\n"
+          "    return list\n"}),
+     {0}},
+    {"a replay ends with its process",
+     PATCH({"    local is_gone = now.token == argv[1] and now.beat == argv[2]\n",
+            "    local is_gone = false\n"}),
      {0}},
     {"gateways do not ask again", NULL, {.no_reask = true}},
     {"sagas do not send again", NULL, {.no_resend = true}},

@@ -79,17 +79,34 @@ function commands.HINCRBY(key, field, amount)
     return sum
 end
 
-function commands.HSCAN(key)
-    local list, h = {}, hash(key)
-    for _, field in ipairs(h and h.order or {}) do
-        list[#list + 1] = field
-        list[#list + 1] = h.at[field]
+-- Where a field is found by this run of the server, and by no other.
+local function place_of(field)
+    local place = server.run
+    for i = math.max(#field - 5, 1), #field do
+        place = (place * 31 + string.byte(field, i) * server.run) % 1000003
     end
-    return {'0', list}
+    return place + 1
 end
 
-function commands.HGETALL(key)
-    return commands.HSCAN(key)[2]
+-- A part, so that some calls are needed: COUNT is a hint.
+function commands.HSCAN(key, cursor, _, count)
+    local fields, list, h = {}, {}, hash(key)
+    for _, field in ipairs(h and h.order or {}) do
+        local place = place_of(field)
+        if place > tonumber(cursor) then
+            fields[#fields + 1] = {place, field}
+        end
+    end
+    table.sort(fields, function(a, b)
+        return a[1] ~= b[1] and a[1] < b[1] or a[1] == b[1] and a[2] < b[2]
+    end)
+    for i, field in ipairs(fields) do
+        if i > tonumber(count) / 10 and field[1] ~= fields[i - 1][1] then
+            return {text(fields[i - 1][1]), list}
+        end
+        list[#list + 1], list[#list + 2] = field[2], h.at[field[2]]
+    end
+    return {'0', list}
 end
 
 function commands.EXISTS(key)
@@ -183,6 +200,19 @@ function commands.ZRANGE(key, first, last)
     local members, list = sorted(key), {}
     for i = tonumber(first) + 1, math.min(tonumber(last) + 1, #members) do
         list[#list + 1] = members[i]
+    end
+    return list
+end
+
+-- key max min LIMIT 0 count, of numbers
+function commands.ZREVRANGEBYSCORE(key, max, min, _, _, count)
+    local members, z = sorted(key)
+    local list = {}
+    for i = #members, 1, -1 do
+        local score = z.score[members[i]]
+        if #list < tonumber(count) and score >= tonumber(min) and score <= tonumber(max) then
+            list[#list + 1] = members[i]
+        end
     end
     return list
 end
@@ -432,6 +462,11 @@ function world_is_announced(number, service)
     world_use(number)
     local text = commands.GET(service .. ':run')
     return text and string.match(text, '^%d+') == tostring(server.run) or false
+end
+
+function world_has(number, key)
+    world_use(number)
+    return data[key] ~= nil
 end
 
 -- For the checks: calls visit(key, field, value) for each field of each hash of the server that is

@@ -306,6 +306,11 @@ bool server_is_announced(unsigned server, const char *service)
     return server_call("world_is_announced", server, 0, service) != 0;
 }
 
+bool server_has(unsigned server, const char *key)
+{
+    return server_call("world_has", server, 0, key) != 0;
+}
+
 struct visit {
     store_on_field *on_field;
     void *ctx;

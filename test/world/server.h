@@ -33,6 +33,7 @@ bool server_is_same(unsigned server, unsigned other); /* have they the same data
 void server_keep(unsigned server);                    /* remembers what it has now */
 void server_restore(unsigned server);                 /* has that again, as another server */
 bool server_is_announced(unsigned server, const char *service);
+bool server_has(unsigned server, const char *key);
 void server_each(unsigned server, store_on_field *on_field, void *ctx);
 
 #endif

@@ -616,6 +616,13 @@ bool store_is_announced(const char *service)
     return server_is_announced(group_truth(group_named(service)), service);
 }
 
+bool store_is_replayed(const char *service)
+{
+    char key[64];
+    snprintf(key, sizeof(key), "order:replay:%s", service);
+    return !server_has(group_truth(group_named("order")), key);
+}
+
 void store_each(store_on_field *on_field, void *ctx)
 {
     static const char *const names[] = {"order", "payment", "stock", "saga"};

@@ -126,6 +126,8 @@ void store_keep(const char *service);
 void store_restore(const char *service);
 /* Has the service told of the server that its store is now? */
 bool store_is_announced(const char *service);
+/* Is nothing under way that sends again what its store may have lost? */
+bool store_is_replayed(const char *service);
 
 /* Switches of the modelled adapters, each a planted bug. */
 struct world_bugs {

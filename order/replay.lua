@@ -1,0 +1,117 @@
+-- replay.lua: replays that are under way. What the sagas of a time have done at a participant is
+-- sent again, from their newest bucket of records to the oldest, twice: first what has to be undone.
+--
+-- order:replay:<service>, a hash that is there until it is done:
+--   since     ms since 1970: what ended before that is not lost
+--   first     number of the oldest bucket to look into; last: of the newest
+--   pass      0: what has to be undone; 1: what has to stand
+--   bucket    of this pass: what is newer is sent and confirmed
+--   token     fences: a new one for each process that takes it, and when it begins anew
+--   beat      the steps that were made. Nobody's clock is asked: who sees it stand still takes it
+--   sent      commands, in all
+--   begun_ms  when it was announced first
+-- No cursor: that would be good for one run of one server only. Who takes it begins the bucket anew.
+-- Source: protocol.md section 3.5.
+
+local REPLAY_FIELDS =
+    {'since', 'first', 'last', 'pass', 'bucket', 'token', 'beat', 'sent', 'begun_ms'}
+
+local function replay_read(key)
+    local now, values = {}, redis.call('HMGET', key, unpack(REPLAY_FIELDS))
+    for i, name in ipairs(REPLAY_FIELDS) do
+        now[name] = values[i]
+    end
+    return now.token and now, values
+end
+
+-- KEYS: bucket of its once-record, journal. ARGV: id, since, first, last, now_ms. Another one while
+-- one is under way widens it, and it begins anew: what was sent until now may be lost again.
+local function order_replay_begin(keys, argv)
+    return once(keys[1], argv[1], function()
+        local since, first, last = tonumber(argv[2]), tonumber(argv[3]), tonumber(argv[4])
+        local now = replay_read(keys[2])
+        if now then
+            since, first = math.min(since, now.since), math.min(first, now.first)
+            last = math.max(last, now.last)
+        end
+        redis.call('HSET', keys[2], 'since', string.format('%.0f', since),
+            'first', string.format('%.0f', first), 'last', string.format('%.0f', last),
+            'pass', '0', 'bucket', string.format('%.0f', last),
+            'token', string.format('%.0f', now and now.token + 1 or 1), 'beat', '0',
+            'sent', now and now.sent or '0', 'begun_ms', now and now.begun_ms or argv[5])
+        return 'created'
+    end)
+end
+
+-- KEYS: journal. ARGV: token and beat, if the caller has seen them for so long that whoever has it
+-- must be gone. Takes it if so, or if nobody has had it yet. '1': taken, else '0'; then its fields, or
+-- nothing when there is none.
+local function order_replay_take(keys, argv)
+    local now, values = replay_read(keys[1])
+    if not now then
+        return {'0'}
+    end
+    local is_gone = now.token == argv[1] and now.beat == argv[2]
+    if not is_gone and now.beat ~= '0' then
+        return {'0', unpack(values)}
+    end
+    redis.call('HSET', keys[1], 'token', string.format('%.0f', now.token + 1), 'beat', '1')
+    return {'1', unpack((select(2, replay_read(keys[1]))))}
+end
+
+-- When a saga has entered the state that it is in.
+local function entered_ms(now)
+    return tonumber(string.match(now[#now], ':(%d+):%d+$') or 0)
+end
+
+-- A part of the newest bucket from `number` down to `first`: records of sagas that are open, or have
+-- ended since; and behind them number and cursor of where to go on, the number being '' when that
+-- was all.
+local function replay_part(buckets, number, first, cursor, limit, since, paid, failed)
+    local name = redis.call('ZREVRANGEBYSCORE', buckets, number, first, 'LIMIT', 0, 1)[1]
+    if not name then
+        return {'', '0'}
+    end
+    local found = tonumber(name, 16)
+    local at = found == tonumber(number) and cursor or '0'
+    local scan = redis.call('HSCAN', 'order:once:' .. name, at, 'COUNT', limit)
+    local list, seen = {}, scan[2]
+    for i = 1, #seen, 2 do
+        local now, text, order = saga_look(seen[i], seen[i + 1])
+        if now and (not now[STATE] or is_open(now[STATE], paid, failed) or
+            entered_ms(now) >= tonumber(since)) then
+            list[#list + 1] = journal_record('saga', order, text)
+        end
+    end
+    list[#list + 1] = string.format('%.0f', scan[1] == '0' and found - 1 or found)
+    list[#list + 1] = scan[1]
+    return list
+end
+
+-- KEYS: journal, buckets. ARGV: token, pass, bucket, commands sent in all, cursor, records at once,
+-- paid, failed. What was handed out before is confirmed: so the journal is moved to where the next
+-- part is looked for, and that is handed out. Nothing when somebody else has it.
+local function order_replay_step(keys, argv)
+    local now = replay_read(keys[1])
+    if not now or now.token ~= argv[1] then
+        return {}
+    end
+    redis.call('HSET', keys[1], 'pass', argv[2], 'bucket', argv[3], 'sent', argv[4],
+        'beat', string.format('%.0f', now.beat + 1))
+    return replay_part(keys[2], argv[3], now.first, argv[5], argv[6], now.since, argv[7], argv[8])
+end
+
+-- KEYS: journal. ARGV: token. All of it is confirmed.
+local function order_replay_end(keys, argv)
+    local now = replay_read(keys[1])
+    if not now or now.token ~= argv[1] then
+        return 'lost'
+    end
+    redis.call('DEL', keys[1])
+    return 'done'
+end
+
+register('order_replay_begin', order_replay_begin)
+register('order_replay_take', order_replay_take)
+register('order_replay_step', order_replay_step)
+register('order_replay_end', order_replay_end)
