@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "idempotency/once.h"
 #include "runtime/crash.h"
 #include "runtime/log.h"
 #include "runtime/stat.h"
@@ -29,6 +30,7 @@ struct replay {
     struct redis_command call;
     enum replay_state state;
     char run[RUN_BYTES_MAX + 1]; /* what INFO has said; empty: nothing that can be used */
+    int64_t newest_ms;           /* of the ids of its newest records; 0: it has none */
     struct stat_value *announced;
 };
 
@@ -100,6 +102,24 @@ static void on_info(void *ctx, int err, const struct redis_reply *reply)
     }
 }
 
+/* <name>:buckets, the last one and its number. */
+static void on_newest(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct replay *r = ctx;
+    int64_t number;
+    bool is_there = err == 0 && redis_reply_count(reply) == 2 &&
+                    slice_int64(redis_reply_at(reply, 1), &number) && number > 0 &&
+                    number <= INT64_MAX >> ONCE_BUCKET_SHIFT;
+    r->newest_ms = is_there ? number << ONCE_BUCKET_SHIFT : 0;
+}
+
+/* What the store had by then it still has: so says the key, which was written by the clock of
+ * whoever wrote it last, and may be ahead of what is there. So no later than its newest records. */
+static int64_t replay_since(const struct replay *r, int64_t written_ms)
+{
+    return r->newest_ms > 0 && r->newest_ms < written_ms ? r->newest_ms : written_ms;
+}
+
 static void on_known(void *ctx, int err, const struct redis_reply *reply)
 {
     struct replay *r = ctx;
@@ -119,7 +139,7 @@ static void on_known(void *ctx, int err, const struct redis_reply *reply)
     }
     /* none: a store that is new, or was used by an older version */
     bool is_known = slice_int64(since, &since_ms) && since_ms >= 0;
-    replay_announce(r, is_known ? since_ms : redis_wall_ms(r->store), !is_known);
+    replay_announce(r, replay_since(r, is_known ? since_ms : redis_wall_ms(r->store)), !is_known);
 }
 
 static void replay_ask(struct replay *r)
@@ -130,6 +150,13 @@ static void replay_ask(struct replay *r)
     redis_arg_text(&r->call, "INFO");
     redis_arg_text(&r->call, "server");
     redis_call(r->store, &r->call, on_info, r);
+    redis_command_reset(&r->call);
+    redis_arg_text(&r->call, "ZREVRANGE");
+    redis_argf(&r->call, "%s:buckets", r->name);
+    redis_arg_text(&r->call, "0");
+    redis_arg_text(&r->call, "0");
+    redis_arg_text(&r->call, "WITHSCORES");
+    redis_call(r->store, &r->call, on_newest, r);
     redis_command_reset(&r->call);
     redis_arg_text(&r->call, "GET");
     redis_argf(&r->call, "%s:run", r->name);

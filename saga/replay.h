@@ -8,6 +8,9 @@
  *                    ^         '--another--> order.replay, since that time
  *                    '---- written, with this run <---confirmed---'
  *
+ * Since that time, or since the newest of its records if that is earlier: who writes the key may
+ * have a clock that is ahead.
+ *
  * As the store itself says it, neither a crash of this process nor a loss of that very key can
  * hide that an announcement is due; the worst is one too many, and that repeats what is recorded.
  * Source: protocol.md section 3. */

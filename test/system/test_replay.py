@@ -275,6 +275,22 @@ class Replay(ReplayCase):
 
 
 @unittest.skipUnless(VAR, "KASSA_VAR is not set: there is no broker")
+class WrongClock(ReplayCase):
+    variables = {"REPLAY_SECONDS": "1"}
+    AHEAD_MS = 9 * 24 * 3600 * 1000
+
+    def test_pulse_from_the_future(self):
+        """Who wrote last until when the store has everything had a clock that was ahead: the store's
+        own records tell better."""
+        self.lose("payment")
+        ahead_ms = int(time.time() * 1000) + self.AHEAD_MS
+        self.system.redis("payment", "SET", "payment:run", f"0|{ahead_ms}")
+        time.sleep(3)
+        self.system.wake("payment")
+        self.assert_mended()
+
+
+@unittest.skipUnless(VAR, "KASSA_VAR is not set: there is no broker")
 class LongReplay(ReplayCase):
     """The broker takes a delivery that is open for too long for one of a dead consumer: it closes the
     channel, delivers again, and parks what that has happened to too often. A replay may be longer."""

@@ -204,6 +204,13 @@ function commands.ZRANGE(key, first, last)
     return list
 end
 
+-- key 0 0 WITHSCORES
+function commands.ZREVRANGE(key)
+    local members, z = sorted(key)
+    local last = members[#members]
+    return last and {last, text(z.score[last])} or {}
+end
+
 -- key max min LIMIT 0 count, of numbers
 function commands.ZREVRANGEBYSCORE(key, max, min, _, _, count)
     local members, z = sorted(key)
