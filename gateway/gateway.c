@@ -22,6 +22,7 @@
 #include "gateway/reply.h"
 #include "idempotency/libraries.h"
 #include "idempotency/notice.h"
+#include "idempotency/pulse.h"
 #include "idempotency/sweep.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"
@@ -37,6 +38,7 @@ struct gateway {
     struct begin *begin;
     struct redis *store; /* of the idempotency keys */
     struct sweep *sweep; /* of those that are old */
+    struct pulse *pulse; /* of that store */
     struct redis_subscription *notices;
     struct libraries *libraries; /* of that store */
     struct ready *ready;
@@ -479,6 +481,7 @@ int gateway_start(struct service_context *context)
     gw->store = redis_new(context->loop, conf, "saga", conf->saga_redis, &key_library);
     gw->libraries = libraries_new(context->loop, gw->store, &key_library);
     gw->sweep = sweep_new(context->loop, gw->store, key_sweep, NULL);
+    gw->pulse = pulse_new(context->loop, gw->store, "saga");
     gw->notices =
         redis_subscribe(context->loop, conf, conf->saga_redis, channel.data, on_notice, gw);
     gw->broker = broker_new(context->loop, conf, context->name);
@@ -513,6 +516,7 @@ void gateway_stop(struct service_context *context)
     sweep_free(gw->sweep);
     libraries_free(gw->libraries);
     redis_free(gw->store); /* first: claims that are out fail now, while their requests exist */
+    pulse_free(gw->pulse);
     begin_free(gw->begin);
     while ((p = TAILQ_FIRST(&gw->table.asks)) != NULL) {
         pending_remove(&gw->table, p);

@@ -10,6 +10,7 @@
 #include "idempotency/libraries.h"
 #include "idempotency/notice.h"
 #include "idempotency/once.h"
+#include "idempotency/pulse.h"
 #include "idempotency/sweep.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"
@@ -65,6 +66,7 @@ struct consumer {
     struct sweep *sweep;
     struct libraries *libraries;
     struct later *later;
+    struct pulse *pulse;
     struct replay *replay; /* of a participant; else NULL */
     void *side;            /* of definition->on_start */
     struct redis_command call;
@@ -470,6 +472,7 @@ static int consumer_start(struct service_context *context)
                        c->definition->library, c->notice_store, once_life_ms(conf));
     c->sweep = sweep_new(context->loop, c->store, consumer_sweep, c);
     c->libraries = libraries_new(context->loop, c->store, c->definition->library);
+    c->pulse = pulse_new(context->loop, c->store, c->definition->name);
     c->broker = broker_new(context->loop, conf, c->definition->name);
     c->later = later_new(context->loop, c->broker);
     if (c->definition->is_participant) {
@@ -510,6 +513,7 @@ static void consumer_stop(struct service_context *context)
         redis_free(c->notice_store);
     }
     redis_free(c->store);
+    pulse_free(c->pulse);
     replay_free(c->replay);
     keep_free(c->keep);
     if (c->definition->on_stop != NULL) {

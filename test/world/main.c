@@ -18,6 +18,7 @@
 #include "order/commands.h"
 #include "payment/commands.h"
 #include "runtime/log.h"
+#include "runtime/stat.h"
 #include "runtime/uuid.h"
 #include "stock/commands.h"
 #include "test/world/group.h"
@@ -171,12 +172,26 @@ static bool has_settled(void)
            store_is_replayed("payment") && store_is_replayed("stock");
 }
 
+/* Where none loses its tail, none may come back without what it has confirmed. */
+static int64_t rollbacks(void)
+{
+    static const char *const groups[] = {"order", "payment", "stock", "saga"};
+    int64_t count = 0;
+    for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+        char labels[32];
+        snprintf(labels, sizeof(labels), "group=\"%s\"", groups[i]);
+        count += stat_get(stat_counter("kassa_store_rollbacks_total", labels, ""));
+    }
+    return count;
+}
+
 /* True: no fault. */
 static bool seed_run(uint64_t seed, struct totals *totals)
 {
     static const struct redis_library *const libraries[] = {&payment_library, &stock_library,
                                                             &order_library, &key_library};
     struct node *gateways[2];
+    int64_t rolled_back = rollbacks();
     world_reset(seed);
     uuid_seed(seed);
     clock_world_reset();
@@ -230,6 +245,9 @@ static bool seed_run(uint64_t seed, struct totals *totals)
         }
         shop_check();
         group_check();
+        if (loss == NULL && rollbacks() != rolled_back) {
+            world_fault("a store has not what it had confirmed");
+        }
     }
     totals->seeds++;
     totals->checkouts += shop_checkouts();
