@@ -344,6 +344,19 @@ static int amqp_peer_on_unblocked(struct amqp_peer *p, const void *decoded)
     return 0;
 }
 
+/* Declared passively: that asks, and changes nothing. */
+static int amqp_peer_on_declared(struct amqp_peer *p, const void *decoded)
+{
+    const amqp_queue_declare_ok_t *declared = decoded;
+    struct slice name = {declared->queue.bytes, declared->queue.len};
+    for (unsigned q = 0; q < QUEUE_COUNT; q++) {
+        if (slice_is(name, topology_queue_parked_text((enum topology_queue)q))) {
+            p->events->on_parked(p->ctx, (enum topology_queue)q, declared->message_count);
+        }
+    }
+    return 0;
+}
+
 /* The queue was deleted or its leader is gone; a new connection declares and subscribes anew. */
 static int amqp_peer_on_cancel(struct amqp_peer *p, const void *decoded)
 {
@@ -375,6 +388,7 @@ static const struct amqp_peer_method {
     {AMQP_BASIC_NACK_METHOD, amqp_peer_on_nack},
     {AMQP_BASIC_RETURN_METHOD, amqp_peer_on_return},
     {AMQP_BASIC_CANCEL_METHOD, amqp_peer_on_cancel},
+    {AMQP_QUEUE_DECLARE_OK_METHOD, amqp_peer_on_declared},
     {AMQP_CONNECTION_BLOCKED_METHOD, amqp_peer_on_blocked},
     {AMQP_CONNECTION_UNBLOCKED_METHOD, amqp_peer_on_unblocked},
     {AMQP_CHANNEL_CLOSE_METHOD, amqp_peer_on_channel_close},
@@ -552,4 +566,15 @@ int amqp_peer_cancel(struct amqp_peer *p, enum topology_queue queue)
     int status =
         amqp_send_method(p->connection, AMQP_PEER_CHANNEL, AMQP_BASIC_CANCEL_METHOD, &cancel);
     return amqp_peer_check_status(p, status, "basic.cancel");
+}
+
+int amqp_peer_count_parked(struct amqp_peer *p, enum topology_queue queue)
+{
+    amqp_queue_declare_t declare = {
+        .queue = amqp_cstring_bytes(topology_queue_parked_text(queue)),
+        .passive = 1,
+    };
+    int status =
+        amqp_send_method(p->connection, AMQP_PEER_CHANNEL, AMQP_QUEUE_DECLARE_METHOD, &declare);
+    return amqp_peer_check_status(p, status, "queue.declare");
 }

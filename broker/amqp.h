@@ -47,6 +47,7 @@ struct amqp_peer_events {
     void (*on_blocked)(void *ctx, bool is_blocked);
     void (*on_delivery)(void *ctx, enum topology_queue queue, uint64_t tag, bool is_redelivered,
                         unsigned returns, struct slice body);
+    void (*on_parked)(void *ctx, enum topology_queue queue, uint32_t count);
 };
 
 /* Handles what has arrived, at most frames_max frames; also keeps heartbeats going, so call it
@@ -67,5 +68,7 @@ int amqp_peer_ack(struct amqp_peer *p, uint64_t tag, bool is_multiple);
 /* Both without waiting; what goes wrong shows in a drain. Errors: -ERR_BROKER_DOWN. */
 int amqp_peer_consume(struct amqp_peer *p, enum topology_queue queue);
 int amqp_peer_cancel(struct amqp_peer *p, enum topology_queue queue);
+/* Asks how many messages are parked beside a queue that it has declared; likewise. */
+int amqp_peer_count_parked(struct amqp_peer *p, enum topology_queue queue);
 
 #endif

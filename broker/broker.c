@@ -7,6 +7,7 @@
 #include "broker/broker.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "broker/link.h"
@@ -28,6 +29,9 @@
  * crash brings that many more repeats. */
 #define BROKER_ACK_MS  25
 #define BROKER_ACK_MAX 64
+
+/* The broker parks by itself, too, and tells nobody: so its parked queues are looked at. */
+#define BROKER_LOOK_MS 15000
 
 #define BROKER_STATS(X)                                                                            \
     X(counter, published_envelopes, "kassa_broker_published_envelopes_total",                      \
@@ -82,6 +86,9 @@ struct broker {
     uint64_t settled_tag; /* done; told when the timer ends, or when they are many */
     struct loop_timer *ack;
     bool is_ack_timed;
+
+    struct loop_timer *look; /* at the parked queues */
+    struct stat_value *parked[QUEUE_COUNT];
 };
 
 static void broker_update_gauges(struct broker *b)
@@ -214,6 +221,12 @@ static void broker_on_no_delivery(void *ctx, enum topology_queue queue, uint64_t
     assert(!"a publisher has no consumers");
 }
 
+static void broker_on_nothing_parked(void *ctx, enum topology_queue queue, uint32_t count)
+{
+    (void)ctx, (void)queue, (void)count;
+    assert(!"a publisher does not look");
+}
+
 static const struct link_owner broker_publisher = {
     .on_up = broker_on_publisher_up,
     .on_down = broker_on_publisher_down,
@@ -223,6 +236,7 @@ static const struct link_owner broker_publisher = {
             .on_return = broker_on_return,
             .on_blocked = broker_on_blocked,
             .on_delivery = broker_on_no_delivery,
+            .on_parked = broker_on_nothing_parked,
         },
 };
 
@@ -244,6 +258,25 @@ static void broker_on_delivery_frame(void *ctx, enum topology_queue queue, uint6
     b->consumers[queue].on_delivery(b->consumers[queue].ctx, &delivery);
 }
 
+static void broker_on_parked(void *ctx, enum topology_queue queue, uint32_t count)
+{
+    struct broker *b = ctx;
+    if (b->parked[queue] != NULL) {
+        stat_set(b->parked[queue], count);
+    }
+}
+
+static void broker_look(void *ctx)
+{
+    struct broker *b = ctx;
+    for (unsigned q = 0; q < QUEUE_COUNT; q++) {
+        struct amqp_peer *peer = link_peer(b->consumer);
+        if (peer != NULL && b->consumers[q].on_delivery != NULL) {
+            link_sent(b->consumer, amqp_peer_count_parked(peer, (enum topology_queue)q));
+        }
+    }
+}
+
 static void broker_on_consumer_up(void *ctx)
 {
     struct broker *b = ctx;
@@ -262,6 +295,7 @@ static void broker_on_consumer_up(void *ctx)
             link_sent(b->consumer, amqp_peer_consume(peer, (enum topology_queue)q));
         }
     }
+    broker_look(b);
 }
 
 static void broker_on_consumer_down(void *ctx, const char *why)
@@ -299,6 +333,7 @@ static const struct link_owner broker_consumer_owner = {
             .on_return = broker_on_no_return,
             .on_blocked = broker_on_consumer_blocked,
             .on_delivery = broker_on_delivery_frame,
+            .on_parked = broker_on_parked,
         },
 };
 
@@ -368,6 +403,7 @@ struct broker *broker_new(struct loop *loop, const struct conf *conf, const char
     b->release = loop_timer_new(loop, broker_on_release, b);
     b->suspect = loop_timer_new(loop, broker_on_suspect, b);
     b->ack = loop_timer_new(loop, broker_on_ack, b);
+    b->look = loop_timer_new(loop, broker_look, b);
     b->publisher = link_new(loop, conf, service, true, &broker_publisher, b);
     loop_hook_add(loop, LOOP_HOOK_BROKER, broker_on_turn_end, b);
     return b;
@@ -385,6 +421,7 @@ void broker_free(struct broker *b)
     loop_timer_free(b->release);
     loop_timer_free(b->suspect);
     loop_timer_free(b->ack);
+    loop_timer_free(b->look);
     outbox_free(b->outbox);
     free(b);
 }
@@ -419,6 +456,13 @@ uint64_t broker_unconfirmed(const struct broker *b)
     return outbox_unconfirmed(b->outbox);
 }
 
+static struct stat_value *broker_parked_gauge(enum topology_queue queue)
+{
+    char labels[80];
+    snprintf(labels, sizeof(labels), "queue=\"%s\"", topology_queue_parked_text(queue));
+    return stat_gauge("kassa_parked_messages", labels, "messages that wait for a person");
+}
+
 void broker_consume(struct broker *b, enum topology_queue queue, broker_on_delivery *on_delivery,
                     void *ctx)
 {
@@ -427,7 +471,9 @@ void broker_consume(struct broker *b, enum topology_queue queue, broker_on_deliv
     b->consumers[queue] = (struct broker_consumer){on_delivery, ctx};
     if (b->consumer == NULL) {
         b->consumer = link_new(b->loop, b->conf, b->service, false, &broker_consumer_owner, b);
+        loop_timer_start(b->look, BROKER_LOOK_MS, BROKER_LOOK_MS);
     }
+    b->parked[queue] = broker_parked_gauge(queue);
     link_declare(b->consumer, queue);
 }
 

@@ -518,6 +518,28 @@ static void broker_parks_dead_letters(void **state)
     buf_free(&reason);
 }
 
+/* What the broker has parked by itself is seen: at each connect, and now and then. */
+static void broker_sees_what_is_parked(void **state)
+{
+    struct fixture *f = *state;
+    struct stat_value *seen =
+        stat_gauge("kassa_parked_messages", "queue=\"kassa.saga.parked\"", "");
+    struct buf body = {0}, reason = {0};
+    f->is_acking = false;
+    broker_begin_consuming(f, QUEUE_SAGA);
+    side_put(f, "kassa.saga.parked", "poison", 6);
+    side_put(f, "kassa.saga.parked", "poison", 6);
+    turn_until(f, side_count(f, "kassa.saga.parked") == 2);
+    send_commands(f, QUEUE_SAGA, 3);
+    turn_until(f, f->deliveries > 0);
+    assert_true(cut_connections(f) > 0);
+    turn_until(f, stat_get(seen) == 2);
+    side_take(f, "kassa.saga.parked", false, &body, &reason);
+    turn_until(f, stat_get(seen) == 1);
+    buf_free(&body);
+    buf_free(&reason);
+}
+
 /* A node that is not there is passed over. */
 static void broker_tries_next_node(void **state)
 {
@@ -581,6 +603,7 @@ int main(void)
         LIVE_TEST(broker_stops_consuming),
         LIVE_TEST(broker_parks_with_reason),
         LIVE_TEST(broker_parks_dead_letters),
+        LIVE_TEST(broker_sees_what_is_parked),
         LIVE_TEST(broker_tries_next_node),
         LIVE_TEST(broker_is_freed_in_any_state),
         LIVE_TEST(broker_throughput),
