@@ -56,6 +56,7 @@ struct course {
     char cursor[NUMBER_BYTES]; /* good while this process has it, on this connection */
     int64_t sent;              /* commands, in all */
     unsigned burst, calls;     /* commands and calls since the last rest */
+    int64_t rest_until_ms;     /* of the loop's clock: what was undone is to be done first */
     unsigned open;             /* commands that are not confirmed, and one while they are sent */
     struct stat_value *is_open;
 };
@@ -69,6 +70,11 @@ struct replays {
 };
 
 static void course_step(struct course *c);
+
+static int64_t course_now_ms(const struct course *c)
+{
+    return loop_now_ms(consumer_loop(c->all->consumer));
+}
 
 /* ---- order.replay ---- */
 
@@ -159,7 +165,7 @@ static void course_go_on(struct course *c)
     if (c->pass == PASS_COUNT) {
         course_end(c);
     } else if (c->burst >= REPLAY_BURST || c->calls >= REPLAY_CALLS ||
-               consumer_is_congested(c->all->consumer)) {
+               course_now_ms(c) < c->rest_until_ms || consumer_is_congested(c->all->consumer)) {
         c->state = COURSE_RESTING;
     } else {
         course_step(c);
@@ -208,6 +214,7 @@ static void course_turn(struct course *c, struct slice bucket, struct slice curs
         return;
     }
     c->pass++;
+    c->rest_until_ms = c->sent > 0 ? course_now_ms(c) + REPLAY_SETTLE_MS : 0;
     c->bucket = c->last;
     strcpy(c->cursor, "0");
 }
@@ -302,7 +309,7 @@ static void on_looked(void *ctx, int err, const struct redis_reply *reply)
         return;
     }
     if (strcmp(token, c->token) != 0 || strcmp(beat, c->beat) != 0) {
-        c->seen_ms = loop_now_ms(consumer_loop(c->all->consumer));
+        c->seen_ms = course_now_ms(c);
     }
     if (slice_is(redis_reply_at(reply, 0), "1")) {
         crash_point("replaying.taken");
@@ -317,8 +324,7 @@ static void on_looked(void *ctx, int err, const struct redis_reply *reply)
 static void course_look(struct course *c)
 {
     struct redis_command *call = &c->all->call;
-    int64_t now_ms = loop_now_ms(consumer_loop(c->all->consumer));
-    bool stands_still = c->token[0] != '\0' && now_ms - c->seen_ms >= REPLAY_PATIENCE_MS;
+    bool stands_still = c->token[0] != '\0' && course_now_ms(c) - c->seen_ms >= REPLAY_PATIENCE_MS;
     c->state = COURSE_LOOKING;
     redis_command_reset(call);
     redis_function(call, &order_library, "order_replay_take", 1);

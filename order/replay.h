@@ -9,6 +9,7 @@
 #define REPLAY_LIMIT       100 /* records looked at in one call: the store is held for a millisecond */
 #define REPLAY_BURST       1000 /* commands; then the others have until the next tick */
 #define REPLAY_CALLS       100  /* likewise: a busy store has millions of records to look through */
+#define REPLAY_SETTLE_MS   2000 /* between the passes: confirmed is not done yet */
 #define REPLAY_PATIENCE_MS 5000 /* a journal that stands still for so long has nobody */
 
 /* Handler: order.replay, a participant whose store may have lost its tail. It writes the journal of

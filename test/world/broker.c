@@ -13,6 +13,8 @@
 
 #include "test/world/world.h"
 
+#define BACK_US 100000 /* until a consuming link that broke is there again */
+
 struct waiter {
     broker_on_confirm *on_confirm;
     void *ctx;
@@ -44,6 +46,7 @@ struct broker {
     struct parcels unacked;
     uint64_t epoch, next_tag, settled, acked, unconfirmed;
     bool is_consuming;
+    int64_t back_us; /* its consuming link is down until then */
 };
 
 static struct parcels queues[QUEUE_COUNT];
@@ -97,11 +100,16 @@ static void on_deliver(void *ctx)
 {
     struct parcel *p = ctx;
     struct broker *b = p->to;
+    if (b->back_us > world.now_us) {
+        parcel_requeue(p);
+        return;
+    }
     if (world_chance(world.chances.break_link)) {
         world_say("consumer link breaks");
         parcel_requeue(p);
         unacked_requeue(b);
-        world_after(NULL, 100000, pump_all, NULL);
+        b->back_us = world.now_us + BACK_US;
+        world_after(NULL, BACK_US, pump_all, NULL);
         return;
     }
     p->tag = ++b->next_tag;
@@ -125,7 +133,7 @@ static struct broker *consumer_choose(enum topology_queue queue)
     unsigned count = 0;
     for (unsigned i = 0; i < WORLD_NODES_MAX; i++) {
         struct broker *b = brokers[i];
-        if (b != NULL && b->node->is_up && !b->node->is_dying &&
+        if (b != NULL && b->node->is_up && !b->node->is_dying && b->back_us <= world.now_us &&
             b->consumers[queue].on_delivery != NULL) {
             able[count++] = b;
         }
