@@ -46,8 +46,19 @@ void copies_named(struct copies *c, const char *node, unsigned sentinel, int64_t
 
 /* ---- who its replicas are ---- */
 
+static bool copies_is(const char *node, const char *doubt)
+{
+    return strncmp(node, doubt, strlen(doubt)) == 0;
+}
+
 void copies_list_add(struct copies_list *l, const struct copies *c, const char *node)
 {
+    bool is_unsure = copies_is(node, COPIES_UNSURE);
+    if (is_unsure || copies_is(node, COPIES_IN_DOUBT)) {
+        l->doubtful++;
+        l->unsure += is_unsure;
+        return;
+    }
     l->count++;
     l->which += slice_hash(slice_from(node));
     l->has_home = l->has_home || strcmp(node, c->home) == 0;
@@ -63,9 +74,15 @@ static void copies_are_whole(struct copies *c)
 
 void copies_listed(struct copies *c, const struct copies_list *l)
 {
+    c->doubted = c->doubtful;
+    c->doubtful = l->doubtful;
+    c->unsure = l->unsure;
     if (l->count >= c->all) {
         copies_are_whole(c);
         return;
+    }
+    if (l->unsure > 0) {
+        copies_restart(c); /* it may be promoted: it is not missing */
     }
     if (l->has_home) {
         c->is_successor = false; /* so it is another one that is missing */
@@ -89,11 +106,25 @@ unsigned copies_needed(const struct copies *c, int64_t now_ms)
 {
     bool is_sure = (c->is_successor && copies_are_most(c, c->named)) ||
                    (copies_are_late(c, now_ms) && copies_are_most(c, c->named_lately));
-    return c->short_ms > 0 && c->have > 0 && is_sure ? c->have : c->all;
+    return c->unsure == 0 && c->short_ms > 0 && c->have > 0 && is_sure ? c->have : c->all;
+}
+
+unsigned copies_asked(const struct copies *c, unsigned needed)
+{
+    unsigned asked = needed + c->doubtful;
+    return asked < c->all ? asked : c->all;
+}
+
+/* Of those that have it so many may be doubtful: by the list before the WAIT, or the one behind. */
+static unsigned copies_sure(const struct copies *c, unsigned count)
+{
+    unsigned doubtful = c->doubtful > c->doubted ? c->doubtful : c->doubted;
+    return count > doubtful ? count - doubtful : 0;
 }
 
 bool copies_counted(struct copies *c, unsigned needed, unsigned count, int64_t now_ms)
 {
+    count = copies_sure(c, count);
     bool is_enough = count >= needed && count >= copies_needed(c, now_ms);
     c->have = count;
     if (count >= c->all) {

@@ -14,6 +14,13 @@
  * long since, and is promoted next. So such a WAIT is followed by a ROLE: what is not listed then
  * will take over all that was written before, when it comes back. And it is looked for twice a
  * second, for it must not come and go unnoticed, nor another one go in its place.
+ *
+ * What a replica acknowledges is on its disk only when its own file is whole. While it is not known
+ * to be, the replica is connected under a name that says so (deploy/compose/redis.sh), and its
+ * acknowledgement is taken off the count:
+ * - COPIES_IN_DOUBT: it will not be promoted. It is as good as missing;
+ * - COPIES_UNSURE: it may be. It counts for nothing, and is not done without.
+ * A name holds for one connection: who connects anew has to be asked anew.
  * Source: protocol.md section 3; Redis manual: WAIT, ROLE, Sentinel. */
 #ifndef KASSA_IDEMPOTENCY_COPIES_H
 #define KASSA_IDEMPOTENCY_COPIES_H
@@ -26,13 +33,19 @@
 #define COPIES_LOOK_MS    500                 /* between two ROLEs, while one is missing */
 #define COPIES_NODE_BYTES (CONF_TEXT_MAX + 8) /* of host:port, terminated */
 
+/* What stands before the address of a replica that is not known to have on disk what it has. */
+#define COPIES_IN_DOUBT "in-doubt."
+#define COPIES_UNSURE   "unsure."
+
 /* Zero-initialised is: none is waited for. The owner sets the first three. */
 struct copies {
     unsigned all; /* replicas; 0: none is waited for */
     int64_t degrade_ms;
     unsigned sentinels; /* how many there are, at most 32 */
 
-    unsigned have;                  /* what the last WAIT said */
+    unsigned have;                  /* what the last WAIT said, without the doubtful ones */
+    unsigned doubtful, doubted;     /* listed last, and the time before: not sure to be on disk */
+    unsigned unsure;                /* of those listed last: they may be promoted */
     int64_t short_ms;               /* since when the same ones are missing; 0: none is */
     uint32_t which;                 /* who was listed last, while one was missing; 0: nobody */
     uint32_t named;                 /* by which Sentinels, since `master` is this one: bits */
@@ -44,9 +57,11 @@ struct copies {
 
 /* The replicas that a ROLE lists. Zero-initialised is none. */
 struct copies_list {
-    unsigned count;
-    uint32_t which; /* the same for the same nodes, in any order */
-    bool has_home;  /* c->home is one of them */
+    unsigned count;    /* of those that are sure */
+    unsigned doubtful; /* of the others */
+    unsigned unsure;   /* of these: may be promoted */
+    uint32_t which;    /* the same for the same nodes, in any order */
+    bool has_home;     /* c->home is one of them */
 };
 void copies_list_add(struct copies_list *l, const struct copies *c, const char *node);
 
@@ -60,10 +75,12 @@ void copies_lost(struct copies *c);
 /* Has the master, and have the Sentinels, to be asked again each COPIES_LOOK_MS? */
 bool copies_are_missing(const struct copies *c);
 
-/* The number for the next WAIT. Below c->all: ROLE has to follow it. */
+/* How many are needed now. */
 unsigned copies_needed(const struct copies *c, int64_t now_ms);
-/* A WAIT for `needed` has said `count`; if ROLE had to follow it, that was told before. Is it
- * enough? */
+/* The number for the WAIT that makes sure of `needed`: doubtful ones may be the first to answer. */
+unsigned copies_asked(const struct copies *c, unsigned needed);
+/* A WAIT for as many as are needed has said `count`, and the ROLE behind it was told. Is it enough?
+ */
 bool copies_counted(struct copies *c, unsigned needed, unsigned count, int64_t now_ms);
 
 #endif

@@ -36,12 +36,10 @@ void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_sen
     flight_say(WAITER_PUBLISH, needed, &c, send, ctx);
     redis_command_reset(&c);
     redis_arg_text(&c, "WAIT");
-    redis_arg_int(&c, needed);
+    redis_arg_int(&c, copies_asked(&f->copies, needed));
     redis_arg_int(&c, timeout_ms / 2);
     flight_say(WAITER_WAIT, needed, &c, send, ctx);
-    if (needed < f->copies.all) {
-        flight_ask_role(WAITER_ROLE, needed, send, ctx);
-    }
+    flight_ask_role(WAITER_ROLE, needed, send, ctx);
     f->is_begun = false;
 }
 
@@ -95,8 +93,7 @@ enum flight_verdict flight_answer(struct flight *f, struct waiter waiter,
     case WAITER_WAIT: { /* how many replicas have all that this connection has written */
         bool is_count = slice_int64(redis_reply_at(reply, 0), &replicas) && replicas >= 0;
         f->waited = is_count ? (unsigned)replicas : 0;
-        return waiter.needed < f->copies.all ? FLIGHT_GOES_ON
-                                             : flight_count(f, waiter.needed, now_ms);
+        return FLIGHT_GOES_ON;
     }
     case WAITER_ROLE:
         return flight_role(f, reply) ? flight_count(f, waiter.needed, now_ms) : FLIGHT_IS_BROKEN;

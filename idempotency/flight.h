@@ -1,13 +1,13 @@
 /* Calls that wait for the replicas: those of one turn are a flight, which ends with a WAIT.
  *
- *   call, call, PUBLISH, WAIT n [, ROLE] --> server --> answers --> held --WAIT said n--> released
- *                                                                    '----less----> all are lost
+ *   call, call, PUBLISH, WAIT n, ROLE --> server --> answers --> held --n have it--> released
+ *                                                                 '----less----> all are lost
  *
  * What was only read has to be waited for as well: a master that was deposed and does not know it
  * yet would tell old things. Its replicas acknowledge only what is written, so something is: a
  * notice to nobody, which goes to the replicas, but into no file. How many have to have it, and
- * when ROLE has to be asked, says copies.h. Knows no connection: sending is a callback. Source:
- * protocol.md section 3; Redis manual: WAIT, PUBLISH, ROLE. */
+ * which of those that ROLE lists count, says copies.h. Knows no connection: sending is a callback.
+ * Source: protocol.md section 3; Redis manual: WAIT, PUBLISH, ROLE. */
 #ifndef KASSA_IDEMPOTENCY_FLIGHT_H
 #define KASSA_IDEMPOTENCY_FLIGHT_H
 

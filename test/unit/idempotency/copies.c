@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "idempotency/copies.h"
@@ -14,12 +15,15 @@
 #define LATE_MS    (START_MS + DEGRADE_MS)
 
 /* Sentinel `sentinel` names `master`, the connection comes up, and the master lists the replicas of
- * `listed`, a letter for each. */
+ * `listed`, a letter for each; ? before it: in doubt, !: unsure. */
 static void list(struct copies *c, const char *listed)
 {
     struct copies_list l = {0};
     for (; *listed; listed++) {
-        char node[4] = {*listed, ':', '1', '\0'};
+        char node[32];
+        const char *doubt = *listed == '?' ? COPIES_IN_DOUBT : *listed == '!' ? COPIES_UNSURE : "";
+        listed += doubt[0] != '\0';
+        snprintf(node, sizeof(node), "%s%c:1", doubt, *listed);
         copies_list_add(&l, c, node);
     }
     copies_listed(c, &l);
@@ -32,13 +36,11 @@ static void name(struct copies *c, const char *master, unsigned sentinel, const 
     list(c, listed);
 }
 
-/* A turn's calls: WAIT, and ROLE where it has to follow. */
+/* A turn's calls: WAIT, and ROLE. */
 static bool flight(struct copies *c, unsigned count, const char *listed, int64_t now_ms)
 {
     unsigned needed = copies_needed(c, now_ms);
-    if (needed < c->all) {
-        list(c, listed);
-    }
+    list(c, listed);
     return copies_counted(c, needed, count, now_ms);
 }
 
@@ -257,6 +259,67 @@ static void of_three_one_is_missing(void **state)
     assert_false(flight(&c, 1, "b", LATE_MS));
 }
 
+/* C has acknowledged, and nothing of it is on its disk yet. */
+static void who_is_in_doubt_does_not_count(void **state)
+{
+    (void)state;
+    struct copies c = {.all = 2, .degrade_ms = DEGRADE_MS, .sentinels = 3};
+    name(&c, "a:1", 0, "b?c", START_MS);
+    assert_int_equal(copies_asked(&c, copies_needed(&c, START_MS)), 2);
+    assert_false(flight(&c, 2, "b?c", START_MS));
+    assert_true(copies_are_missing(&c));
+    assert_false(flight(&c, 2, "bc", START_MS)); /* it was in doubt when it was counted, maybe */
+    assert_true(flight(&c, 2, "bc", START_MS));
+    assert_false(copies_are_missing(&c));
+}
+
+/* It is as good as missing. Of the two acknowledgements one is B's, so that is enough; with one
+ * alone nobody knows whose it is. */
+static void who_is_in_doubt_for_long_is_done_without(void **state)
+{
+    (void)state;
+    struct copies c = without_one();
+    list(&c, "b?c");
+    assert_int_equal(copies_needed(&c, LATE_MS), 1);
+    assert_int_equal(copies_asked(&c, 1), 2);
+    assert_true(flight(&c, 2, "b?c", LATE_MS));
+    assert_false(flight(&c, 1, "b?c", LATE_MS));
+}
+
+/* It came, acknowledged and went while the WAIT lasted. */
+static void who_was_in_doubt_before_does_not_count(void **state)
+{
+    (void)state;
+    struct copies c = without_one();
+    list(&c, "b?c");
+    assert_false(flight(&c, 1, "b", LATE_MS));
+}
+
+/* In doubt is the old master, in whose place B was named: B goes on with C. */
+static void a_successor_does_without_the_old_master_in_doubt(void **state)
+{
+    (void)state;
+    struct copies c = succeeded();
+    list(&c, "c?a");
+    assert_true(flight(&c, 2, "c?a", START_MS));
+    assert_false(flight(&c, 1, "c?a", START_MS));
+}
+
+/* Who may be promoted is waited for, and has to have it on disk. */
+static void who_is_unsure_is_needed_and_does_not_count(void **state)
+{
+    (void)state;
+    struct copies c = without_one();
+    assert_false(flight(&c, 2, "b!c", LATE_MS));
+    assert_int_equal(copies_needed(&c, LATE_MS), 2);
+    name(&c, "a:1", 0, "b!c", LATE_MS + 3 * DEGRADE_MS);
+    name(&c, "a:1", 1, "b!c", LATE_MS + 3 * DEGRADE_MS);
+    assert_false(flight(&c, 2, "b!c", LATE_MS + 3 * DEGRADE_MS));
+    c = succeeded();
+    assert_false(flight(&c, 2, "c!a", START_MS));
+    assert_false(flight(&c, 1, "!c", START_MS));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +338,11 @@ int main(void)
         cmocka_unit_test(back_to_the_old_master_is_no_succession),
         cmocka_unit_test(the_first_name_is_no_succession),
         cmocka_unit_test(of_three_one_is_missing),
+        cmocka_unit_test(who_is_in_doubt_does_not_count),
+        cmocka_unit_test(who_is_in_doubt_for_long_is_done_without),
+        cmocka_unit_test(who_was_in_doubt_before_does_not_count),
+        cmocka_unit_test(a_successor_does_without_the_old_master_in_doubt),
+        cmocka_unit_test(who_is_unsure_is_needed_and_does_not_count),
     };
     return cmocka_run_group_tests_name("copies", tests, NULL, NULL);
 }

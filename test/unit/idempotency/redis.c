@@ -609,6 +609,12 @@ static void redis_free_with_rows(void **state)
 /* With replicas: the calls of a turn, something for the replicas, and how many have it. */
 #define WAIT_TWO "*3\r\n$4\r\nWAIT\r\n$1\r\n2\r\n"
 
+/* A replica that ROLE lists: its port, and the address it has told its master. */
+#define LISTED(address, port) "*3\r\n" address "$1\r\n" port "\r\n$1\r\n9\r\n"
+#define ADDRESS               "$1\r\nr\r\n"
+#define ROLE_OF(replicas)     "*3\r\n$6\r\nmaster\r\n:9\r\n*2\r\n" replicas
+#define ROLE_TWO              ROLE_OF(LISTED(ADDRESS, "1") LISTED(ADDRESS, "2"))
+
 /* Two calls, each with a WAIT of its own; the first is answered, but not its WAIT. */
 static void peer_hold_one_of_two(struct peer *p)
 {
@@ -627,19 +633,20 @@ static void redis_answers_wait_for_replicas(void **state)
     struct peer *p = *state;
     peer_hold_one_of_two(p);
     assert_int_equal(p->count, 0);
-    peer_say(p, ":2\r\n$1\r\nb\r\n");
+    peer_say(p, ":2\r\n" ROLE_TWO "$1\r\nb\r\n");
     peer_wait(p, 1);
     assert_string_equal(p->text, "a");
     peer_turns(p, 10);
     assert_int_equal(p->count, 1);
-    peer_say(p, ":0\r\n:2\r\n");
+    peer_say(p, ":0\r\n:2\r\n" ROLE_TWO);
     peer_wait(p, 2);
     assert_string_equal(p->text, "b");
     assert_int_equal(p->errs[0] | p->errs[1], 0);
     assert_int_equal(redis_outstanding(p->redis), 0);
 }
 
-/* `answers` to a call, the PUBLISH and the WAIT: nobody hears the call's, and the connection ends.
+/* `answers` to a call, the PUBLISH, the WAIT and the ROLE: nobody hears the call's, and the
+ * connection ends.
  */
 static void peer_refuse(struct peer *p, const char *answers)
 {
@@ -658,11 +665,24 @@ static void redis_too_few_replicas(void **state)
 {
     struct peer *p = *state;
     peer_greet(p);
-    peer_refuse(p, "$1\r\na\r\n:0\r\n:1\r\n");
-    peer_refuse(p, "$1\r\na\r\n:0\r\n:0\r\n");
-    peer_refuse(p, "$1\r\na\r\n:0\r\n:-1\r\n");
-    peer_refuse(p, "$1\r\na\r\n:0\r\n-ERR WAIT cannot be used with replica instances\r\n");
-    peer_refuse(p, "$1\r\na\r\n:0\r\n$1\r\nx\r\n");
+    peer_refuse(p, "$1\r\na\r\n:0\r\n:1\r\n" ROLE_TWO);
+    peer_refuse(p, "$1\r\na\r\n:0\r\n:0\r\n" ROLE_TWO);
+    peer_refuse(p, "$1\r\na\r\n:0\r\n:-1\r\n" ROLE_TWO);
+    peer_refuse(p, "$1\r\na\r\n:0\r\n-ERR WAIT cannot be used with replica instances\r\n" ROLE_TWO);
+    peer_refuse(p, "$1\r\na\r\n:0\r\n$1\r\nx\r\n" ROLE_TWO);
+    peer_refuse(p, "$1\r\na\r\n:0\r\n:2\r\n*1\r\n$5\r\nslave\r\n");
+}
+
+/* Both have acknowledged, and of one it is not known whether it has anything on a disk: its
+ * connection has another name. */
+static void redis_a_doubtful_replica_does_not_count(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_refuse(p, "$1\r\na\r\n:0\r\n:2\r\n" ROLE_OF(LISTED(ADDRESS, "1")
+                                                         LISTED("$10\r\nin-doubt.r\r\n", "2")));
+    peer_refuse(p, "$1\r\na\r\n:0\r\n:2\r\n" ROLE_OF(LISTED(ADDRESS, "1")
+                                                         LISTED("$8\r\nunsure.r\r\n", "2")));
 }
 
 /* Without something for the replicas an old acknowledgement would do for what was only read. */
@@ -683,7 +703,7 @@ static void redis_errors_wait_for_replicas(void **state)
     peer_say(p, "-ERR no\r\n:0\r\n");
     peer_turns(p, 10);
     assert_int_equal(p->count, 0);
-    peer_say(p, ":2\r\n");
+    peer_say(p, ":2\r\n" ROLE_TWO);
     peer_wait(p, 1);
     assert_int_equal(p->errs[0], -ERR_STORE_REPLY);
     assert_string_equal(p->text, "ERR no");
@@ -728,6 +748,7 @@ int main(void)
         PEER(redis_free_with_rows),
         REPLICAS(redis_answers_wait_for_replicas),
         REPLICAS(redis_too_few_replicas),
+        REPLICAS(redis_a_doubtful_replica_does_not_count),
         REPLICAS(redis_publish_is_refused),
         REPLICAS(redis_errors_wait_for_replicas),
         REPLICAS(redis_free_while_waiting),
