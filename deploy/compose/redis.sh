@@ -1,18 +1,26 @@
 #!/bin/sh
-# Starts one node of a Redis group: as a replica when another master is known, else as its master.
+# Starts one node of a Redis group, and takes care of it.
 #
-#   redis.sh <group> <own address>     a node of a group
-#   redis.sh all                       one server for all groups, alone
+#   redis.sh <group> <own address> <those of the other nodes>..
+#   redis.sh all         one server for all groups, alone
+#   redis.sh well        is this node of use: the master, or a replica that has on disk what it has?
+#   redis.sh trust       an operator says: what this node has is to be the truth
 #
 # Only a majority of the Sentinels says who the master is: this node may have missed a promotion, and
-# what it has may be older than what was answered. They begin with the group's first node. One whose
-# volume is empty in a group that lived is never master: its replicas would become empty as well.
+# what it has may be older than what was answered. They begin with the group's first node. What has to
+# be so before a node is master, or may become one, says copy.sh.
 #
 # Source: docs/protocol.md, section 3.1.
 set -eu
-group=$1 own=${2:-}
-password=$(cat /run/kassa/redis_password)
-conf=/tmp/redis.conf
+DATA=${KASSA_DATA:-/data}
+RUN=${KASSA_RUN:-/tmp}        # what is written here is gone when the container is
+SELF=${KASSA_SELF:-127.0.0.1} # where this node's own server is reached
+SECRETS=${KASSA_SECRETS:-/run/kassa}
+PORT=${REDIS_PORT:-6379}
+here=$(dirname "$0")
+group=$1
+password=$(cat "$SECRETS/redis_password")
+conf=$RUN/redis.conf
 
 say() {
     echo "redis.sh: $*" >&2
@@ -37,38 +45,34 @@ is_new() {
         END {exit !(told >= 2 && n == 0)}'
 }
 
-is_empty() {
-    ! [ -d /data/appendonlydir ]
+is_alone() {
+    [ "$group" = all ]
 }
 
-find_master() {
-    until master=$(known_master) && [ -n "$master" ]; do
-        sleep 0.5
-    done
-}
-
-if [ "$group" = all ]; then
-    master=$own
-else
-    say "$group: asking the Sentinels for the master"
-    find_master
-    looks=0
-    while is_empty && [ "$master" = "$own" ] && ! is_new; do
-        if [ $((looks % 60)) -eq 0 ]; then
-            say "$group: the Sentinels name this node, but its volume is empty: another one has to" \
-                "be master, or they have to say that the group is new. If all data is to be gone," \
-                "the volumes of the Sentinels have to go as well."
-        fi
-        looks=$((looks + 1))
-        sleep 0.5
-        find_master
-    done
-fi
-say "$group: the master is $master, this is $own"
+case $group in
+well)
+    case $(cat "$RUN/state") in
+    master | sure | alone) ;;
+    *) exit 1 ;;
+    esac
+    REDISCLI_AUTH=$password redis-cli -h "$SELF" -p "$PORT" PING | grep -q PONG
+    exit
+    ;;
+trust)
+    touch "$RUN/trust"
+    exit
+    ;;
+all) ;;
+*)
+    own=$2
+    shift 2
+    others=$*
+    ;;
+esac
 
 # may NAME KEYS COMMANDS: a user for one service. What a function does is done as its caller.
 may() {
-    echo "user $1 on >$(cat "/run/kassa/redis_$1") ~$2 $3 +auth +hello +ping +role"
+    echo "user $1 on >$(cat "$SECRETS/redis_$1") ~$2 $3 +auth +hello +ping +role"
 }
 
 # serve NAME KEYS COMMANDS: .. that waits for the replicas, and tells gateways.
@@ -117,17 +121,45 @@ memory() {
 
 umask 077
 {
-    cat /etc/kassa/redis.conf
+    cat "$here/redis.conf"
+    echo "dir $DATA"
     echo "requirepass $password"
     users
     echo "maxmemory $(memory)"
     echo "masterauth $password"
-    if [ "$group" = all ]; then
+    if is_alone; then
+        echo "port $PORT"
         echo 'min-replicas-to-write 0'
     else
-        echo "replica-announce-ip $own"
+        echo "port $((PORT - 1))"
+        echo "replica-announce-port $PORT"
+        echo "replica-announce-ip in-doubt.$own"
+        echo 'replica-priority 0'
     fi
-    [ "$master" = "$own" ] || echo "replicaof $master 6379"
 } >"$conf"
+rm -f "$RUN/trust"
+if is_alone; then
+    echo alone >"$RUN/state"
+    # shellcheck disable=SC2086  # REDIS_ARGS is words
+    exec redis-server "$conf" ${REDIS_ARGS:-}
+fi
+MIN_REPLICAS=$(sed -n 's/^min-replicas-to-write //p' "$here/redis.conf")
+# shellcheck source=deploy/compose/copy.sh
+. "$here/copy.sh"
 # shellcheck disable=SC2086  # REDIS_ARGS is words
-exec redis-server "$conf" ${REDIS_ARGS:-}
+redis-server "$conf" ${REDIS_ARGS:-} &
+server=$!
+{
+    (watch) || true
+    kill -TERM $server # which nobody would take care of
+} &
+watcher=$!
+trap 'kill -TERM $server 2>/dev/null' TERM INT
+status=0
+while kill -0 $server 2>/dev/null; do # a signal ends a wait
+    status=0
+    wait $server || status=$?
+    [ $status -gt 128 ] || break
+done
+kill $watcher 2>/dev/null
+exit $status

@@ -61,6 +61,19 @@ wait_well() {
     done
 }
 
+# wait_ready SERVICE: before one of its containers is taken away. Of a store, the whole group: all have
+# on their disks what they have.
+wait_ready() {
+    case $1 in
+    redis-*-[0-9])
+        for number in 1 2 3; do
+            wait_well "${1%?}$number"
+        done
+        ;;
+    *) wait_well "$1" ;; # or this would take the last one that works
+    esac
+}
+
 some=$(compose ps -q | head -n 1)
 [ -n "$some" ] || {
     say 'there is nothing to renew: docker-compose up -d starts it'
@@ -83,7 +96,7 @@ for service; do
         say "there is no container of $service"
         exit 1
     }
-    wait_well "$service" # or this would take the last one that works
+    wait_ready "$service"
     count=$(containers "$service" | wc -l)
     for id in $(containers "$service"); do
         say "$service: $(docker inspect -f '{{.Name}}' "$id" | tr -d /)"

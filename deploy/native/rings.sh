@@ -5,7 +5,7 @@
 #   check    includes, docs, format, shell   no build
 #   unit     build/{release,asan}/test/unit  no servers; the corpora of test/fuzz; test/drill, bench
 #   world    build/release/test/world        no servers: the simulation, WORLD_SEEDS seeds
-#   live     build/asan/test/live            private redis and rabbitmq
+#   live     build/asan/test/live            private redis and rabbitmq; groups of redis.sh
 #   system   test/system/test_*.py           the same, and the four services (asan); the previous
 #                                            release beside this one, where git's history has it
 #   crash    test/crash/matrix.py --quick    only when asked for: dies at each crash point once
@@ -127,6 +127,7 @@ rings_live() {
         name=${source%.c}
         [ ! -e "$source" ] || program_counted "live ${name#test/live/}" cmocka "build/asan/$name"
     done
+    program_counted 'live copies' unittest python3 -m unittest discover -s test/live
     # What the bench measures the servers with is made of the services' own rooms and messages.
     program_single 'live: floor of the store' "$TEST_SECONDS" \
         build/asan/kassa-floor store --depth 16 --seconds 1

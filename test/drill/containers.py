@@ -179,13 +179,16 @@ class Containers(Parts, Stack):
         return masters[0], [c for c in nodes if c.address != address]
 
     def is_group_whole(self, group):
-        """All Sentinels name one master, it says so itself, and its replicas follow it: by its own
-        word, since the Sentinels look at that every 10 s only."""
+        """All Sentinels name one master, it says so itself, and its replicas follow it, under their
+        own names: what they have is on their disks. By its own word, since the Sentinels look at that
+        every 10 s only."""
         try:
             with self.redis(self.master_address(group) or "127.0.0.1") as r:
                 said = r.info("replication")
             followed = [said.get(f"slave{n}", {}) for n in range(NODES - 1)]
-            if said["role"] != "master" or any(f.get("state") != "online" for f in followed):
+            addresses = {node.address for node in self.of(f"redis-{group}-")}
+            if said["role"] != "master" or any(f.get("state") != "online" or f["ip"] not in addresses
+                                               for f in followed):
                 return False
             for sentinel in self.of("sentinel-"):
                 with self.redis(sentinel.address, 26379) as r:

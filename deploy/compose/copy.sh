@@ -1,0 +1,344 @@
+# shellcheck shell=sh disable=SC2154  # redis.sh, of which this is a part, sets what is not set here
+# What a node of a Redis group may be taken for, by what is in its own file. This loop runs beside the
+# server and looks twice a second:
+#
+#   room      the server has loaded its file, and listens where only the other nodes look for it
+#   in doubt  it follows a master; its file is not known to hold what it acknowledges. It is not
+#             promoted (replica-priority 0), and its name tells the services not to count it
+#   sure      it follows a master, its file holds what it acknowledges, and it may be promoted
+#   master
+#
+# After a full sync the file is the old one until a rewrite is done; a kill brings that back. So doubt
+# ends by a look at the file, never by time. A replica tells its name when it connects, so a name is good
+# for one connection: who has become sure connects anew, which costs nothing, and the name for whatever
+# connection comes next is "unsure" again. (Sentinels ignore a name that is no address.)
+#
+# How far the data of a node goes says the data itself: each master counts in it, `term` when it becomes
+# one and `pulse` at each look. A replica is sure only when it has its master's term, so nothing is
+# answered in a term that the answer's copies do not know of. Whatever was answered is in the files of
+# two nodes: of any two of three nodes the one that is further has all of it. When no node serves, that
+# is how a master is found; a node alone waits, or for an operator: redis.sh trust.
+#
+# Source: docs/protocol.md, section 3.1; idempotency/copies.h, which knows the names.
+COPY=kassa:copy
+LOOK_S=0.5
+SILENCE_S=10 # less than REDIS_DEGRADE_MS, after which the services do without a replica that is missing
+SAY_LOOKS=120 FIRST_LOOKS=10
+FAILOVER_S=25 # the Sentinels have promoted a replica by then, if they can
+# shellcheck disable=SC2153  # so is PORT, by redis.sh
+ROOM=$((PORT - 1))
+PRIORITY=100
+IN_DOUBT=in-doubt.$own UNSURE=unsure.$own
+CR=$(printf '\r')
+HOW_FAR="EVAL_RO \"local c = redis.call('HMGET', KEYS[1], 'by', 'term', 'pulse') return 'copy:' ..
+ (c[1] or '') .. ':' .. (c[2] or 0) .. ':' .. (c[3] or 0) .. ':' .. redis.call('DBSIZE')\" 1 $COPY"
+HOW_FAR=$(printf %s "$HOW_FAR" | tr -d '\n')
+LEAD="if redis.call('HGET', KEYS[1], 'by') ~= ARGV[1] then redis.call('HINCRBY', KEYS[1], 'term', 1) end
+ redis.call('HSET', KEYS[1], 'by', ARGV[1]) return redis.call('HINCRBY', KEYS[1], 'pulse', 1)"
+
+port=$ROOM   # where the own server listens
+state=''     # as above
+name=''      # under which it is connected to its master
+next=$IN_DOUBT # .. will be, when it connects anew
+this_link=''
+sure_link='' # the connection for which it is sure
+goal=''      # how far its master was when it became sure
+heard=0      # of a master, last: seconds since the machine has started
+was_whole=no
+silent_looks=0
+
+redis_at() {
+    at_host=$1 at_port=$2
+    shift 2
+    REDISCLI_AUTH=$password timeout 2 redis-cli -h "$at_host" -p "$at_port" "$@" 2>/dev/null
+}
+
+cli() {
+    redis_at "$SELF" "$port" "$@"
+}
+
+set_to() {
+    cli CONFIG SET "$@" >/dev/null
+}
+
+now() {
+    read -r seconds _ </proc/uptime
+    echo "${seconds%.*}"
+}
+
+enter() {
+    [ "$state" = "$1" ] || say "$group: $1${2:+: $2}"
+    state=$1
+    echo "$state" >"$RUN/state"
+}
+
+# look_at HOST PORT: what that server says of itself. False: nothing that helps.
+look_at() {
+    role='' host='' link='' replid='' offset=0 priority=0 by='' term=0 pulse=0 size=''
+    is_up=no is_syncing=no is_whole=yes idle=0
+    told=$(printf '%s\nINFO replication persistence\nCLIENT LIST TYPE master\n' "$HOW_FAR" |
+        redis_at "$1" "$2") || return 1
+    while IFS= read -r line; do
+        line=${line%"$CR"} value=${line#*:}
+        case $line in
+        copy:*)
+            IFS=: read -r _ by term pulse size <<END
+$line
+END
+            ;;
+        role:*) role=$value ;;
+        master_host:*) host=$value ;;
+        master_link_status:up) is_up=yes ;;
+        master_last_io_seconds_ago:*) idle=$value ;;
+        master_sync_in_progress:1 | loading:1) is_syncing=yes ;;
+        slave_repl_offset:*) offset=$value ;;
+        slave_priority:*) priority=$value ;;
+        master_replid:*) replid=$value ;;
+        aof_enabled:0 | aof_rewrite_in_progress:1 | aof_rewrite_scheduled:1) is_whole=no ;;
+        aof_last_bgrewrite_status:err | aof_last_write_status:err) is_whole=no ;;
+        id=*' laddr='*) link=${line#* laddr=} link=${link%% *} ;;
+        esac
+    done <<END
+$told
+END
+    [ -n "$role" ]
+}
+
+look() {
+    look_at "$SELF" "$port"
+}
+
+in_room() {
+    [ "$port" = "$ROOM" ]
+}
+
+# ---- a master ----
+
+lead() {
+    if [ "$state" != master ]; then
+        enter master
+        # Whoever makes it a replica gets one in doubt.
+        set_to replica-priority 0 replica-announce-ip "$IN_DOUBT"
+        next=$IN_DOUBT sure_link='' this_link=''
+    fi
+    cli EVAL "$LEAD" 1 "$COPY" "$replid" >/dev/null
+}
+
+# The server is let out of the room.
+open() {
+    if in_room && set_to port "$PORT"; then
+        port=$PORT
+    fi
+}
+
+# Its term is written before anybody can write something else, and nobody follows yet.
+begin_to_lead() {
+    [ "$role" = master ] || cli REPLICAOF NO ONE >/dev/null
+    look || return
+    set_to min-replicas-to-write 0
+    lead
+    set_to min-replicas-to-write "$MIN_REPLICAS"
+    open
+}
+
+# ---- a replica ----
+
+follow() {
+    cli REPLICAOF "$1" "$PORT" >/dev/null
+    heard=$(now)
+    open
+    enter 'in doubt'
+}
+
+# The next connection says so; the one that says something else is closed, which interrupts no sync.
+doubt() {
+    enter 'in doubt' "${1:-}"
+    [ "$priority" = 0 ] || set_to replica-priority 0
+    [ "$next" = "$IN_DOUBT" ] || set_to replica-announce-ip "$IN_DOUBT"
+    next=$IN_DOUBT sure_link=''
+    if [ "$is_up" = yes ] && [ "$name" != "$IN_DOUBT" ]; then
+        cli CLIENT KILL TYPE master >/dev/null
+    fi
+}
+
+# Connects as who it is. What connects after that is not known to be sure.
+connect_as_sure() {
+    before=$link
+    set_to replica-announce-ip "$own"
+    cli CLIENT KILL TYPE master >/dev/null
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        look
+        if [ "$is_up" = yes ] && [ "$link" != "$before" ]; then
+            break
+        fi
+        sleep 0.05
+    done
+    set_to replica-announce-ip "$UNSURE"
+    next=$UNSURE
+    if [ "$is_up" = yes ] && [ "$is_syncing$is_whole" = noyes ] && [ "$link" != "$before" ]; then
+        name=$own this_link=$link sure_link=$link goal=''
+    else
+        cli CLIENT KILL TYPE master >/dev/null
+    fi
+}
+
+# From now on its master lists it, and it is waited for again. What was done without it until then it
+# has to have before it can be promoted.
+become_promotable() {
+    if [ "$priority" = 0 ]; then
+        [ -n "$goal" ] || goal=$(redis_at "$host" "$PORT" INFO replication |
+            sed -n "s/^master_repl_offset:\\([0-9]*\\).*/\\1/p")
+        look && [ -n "$goal" ] && [ "$offset" -ge "$goal" ] && [ "$link" = "$sure_link" ] || return 0
+        set_to replica-priority "$PRIORITY"
+    fi
+    enter sure
+}
+
+# Connected to its master, and nothing is being loaded.
+stand() {
+    if [ "$link" != "$this_link" ]; then
+        name=$next this_link=$link
+        # A rewrite that began together with this connection is that of a full sync.
+        [ "$is_whole" = yes ] || [ "$was_whole" = no ] || doubt 'its file is being rewritten'
+    fi
+    was_whole=$is_whole
+    [ "$idle" -gt 1 ] || heard=$(now)
+    if [ "$link" = "$sure_link" ]; then
+        become_promotable
+    elif [ "$is_whole" = yes ] && [ "$by" = "$replid" ]; then
+        connect_as_sure
+    elif [ "$priority" = 0 ]; then
+        doubt
+    fi
+}
+
+replicate() {
+    if [ "$is_syncing" = yes ]; then
+        was_whole=no
+        doubt 'it is given everything anew'
+    elif [ "$is_up" = yes ] && [ -n "$link" ]; then
+        stand
+    elif [ $(($(now) - heard)) -ge "$SILENCE_S" ]; then
+        doubt 'it hears no master'
+        decide
+    elif [ "$priority" = 0 ]; then
+        decide
+    fi
+}
+
+# ---- when no node serves ----
+
+is_master() {
+    [ "$(redis_at "$1" "$PORT" ROLE | head -n 1)" = master ]
+}
+
+# look_at_node ADDRESS: what to take it for, and how far it is.
+look_at_node() (
+    kind=idle
+    if ! look_at "$1" "$PORT"; then
+        look_at "$1" "$ROOM" || exit 1
+    elif [ "$role" = slave ] && [ "$is_up" = yes ]; then
+        kind=follows
+    elif [ "$role" = slave ] && [ "$priority" -gt 0 ]; then
+        kind=promotable
+    fi
+    [ -n "$size" ] && echo "$kind $term $pulse $size"
+)
+
+# is_behind TERM PULSE ADDRESS: is this node to go after that one? Of two that are as far, the one that
+# the Sentinels name is first.
+is_behind() {
+    [ "$term" = "$1" ] || { [ "$term" -lt "$1" ] && return; return 1; }
+    [ "$pulse" = "$2" ] || { [ "$pulse" -lt "$2" ] && return; return 1; }
+    [ "$master" != "$own" ] || return 1
+    [ "$master" != "$3" ] || return 0
+    [ "$(printf '%s\n' "$own" "$3" | sort | head -n 1)" != "$own" ]
+}
+
+# Has this node all that was answered, as far as one can know? Says why not.
+may_serve() {
+    [ ! -e "$RUN/trust" ] || return 0
+    seen=0
+    for other in $others; do
+        said=$(look_at_node "$other") || continue
+        read -r kind its_term its_pulse its_size <<END
+$said
+END
+        if [ "$kind" = promotable ] && [ $(($(now) - heard)) -lt "$FAILOVER_S" ]; then
+            why="$other is there to be promoted"
+            return 1
+        elif [ "$kind" = follows ]; then
+            why="$other follows a master"
+            return 1
+        elif [ "$its_size" -eq 0 ]; then
+            continue
+        elif is_behind "$its_term" "$its_pulse" "$other"; then
+            why="$other has as much, or more: it has to be master"
+            return 1
+        fi
+        seen=$((seen + 1))
+    done
+    why="no other node with data answers, and alone this one may lack what was answered"
+    [ "$size" -gt 0 ] || why='this node has no data, and the group has lived'
+    [ "$size" -gt 0 ] && [ "$seen" -gt 0 ]
+}
+
+complain() {
+    if [ $((silent_looks % SAY_LOOKS)) -eq "$FIRST_LOOKS" ]; then
+        say "$group: waiting, for the master that the Sentinels name, $master, does not serve: $why." \
+            "If the other nodes do not come back, what this node has (term $term, pulse $pulse, $size" \
+            "keys) is made the truth by: docker-compose exec <this node> sh /etc/kassa/redis.sh trust"
+    fi
+    silent_looks=$((silent_looks + 1))
+}
+
+decide() {
+    master=$(known_master)
+    if [ -z "$master" ]; then
+        return
+    elif [ "$master" != "$own" ] && is_master "$master"; then
+        rm -f "$RUN/trust"
+        if [ "$host" != "$master" ] || in_room; then
+            say "$group: the master is $master"
+            follow "$master"
+        fi
+        return
+    fi
+    look && [ -n "$size" ] && [ "$is_syncing$is_whole" = noyes ] || return 0
+    if [ "$master" = "$own" ] && [ "$size" = 0 ] && is_new; then
+        say "$group: the group is new"
+        begin_to_lead
+    elif ! may_serve; then
+        complain
+        return
+    elif [ "$master" = "$own" ]; then
+        say "$group: this node has all there is (term $term, pulse $pulse)"
+        begin_to_lead
+    else
+        say "$group: this node has all there is (term $term, pulse $pulse), and is to be promoted"
+        follow "$master" # which does not serve: the Sentinels will promote this one in its place
+        set_to replica-priority "$PRIORITY"
+        heard=$(($(now) + FAILOVER_S))
+        enter 'to be promoted'
+    fi
+    silent_looks=0
+    rm -f "$RUN/trust"
+}
+
+# ---- all of it ----
+
+watch() {
+    enter room
+    heard=$(now)
+    while sleep "$LOOK_S"; do
+        if ! look; then
+            continue # it cannot answer yet, or hangs
+        elif in_room; then
+            decide
+        elif [ "$role" = master ]; then
+            lead
+        else
+            replicate
+        fi
+    done
+}

@@ -1,0 +1,320 @@
+"""A group of the containers' stores (deploy/compose/redis.sh, copy.sh) without containers: three nodes
+and three Sentinels on loopback addresses. Nodes are killed where what a replica has acknowledged is on
+no disk, and where the nodes that come back have not the same.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "deploy/compose/redis.sh"
+NODES = (1, 2, 3)
+WAIT_S = 40
+KEYS = 20000
+SLOW = "--rdb-key-save-delay 500"  # a rewrite of that many keys takes 10 s: as a store of 1 GB
+
+
+def wait_for(what, is_true, seconds=WAIT_S):
+    end = time.monotonic() + seconds
+    while not is_true():
+        if time.monotonic() > end:
+            raise AssertionError(f"not in {seconds} s: {what}")
+        time.sleep(0.1)
+
+
+def choose_port():
+    """One that is free together with the one before it."""
+    while True:
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("", 0))
+            port = one.getsockname()[1]
+            try:
+                other.bind(("", port - 1))
+                return port
+            except OSError:
+                pass
+
+
+class Group:
+    def __init__(self):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="kassa-copies."))
+        self.port, self.sentinel_port = choose_port(), choose_port()
+        (self.home / "secrets").mkdir()
+        for name in ("password", "metrics", "order", "gateway", "audit"):
+            (self.home / "secrets" / f"redis_{name}").write_text("secret")
+        self.running = {}
+
+    def address(self, node):
+        return f"127.0.0.{10 + node}"
+
+    def sentinel(self, number):
+        return f"127.0.0.{20 + number}"
+
+    # ---- processes ----
+
+    def launch(self, name, words, **environment):
+        log = open(self.home / f"{name}.log", "a", encoding="utf-8")
+        self.running[name] = subprocess.Popen(
+            words, stdout=log, stderr=log, cwd=self.home, start_new_session=True,
+            env={**os.environ, **environment})
+        log.close()
+
+    def kill(self, *names):
+        """As the engine does it: all processes of the container."""
+        for name in names:
+            os.killpg(self.running[name].pid, signal.SIGKILL)
+        for name in names:
+            self.running.pop(name).wait()
+
+    def start(self, node, arguments=""):
+        name, own = f"node-{node}", self.address(node)
+        data, run = self.home / name, self.home / f"run-{node}"
+        data.mkdir(exist_ok=True)
+        shutil.rmtree(run, ignore_errors=True)
+        run.mkdir()
+        others = [self.address(n) for n in NODES if n != node]
+        self.launch(
+            name, ["sh", str(SCRIPT), "order", own, *others], KASSA_RUN=str(run), KASSA_SELF=own,
+            KASSA_SECRETS=str(self.home / "secrets"), REDIS_PORT=str(self.port),
+            SENTINELS=" ".join(f"{self.sentinel(n)}:{self.sentinel_port}" for n in NODES),
+            KASSA_DATA=str(data), REDIS_ARGS=f"--bind {own} {arguments}")
+
+    def start_sentinel(self, number):
+        conf = self.home / f"sentinel-{number}.conf"
+        if not conf.exists():
+            conf.write_text(f"""port {self.sentinel_port}
+bind {self.sentinel(number)}
+sentinel announce-ip {self.sentinel(number)}
+sentinel monitor order {self.address(1)} {self.port} 2
+sentinel auth-pass order secret
+sentinel down-after-milliseconds order 2000
+sentinel failover-timeout order 5000
+""")
+        self.launch(f"sentinel-{number}", ["redis-server", str(conf), "--sentinel"])
+
+    def up(self):
+        for number in NODES:
+            self.start_sentinel(number)
+            self.start(number)
+        self.wait_whole()
+
+    def end(self):
+        """Whatever has become of the test."""
+        self.kill(*list(self.running))
+        if os.environ.get("KASSA_KEEP"):
+            print(self.home)
+        else:
+            shutil.rmtree(self.home)
+
+    # ---- questions ----
+
+    def cli(self, host, port, *words):
+        done = subprocess.run(["redis-cli", "-h", host, "-p", str(port), *map(str, words)],
+                              env={**os.environ, "REDISCLI_AUTH": "secret"}, text=True, timeout=20,
+                              capture_output=True, check=False)
+        return done.stdout.strip()
+
+    def ask(self, node, *words):
+        return self.cli(self.address(node), self.port, *words)
+
+    def info(self, node, section="replication"):
+        lines = self.ask(node, "INFO", section).splitlines()
+        return dict(line.strip().split(":", 1) for line in lines if ":" in line)
+
+    def state(self, node):
+        try:
+            return (self.home / f"run-{node}/state").read_text().strip()
+        except OSError:
+            return ""
+
+    def named(self):
+        """By all Sentinels that run; 0: they do not agree."""
+        said = {self.cli(self.sentinel(n), self.sentinel_port, "SENTINEL",
+                         "GET-MASTER-ADDR-BY-NAME", "order").split("\n")[0]
+                for n in NODES if f"sentinel-{n}" in self.running}
+        return next((n for n in NODES if said == {self.address(n)}), 0)
+
+    def master(self):
+        """The one that is named, and says so itself."""
+        node = self.named()
+        return node if node and self.info(node).get("role") == "master" else 0
+
+    def listed(self, master):
+        """How its replicas are named there."""
+        said = self.info(master)
+        return sorted(said[f"slave{n}"].split(",")[0].removeprefix("ip=")
+                      for n in range(len(NODES)) if f"slave{n}" in said)
+
+    def knows_replicas(self, sentinel):
+        """A Sentinel asks the master for them every 10 s; who it does not know is not promoted."""
+        said = self.cli(self.sentinel(sentinel), self.sentinel_port, "SENTINEL", "REPLICAS", "order")
+        words = said.split("\n")
+        return words.count("slave-priority") == 2 and words.count("100") >= 2
+
+    def is_whole(self):
+        master = self.master()
+        others = sorted(self.address(n) for n in NODES if n != master)
+        return (master and self.listed(master) == others
+                and sorted(map(self.state, NODES)) == ["master", "sure", "sure"]
+                and all(map(self.knows_replicas, NODES)))
+
+    def wait_whole(self):
+        wait_for("the group is whole", self.is_whole)
+
+    def wait_master(self, *allowed):
+        wait_for(f"one of {allowed} is master", lambda: self.master() in allowed)
+        return self.master()
+
+    # ---- what services do ----
+
+    def write(self, master, key, value, copies):
+        """Is it answered? What is acknowledged counts as idempotency/copies.h counts it."""
+        said = self.cli(self.address(master), self.port, "EVAL",
+                        "return redis.call('SET', KEYS[1], ARGV[1])", "1", key, value)
+        if said != "OK":
+            return False
+        words = f"SET {key} {value}\nWAIT {len(NODES) - 1} 500\nROLE\n"
+        told = subprocess.run(["redis-cli", "-h", self.address(master), "-p", str(self.port)],
+                              input=words, env={**os.environ, "REDISCLI_AUTH": "secret"}, text=True,
+                              timeout=20, capture_output=True, check=False).stdout.split()
+        doubtful = sum(word.startswith(("in-doubt.", "unsure.")) for word in told)
+        return told[0] == "OK" and int(told[1]) - doubtful >= copies
+
+    def write_until_answered(self, master, key, value, copies):
+        wait_for(f"{key} is answered", lambda: self.write(master, key, value, copies))
+
+
+class Copies(unittest.TestCase):
+    def setUp(self):
+        self.group = Group()
+        self.addCleanup(self.group.end)
+        self.group.up()
+
+    def fill(self):
+        """So much that a copy of it takes its time."""
+        master = self.group.master()
+        script = "for i = 1, ARGV[1] do redis.call('SET', KEYS[1] .. i, i) end return 'done'"
+        self.assertEqual(self.group.ask(master, "EVAL", script, "1", "key:", KEYS), "done")
+        self.group.write_until_answered(master, "first", "1", 2)
+        return master
+
+    def restart_slowly(self, node, is_wiped):
+        """It follows its master again, and has nothing on its disk for some seconds."""
+        g = self.group
+        g.kill(f"node-{node}")
+        if is_wiped:
+            shutil.rmtree(g.home / f"node-{node}")
+        g.start(node, SLOW)
+        wait_for("it has all, in memory", lambda: g.ask(node, "GET", "first") == "1")
+        wait_for("it writes that down",
+                 lambda: g.info(node, "persistence")["aof_rewrite_in_progress"] == "1")
+
+    def successor_dies(self, is_wiped):
+        """A replica has all, and nothing of it on its disk; its master dies, and so does it."""
+        g = self.group
+        master = self.fill()
+        doubtful, other = [n for n in NODES if n != master]
+        self.restart_slowly(doubtful, is_wiped)
+        self.assertFalse(g.write(master, "second", "2", 2))
+        self.assertTrue(g.write(master, "second", "2", 1))
+        self.assertEqual(g.state(doubtful), "in doubt")
+        g.kill(f"node-{master}")
+        g.wait_master(other)
+        g.kill(f"node-{doubtful}")
+        g.start(doubtful)
+        g.start(master)
+        g.wait_whole()
+        for node in NODES:
+            self.assertEqual(g.ask(node, "GET", "second"), "2")
+            self.assertGreater(int(g.ask(node, "DBSIZE")), KEYS)
+
+    def test_a_copy_that_is_on_no_disk(self):
+        self.successor_dies(False)
+
+    def test_an_empty_node_that_has_nothing_on_its_disk(self):
+        self.successor_dies(True)
+
+    def test_the_successor_is_killed_at_once(self):
+        """It has been master for a moment; the last one takes over, which has everything."""
+        g = self.group
+        master = self.fill()
+        g.kill(f"node-{master}")
+        successor = g.wait_master(*[n for n in NODES if n != master])
+        g.kill(f"node-{successor}")
+        g.start(successor)
+        g.start(master)
+        g.wait_whole()
+        self.assertEqual(g.ask(master, "GET", "first"), "1")
+
+    def test_a_reboot_while_one_was_away(self):
+        """Which of the two comes up first, or has the smaller run id, does not matter."""
+        g = self.group
+        for number in range(3):
+            master = g.master()
+            away, other = [n for n in NODES if n != master]
+            g.kill(f"node-{away}")
+            time.sleep(12)
+            g.write_until_answered(master, "order", f"paid-{number}", 1)
+            g.kill(*list(g.running))
+            g.start(away)
+            g.start(other)
+            for sentinel in NODES:
+                g.start_sentinel(sentinel)
+            g.wait_master(other)
+            self.assertEqual(g.ask(other, "GET", "order"), f"paid-{number}")
+            g.start(master)
+            g.wait_whole()
+
+    def test_all_of_it_comes_back_by_itself(self):
+        g = self.group
+        master = self.fill()
+        g.kill(*list(g.running))
+        for number in NODES:
+            g.start(number)
+            g.start_sentinel(number)
+        g.wait_whole()
+        self.assertEqual(g.master(), master)
+        self.assertEqual(g.ask(master, "GET", "first"), "1")
+
+    def test_one_alone_waits_for_an_operator(self):
+        g = self.group
+        master = self.fill()
+        left = next(n for n in NODES if n != master)
+        g.kill(*[f"node-{n}" for n in NODES])
+        g.start(left)
+        time.sleep(14)
+        self.assertEqual(g.master(), 0)
+        self.assertEqual(g.state(left), "room")
+        self.assertIn("redis.sh trust", (g.home / f"node-{left}.log").read_text())
+        subprocess.run(["sh", str(SCRIPT), "trust"], check=True, env={
+            **os.environ, "KASSA_RUN": str(g.home / f"run-{left}"),
+            "KASSA_SECRETS": str(g.home / "secrets")})
+        g.wait_master(left)
+        self.assertEqual(g.ask(left, "GET", "first"), "1")
+
+    def test_a_master_that_restarts_waits_for_another(self):
+        """What it would cost is a full sync of both replicas at once, so all would be in doubt."""
+        g = self.group
+        master = self.fill()
+        g.kill(f"node-{master}")
+        g.start(master)
+        g.wait_master(*[n for n in NODES if n != master])
+        g.wait_whole()
+        self.assertEqual(g.ask(master, "GET", "first"), "1")
+
+    def test_it_ends_in_order(self):
+        """SIGTERM reaches the server, and what the server says is what the container ends with."""
+        process = self.group.running["node-2"]
+        process.terminate()
+        self.assertEqual(process.wait(10), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
