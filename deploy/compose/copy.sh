@@ -22,6 +22,7 @@
 # Source: docs/protocol.md, section 3.1; idempotency/copies.h, which knows the names.
 COPY=kassa:copy
 LOOK_S=0.5
+DECIDE_S=1 # between two looks while others have to be asked
 SILENCE_S=10 # less than REDIS_DEGRADE_MS, after which the services do without a replica that is missing
 SAY_LOOKS=120 FIRST_LOOKS=10
 FAILOVER_S=25 # the Sentinels have promoted a replica by then, if they can
@@ -30,12 +31,15 @@ ROOM=$((PORT - 1))
 PRIORITY=100
 IN_DOUBT=in-doubt.$own UNSURE=unsure.$own
 CR=$(printf '\r')
-HOW_FAR="EVAL_RO \"local c = redis.call('HMGET', KEYS[1], 'by', 'term', 'pulse') return 'copy:' ..
- (c[1] or '') .. ':' .. (c[2] or 0) .. ':' .. (c[3] or 0) .. ':' .. redis.call('DBSIZE')\" 1 $COPY"
-HOW_FAR=$(printf %s "$HOW_FAR" | tr -d '\n')
-LEAD="if redis.call('HGET', KEYS[1], 'by') ~= ARGV[1] then redis.call('HINCRBY', KEYS[1], 'term', 1) end
- redis.call('HSET', KEYS[1], 'by', ARGV[1]) return redis.call('HINCRBY', KEYS[1], 'pulse', 1)"
+HOW_FAR="EVAL_RO \"local c = redis.call('HMGET', KEYS[1], 'by', 'term', 'pulse') \
+return 'copy:' .. (c[1] or '') .. ':' .. (c[2] or 0) .. ':' .. (c[3] or 0) .. ':' .. \
+redis.call('DBSIZE')\" 1 $COPY"
+LEAD="EVAL \"if redis.call('HGET', KEYS[1], 'by') ~= ARGV[1] then \
+redis.call('HINCRBY', KEYS[1], 'term', 1) end redis.call('HSET', KEYS[1], 'by', ARGV[1]) \
+return 'pulse ' .. redis.call('HINCRBY', KEYS[1], 'pulse', 1)\" 1 $COPY"
 
+END=that-is-all
+client=''    # the process that talks to the own server
 port=$ROOM   # where the own server listens
 state=''     # as above
 name=''      # under which it is connected to its master
@@ -72,19 +76,19 @@ enter() {
     echo "$state" >"$RUN/state"
 }
 
-# look_at HOST PORT: what that server says of itself. False: nothing that helps.
-look_at() {
+# What a server says of itself, a line each on the standard input, up to the end. False: nothing that helps.
+understand() {
     role='' host='' link='' replid='' offset=0 priority=0 by='' term=0 pulse=0 size=''
     is_up=no is_syncing=no is_whole=yes idle=0
-    told=$(printf '%s\nINFO replication persistence\nCLIENT LIST TYPE master\n' "$HOW_FAR" |
-        redis_at "$1" "$2") || return 1
     while IFS= read -r line; do
         line=${line%"$CR"} value=${line#*:}
         case $line in
+        "$END") break ;;
+        'Could not connect'* | Error:*) return 1 ;;
         copy:*)
-            IFS=: read -r _ by term pulse size <<END
+            IFS=: read -r _ by term pulse size <<EOF
 $line
-END
+EOF
             ;;
         role:*) role=$value ;;
         master_host:*) host=$value ;;
@@ -98,14 +102,43 @@ END
         aof_last_bgrewrite_status:err | aof_last_write_status:err) is_whole=no ;;
         id=*' laddr='*) link=${line#* laddr=} link=${link%% *} ;;
         esac
-    done <<END
-$told
-END
+    done
     [ -n "$role" ]
 }
 
+questions() {
+    printf '%s\nINFO replication persistence\nCLIENT LIST TYPE master\nECHO %s\n' "$HOW_FAR" "$END"
+}
+
+# The own server is asked over one connection, which outlives a change of its port: to start a client
+# for each look would take a tenth of a processor for all nodes of a machine.
+talk() {
+    [ -z "$client" ] || return 0
+    cli PING >/dev/null || return 1
+    rm -f "$RUN/asked" "$RUN/told"
+    mkfifo "$RUN/asked" "$RUN/told"
+    REDISCLI_AUTH=$password redis-cli -h "$SELF" -p "$port" <"$RUN/asked" >"$RUN/told" 2>&1 &
+    client=$!
+    exec 3>"$RUN/asked" 4<"$RUN/told"
+}
+
 look() {
-    look_at "$SELF" "$port"
+    talk || return 1
+    questions >&3
+    if ! understand <&4; then
+        exec 3>&- 4<&-
+        kill "$client" 2>/dev/null
+        client=''
+        return 1
+    fi
+}
+
+# look_at HOST PORT: the same of another node.
+look_at() {
+    told=$(questions | redis_at "$1" "$2") || return 1
+    understand <<EOF
+$told
+EOF
 }
 
 in_room() {
@@ -121,7 +154,7 @@ lead() {
         set_to replica-priority 0 replica-announce-ip "$IN_DOUBT"
         next=$IN_DOUBT sure_link='' this_link=''
     fi
-    cli EVAL "$LEAD" 1 "$COPY" "$replid" >/dev/null
+    printf '%s\n' "$LEAD $replid" >&3 # the answer comes before the next look's
 }
 
 # The server is let out of the room.
@@ -137,6 +170,7 @@ begin_to_lead() {
     look || return
     set_to min-replicas-to-write 0
     lead
+    look || return
     set_to min-replicas-to-write "$MIN_REPLICAS"
     open
 }
@@ -293,6 +327,7 @@ complain() {
 }
 
 decide() {
+    pace=$DECIDE_S
     master=$(known_master)
     if [ -z "$master" ]; then
         return
@@ -328,9 +363,12 @@ decide() {
 # ---- all of it ----
 
 watch() {
+    trap '' PIPE # of a client that has ended: the next look sees it
     enter room
     heard=$(now)
-    while sleep "$LOOK_S"; do
+    pace=$LOOK_S
+    while sleep "$pace"; do
+        pace=$LOOK_S
         if ! look; then
             continue # it cannot answer yet, or hangs
         elif in_room; then

@@ -26,22 +26,35 @@ say() {
     echo "redis.sh: $*" >&2
 }
 
-# What each Sentinel says to a question.
+# ask SENTINEL WORD..: what that one says to a question about this group.
 ask() {
-    for sentinel in $SENTINELS; do
-        timeout 1 redis-cli -h "${sentinel%:*}" -p "${sentinel#*:}" SENTINEL "$@" "$group" \
-            2>/dev/null || true
-    done
+    sentinel=$1
+    shift
+    timeout 1 redis-cli -h "${sentinel%:*}" -p "${sentinel#*:}" SENTINEL "$@" "$group" 2>/dev/null || true
 }
 
 # The master's address, when two of the Sentinels name the same.
 known_master() {
-    ask GET-MASTER-ADDR-BY-NAME | grep -F . | sort | uniq -c | awk '$1 >= 2 {print $2}'
+    said=' '
+    for one in $SENTINELS; do
+        named=$(ask "$one" GET-MASTER-ADDR-BY-NAME)
+        named=${named%%[!0-9.]*} # a line each for address and port
+        case $named in *.*) ;; *) continue ;; esac
+        case $said in
+        *" $named "*)
+            echo "$named"
+            return
+            ;;
+        esac
+        said="$said$named "
+    done
 }
 
 # Do two of the Sentinels know the group, and none of them a replica? Their silence says nothing.
 is_new() {
-    ask MASTER | awk 'is_count {told++; n += $1} {is_count = $1 == "num-slaves"}
+    for one in $SENTINELS; do
+        ask "$one" MASTER
+    done | awk 'is_count {told++; n += $1} {is_count = $1 == "num-slaves"}
         END {exit !(told >= 2 && n == 0)}'
 }
 

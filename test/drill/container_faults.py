@@ -4,6 +4,8 @@ really was. Masters and leaders are found when the fault strikes.
     kill, stop, pause, cut      one container: docker kill, stop, pause, network disconnect
     frozen                      the master is killed after its replicas stood still
     wipe                        killed, and back with an empty volume
+    successor                   the master is killed, and then the one that was promoted
+    doubt                       the same, when a replica has what was answered, but not on its disk
     failover                    a Sentinel is told to promote a replica
     apart                       one node of the broker no longer reaches the others; clients do
     asunder                     no node of the broker reaches another one
@@ -12,6 +14,7 @@ really was. Masters and leaders are found when the fault strikes.
     scale                       one more gateway, which has to get its part, and away with it again
     renew                       new containers in the place of the services', one after the other
     kill of everything          nginx, too
+    reboot of everything        the same, when replicas were away; the masters come back last
     late-..                     a replica that stands still most of the time, for so long at once
 
 and those of edges.py.
@@ -20,6 +23,7 @@ and those of edges.py.
 import asyncio
 import os
 import pathlib
+import random
 import re
 import signal
 import threading
@@ -30,6 +34,9 @@ from faults import AnyFault
 from stack import WHOLE_S, Broken, run
 
 STOP_S = 45
+SUCCESSOR_S = 2
+AWAY_S = 20  # more than REDIS_DEGRADE_MS: the others have gone on for a while
+GROUPS = ("order", "stock", "payment", "saga")
 FROZEN_S = 1.5
 RENEW_S = 420  # eight containers, one after the other, on a machine that has more to do
 GATEWAYS = 2  # in docker-compose.yml
@@ -210,6 +217,54 @@ class WipeFault(Fault):
         self.start(self.container)
 
 
+class SuccessorFault(Fault):
+    """The last one has to have everything, and to be promotable."""
+
+    def promoted(self, group):
+        """Who was promoted in the place of the master, now that it is dead."""
+        self.stack.wait_until(
+            lambda: self.stack.master_address(group) not in ("", self.container.address),
+            f"with another master of {group}", WHOLE_S)
+        self.stack.look()
+        return self.stack.nodes(group)[0]
+
+    def break_it(self):
+        self.container = self.target()
+        group = self.component.removeprefix("redis-")
+        self.kill(self.container)
+        self.second = self.promoted(group)
+        time.sleep(random.uniform(0, SUCCESSOR_S))
+        self.kill(self.second)
+        self.seen["killed"] = [self.container.name, self.second.name]
+
+    def mend_it(self):
+        self.start(self.second)
+        self.start(self.container)
+
+
+class DoubtFault(SuccessorFault):
+    """A replica that was restarted has, for some seconds, nothing on its disk of what it has."""
+
+    def break_it(self):
+        self.container = self.target()
+        group = self.component.removeprefix("redis-")
+        self.second = self.stack.nodes(group)[1][0]
+        self.stack.fill(self.container)
+        self.kill(self.second)
+        self.start(self.second)
+        self.stack.wait_until(lambda: self.stack.slow_rewrites(self.second), "with a slow disk",
+                              WHOLE_S)
+        self.stack.wait_until(lambda: self.stack.is_doubted(self.container, self.second),
+                              "with a replica in doubt", WHOLE_S)
+        self.kill(self.container)
+        promoted = self.promoted(group)
+        self.seen["killed"] = [self.container.name, self.second.name]
+        self.seen["promoted"] = promoted.name
+        self.kill(self.second)
+        if promoted.address == self.second.address:
+            raise Broken(f"{promoted.name} was promoted, and has nothing on its disk")
+
+
 class FailoverFault(Fault):
     def break_it(self):
         group = self.component.removeprefix("redis-")
@@ -388,7 +443,34 @@ class LateFault(Fault):
             raise Broken(f"{self.name} was never seen to stand still")
 
 
+class RebootFault(EverythingFault):
+    """One replica of each group is away for so long that the others go on; then the machine goes,
+    and when it is back it is the masters that are missing. Those that were away must not be taken."""
+
+    def break_it(self):
+        self.stack.look()
+        groups = {group: self.stack.nodes(group) for group in GROUPS}
+        for _, replicas in groups.values():
+            self.kill(replicas[0])
+        time.sleep(AWAY_S)
+        self.masters = [master for master, _ in groups.values()]
+        self.stale = {group: replicas[0].address for group, (_, replicas) in groups.items()}
+        super().break_it()
+
+    def mend_it(self):
+        late = {master.id for master in self.masters}
+        docker("start", *(c.id for c in self.before if c.id not in late))
+        for group, stale in self.stale.items():
+            self.stack.wait_until(lambda group=group: self.stack.master_address(group) not in
+                                  ("", *(m.address for m in self.masters)),
+                                  f"with a master of {group}", WHOLE_S)
+            if self.stack.master_address(group) == stale:
+                raise Broken(f"{group}: {stale} was away, and is master now")
+        docker("start", *late)
+
+
 SPECIAL = {**dict.fromkeys(LateFault.LATE_MS, LateFault),
+           "successor": SuccessorFault, "doubt": DoubtFault, "reboot": RebootFault,
            "frozen": FrozenFault, "wipe": WipeFault, "failover": FailoverFault,
            "apart": PartitionFault, "asunder": PartitionFault, "purge": PurgeFault,
            "rolling": RollingFault, "scale": ScaleFault, "renew": RenewFault}

@@ -23,6 +23,8 @@ NODES = 3  # of each group, of the broker, and of the Sentinels
 UP_S = 240
 DOWN_AGAIN_S = 3
 EQUAL_S = 20
+FILL = "for i = 1, ARGV[1] do redis.call('SET', KEYS[1] .. i, i) end return 0"
+FILL_KEYS, FILL_DELAY_US = 20000, 500  # a file of them takes 10 s to write, as of a store of 1 GB
 DIGESTS = 500  # at once: the server answers nobody else meanwhile
 CHECKOUTS = re.compile(r'^kassa_http_requests_total{route="checkout"[^}]*} (\d+)$', re.M)
 LEADERS = ("[{binary_to_list(element(4, amqqueue:get_name(Q))), element(2, amqqueue:get_pid(Q))} "
@@ -153,7 +155,7 @@ class Containers(Parts, Stack):
 
     def redis(self, address, port=6379):
         """A server, or a Sentinel at its port."""
-        return redis.Redis(address, port, username="default" if port == 6379 else "kassa",
+        return redis.Redis(address, port, username="kassa" if port == 26379 else "default",
                            password=self.secrets["redis_password"], decode_responses=True,
                            socket_timeout=5, socket_connect_timeout=1)
 
@@ -201,6 +203,27 @@ class Containers(Parts, Stack):
         except (redis.RedisError, OSError, KeyError):
             return False
         return True
+
+    def fill(self, master):
+        with self.redis(master.address) as r:
+            r.eval(FILL, 1, "filler:", FILL_KEYS)
+
+    def slow_rewrites(self, node):
+        """Its server may not be let out yet (deploy/compose/copy.sh). False: it does not answer."""
+        for port in (6378, 6379):
+            try:
+                with self.redis(self.find(node.service).address, port) as r:
+                    return r.config_set("rdb-key-save-delay", FILL_DELAY_US)
+            except (redis.RedisError, OSError):
+                pass
+        return False
+
+    def is_doubted(self, master, node):
+        """It follows the master, and has nothing on its disk yet."""
+        with self.redis(master.address) as r:
+            said = r.info("replication")
+        return any(said.get(f"slave{n}", {}).get("ip") == f"in-doubt.{node.address}"
+                   and said[f"slave{n}"]["state"] == "online" for n in range(NODES - 1))
 
     def digests(self, node, keys):
         """DEBUG DIGEST-VALUE, some at a time: one number for what is under a key, whatever the

@@ -26,10 +26,13 @@ CONTAINERS = ("nginx", "gateway", "order", "stock", "payment", *STORES, "replica
 COMPOSE = [(component, kind, delay_s) for delay_s in (SOON_S, LATE_S)
            for component in CONTAINERS for kind in KINDS]
 COMPOSE += [(store, kind, delay_s) for kind, delay_s in (("frozen", LATE_S), ("failover", 0),
-                                                         ("wipe", SOON_S)) for store in STORES]
+                                                         ("wipe", SOON_S),
+                                                         ("successor", SOON_S),
+                                                         ("doubt", SOON_S)) for store in STORES]
 COMPOSE += [("rabbitmq", "apart", 20), ("rabbitmq", "asunder", 20), ("rabbitmq", "wipe", SOON_S),
             ("rabbitmq", "purge", 0), ("gateway", "scale", 0), ("services", "renew", 0),
-            ("everything", "rolling", 0), ("everything", "kill", SOON_S)]
+            ("everything", "rolling", 0), ("everything", "kill", SOON_S),
+            ("everything", "reboot", SOON_S)]
 COMPOSE += [(store, kind, LATE_S) for store in STORES for kind in SLOW]
 COMPOSE += [("replica-order", kind, LATE_S) for kind in ("late-300ms", "late-600ms")]
 COMPOSE += [(component, kind, CLOCK_S) for component in

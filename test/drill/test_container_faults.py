@@ -48,6 +48,10 @@ class Engine(container_faults.Parts):
     def nodes(self, _):
         return self.find("redis-order-1"), [self.find("redis-order-2"), self.find("redis-order-3")]
 
+    def master_address(self, _):
+        """The first that runs."""
+        return next(c.address for c in self.of("redis-order-") if c.state["Running"])
+
     def erlang(self, _):
         return "{ok, 0}"
 
@@ -163,6 +167,20 @@ class Case(unittest.TestCase):
         self.assertEqual([words[0] for words in self.engine.said],
                          ["pause", "pause", "kill", "unpause", "unpause"])
 
+    def test_the_successor(self):
+        """The master dies, then who is promoted in its place; the last one lives."""
+        fault = self.fault("redis-order", "successor")
+        masters = iter([self.engine.find("redis-order-1"), self.engine.find("redis-order-2")])
+        self.engine.nodes = lambda _: (next(masters), [])
+        for number, node in enumerate(self.engine.of("redis-order-")):
+            node.address = f"10.0.0.{number}"
+        with mock.patch.object(container_faults, "SUCCESSOR_S", 0):
+            asyncio.run(fault.strike())
+        self.assertEqual([words[-1] for words in self.engine.said],
+                         ["id-redis-order-1-1", "id-redis-order-2-1"])
+        asyncio.run(fault.mend())
+        self.assertTrue(all(c.state["Running"] for c in self.engine.containers))
+
     def test_one_more_and_one_less(self):
         fault = self.fault("order", "scale")
         asyncio.run(fault.strike())
@@ -187,7 +205,8 @@ class Case(unittest.TestCase):
             asyncio.run(self.fault("services", "renew", is_deaf=True).strike())
 
     def test_who_loses_connections(self):
-        for component, kind in (("nginx", "kill"), ("nginx", "cut"), ("everything", "kill")):
+        for component, kind in (("nginx", "kill"), ("nginx", "cut"), ("everything", "kill"),
+                                ("everything", "reboot")):
             self.assertTrue(self.fault(component, kind).is_of_the_front)
         for component, kind in (("gateway", "kill"), ("gateway", "scale"), ("services", "renew"),
                                 ("everything", "rolling")):

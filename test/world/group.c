@@ -1,5 +1,10 @@
 /* Servers, who follows whom, and who says so. See group.h.
  *
+ * What a server has and what its file has are two things: one that was given everything by its
+ * master has its old file until a rewrite is done, and when it dies, that is what it has. What it
+ * is taken for meanwhile, and who is master when none serves, decides a watch beside each server,
+ * by the rules of deploy/compose/copy.sh.
+ *
  * Each group has one trouble after the other: the next begins when all is whole again. */
 #include "test/world/group.h"
 
@@ -9,6 +14,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "idempotency/copies.h"
 #include "test/world/server.h"
 
 #define GROUPS_MAX  8
@@ -28,11 +34,25 @@
 #define FREEZE_US MS(15000)
 #define AWAY_US   MS(12000)
 
+#define LOOK_US     MS(500)   /* between two looks of a watch */
+#define REWRITE_US  MS(6000)  /* until a file has what was given anew, at most; mostly less */
+#define SILENCE_US  MS(10000) /* without a master, until a replica is in doubt */
+#define FAILOVER_US MS(25000) /* in which Sentinels can promote somebody */
+#define ALONE_US    MS(14000) /* until the services go on without one that is away */
+
+enum doubt { IS_SURE, IS_UNSURE, IS_IN_DOUBT };
+
 /* A replica, as its master knows it. */
 struct known {
     bool is_connected;
     int64_t heard_us;  /* last, before it fell silent */
     uint64_t position; /* acknowledged */
+    enum doubt doubt;  /* the name under which it is connected */
+};
+
+/* How far data goes, by its own word: a master counts when it becomes one, and at each look. */
+struct age {
+    uint64_t term, pulse;
 };
 
 struct server {
@@ -40,9 +60,17 @@ struct server {
     unsigned number;
     bool is_up;
     bool is_frozen;
-    bool is_cut;      /* its replicas and the Sentinels do not reach it; clients do */
-    bool is_pulling;  /* it will take what its master has */
-    bool is_synced;   /* its log is a beginning of its master's */
+    bool is_cut;     /* its replicas and the Sentinels do not reach it; clients do */
+    bool is_pulling; /* it will take what its master has */
+    bool is_synced;  /* its log is a beginning of its master's */
+    bool is_in_room; /* started, and neither master nor replica yet */
+    bool is_on_disk; /* its file has what it has */
+    bool is_promotable;
+    enum doubt next;   /* its name when it connects anew */
+    int64_t heard_us;  /* a master, last */
+    uint64_t goal;     /* to be had before it is promotable */
+    uint64_t rewrites; /* begun */
+    struct age age, file_age;
     unsigned follows; /* NOBODY: it is a master */
     uint64_t life;    /* grows with each start and each change of role */
     struct known known[SERVERS_MAX];
@@ -79,9 +107,14 @@ static unsigned server_id(const struct server *s)
     return s->group->index * SERVERS_MAX + s->number;
 }
 
+static bool is_replica(const struct server *s)
+{
+    return s->follows != NOBODY;
+}
+
 static bool is_master(const struct server *s)
 {
-    return s->follows == NOBODY;
+    return !is_replica(s) && !s->is_in_room;
 }
 
 static bool is_running(const struct server *s)
@@ -103,15 +136,18 @@ static bool knows(const struct server *master, unsigned replica)
                                world.now_us - k->heard_us < LIST_US);
 }
 
-bool group_is_listed(const struct group *g, unsigned server, unsigned replica)
+const char *group_listed_as(const struct group *g, unsigned server, unsigned replica)
 {
-    return knows(&g->servers[server], replica);
+    static const char *const names[] = {"", COPIES_UNSURE, COPIES_IN_DOUBT};
+    const struct server *s = &g->servers[server];
+    return knows(s, replica) ? names[world_bugs.count_doubtful ? 0 : s->known[replica].doubt]
+                             : NULL;
 }
 
 /* The connection to its master is closed, which is noticed there unless it is cut off. */
 static void link_close(struct server *s)
 {
-    if (!is_master(s) && s->group->servers[s->follows].is_cut == s->is_cut) {
+    if (is_replica(s) && s->group->servers[s->follows].is_cut == s->is_cut) {
         s->group->servers[s->follows].known[s->number].is_connected = false;
     }
 }
@@ -184,11 +220,46 @@ static void waits_look(struct group *g, unsigned server)
 
 /* ---- replication ---- */
 
+struct rewrite {
+    struct server *server;
+    uint64_t number;
+};
+
+static void on_rewritten(void *ctx)
+{
+    struct rewrite *rewrite = ctx;
+    struct server *s = rewrite->server;
+    if (s->is_frozen) {
+        world_after_or(NULL, MS(100), on_rewritten, free, rewrite);
+        return;
+    }
+    if (s->is_up && s->rewrites == rewrite->number) {
+        s->is_on_disk = true;
+    }
+    free(rewrite);
+}
+
+/* It is given everything anew; its file is the old one until it is rewritten. */
+static void full_sync(struct server *s, unsigned master)
+{
+    struct rewrite *rewrite = mem_new(sizeof(*rewrite));
+    if (s->is_on_disk) {
+        s->is_on_disk = false;
+        s->file_age = s->age;
+        server_keep(server_id(s));
+    }
+    *rewrite = (struct rewrite){s, ++s->rewrites};
+    world_after_or(NULL, world_random(world_chance(500) ? REWRITE_US : MS(300)), on_rewritten, free,
+                   rewrite);
+    server_copy(server_id(s), master);
+    s->is_synced = true;
+}
+
 static void on_pull(void *ctx)
 {
     struct server *s = ctx;
     s->is_pulling = false;
-    if (!is_running(s) || is_master(s)) {
+    if (!is_running(s) || !is_replica(s)) {
         return;
     }
     struct server *master = &s->group->servers[s->follows];
@@ -198,11 +269,14 @@ static void on_pull(void *ctx)
     if (s->is_synced) {
         server_follow(server_id(s), server_id(master));
     } else {
-        server_copy(server_id(s), server_id(master));
-        s->is_synced = true;
+        full_sync(s, server_id(master));
     }
-    master->known[s->number] = (struct known){
-        .is_connected = true, .heard_us = world.now_us, .position = server_position(server_id(s))};
+    s->age = master->age;
+    struct known *known = &master->known[s->number];
+    known->doubt = knows(master, s->number) ? known->doubt : s->next;
+    known->is_connected = true;
+    known->heard_us = world.now_us;
+    known->position = server_position(server_id(s));
     waits_look(s->group, s->follows);
 }
 
@@ -255,6 +329,7 @@ static void server_follows(struct server *s, unsigned master)
     link_close(s);
     server_ended(s);
     s->follows = master;
+    s->is_in_room = false;
     s->is_synced = false;
     for (unsigned i = 0; i <= replicas; i++) { /* who followed it needs all of it, if ever again */
         struct server *follower = &s->group->servers[i];
@@ -269,7 +344,7 @@ static void on_told(void *ctx)
     struct server *s = ctx;
     if (s->is_up && (s->is_frozen || s->is_cut)) {
         world_after(NULL, world_random(TURN_US), on_told, s);
-    } else if (s->is_up && s->number != s->group->master) {
+    } else if (s->is_up && !s->is_in_room && s->number != s->group->master) {
         server_follows(s, s->group->master);
     }
 }
@@ -298,6 +373,7 @@ static void promote(struct group *g, unsigned server)
     link_close(s);
     s->follows = NOBODY;
     s->life++;
+    s->age.term++;
     server_restart(server_id(s)); /* as to its run id, which differs from the old master's */
     g->master = server;
     unsigned leader = world_random(GROUP_SENTINELS); /* sees it by INFO, within a second */
@@ -324,10 +400,12 @@ static unsigned candidate(const struct group *g)
     unsigned first = world_random(SERVERS_MAX);
     for (unsigned n = 0; n <= replicas; n++) {
         const struct server *s = &g->servers[(first + n) % SERVERS_MAX];
-        if (!is_running(s) || s->is_cut || s->follows != g->master || !s->is_synced) {
+        bool is_known_dead = !is_running(master) || master->is_cut || master->is_in_room;
+        if (!is_running(s) || s->is_cut || s->follows != g->master ||
+            !(s->is_synced || is_known_dead) ||
+            !(s->is_promotable || world_bugs.promote_doubtful)) {
             continue;
         }
-        bool is_known_dead = !is_running(master) || master->is_cut;
         uint64_t position = is_known_dead ? server_position(server_id(s)) + 1 : 1;
         if (position > best) {
             best = position;
@@ -337,30 +415,34 @@ static unsigned candidate(const struct group *g)
     return chosen;
 }
 
-/* The start script asks the Sentinels first. */
+static void watch_start(struct server *s);
+
 static void on_start(void *ctx)
 {
     struct server *s = ctx;
     s->is_up = true;
     s->life++;
     memset(s->known, 0, sizeof(s->known));
-    server_restart(server_id(s));
-    unsigned told = s->group->told[world_random(GROUP_SENTINELS)];
-    world_say("%s %u starts", s->group->name, s->number);
-    if (told != s->number) {
-        server_follows(s, told);
-        s->is_synced = false;
-        pull_later(s);
-    } else {
-        followers_pull(s->group, s->number);
+    if (!s->is_on_disk) {
+        server_restore(server_id(s));
+        s->age = s->file_age;
+        s->is_on_disk = true;
     }
-    world_after(NULL, world_random(DEPOSE_US), on_told, s); /* that Sentinel was behind, maybe */
+    server_restart(server_id(s));
+    s->follows = NOBODY;
+    s->is_in_room = true;
+    s->is_synced = s->is_promotable = false;
+    s->next = IS_IN_DOUBT;
+    s->heard_us = world.now_us;
+    world_say("%s %u starts", s->group->name, s->number);
+    watch_start(s);
 }
 
 static void on_down(void *ctx)
 {
     struct group *g = ctx;
-    if (g->servers[g->master].is_up && !g->servers[g->master].is_cut) {
+    const struct server *master = &g->servers[g->master];
+    if (master->is_up && !master->is_cut && !master->is_in_room) {
         return;
     }
     unsigned chosen = candidate(g);
@@ -386,14 +468,154 @@ static void server_die(struct server *s, int64_t away_us)
     }
 }
 
+/* ---- the watch: deploy/compose/copy.sh ---- */
+
+static bool hears(const struct server *s, const struct server *other)
+{
+    return is_running(other) && s->is_cut == other->is_cut;
+}
+
+/* By most of the Sentinels; NOBODY: they do not agree. */
+static unsigned named_master(const struct group *g)
+{
+    for (unsigned i = 0; i + 1 < GROUP_SENTINELS; i++) {
+        for (unsigned n = i + 1; n < GROUP_SENTINELS; n++) {
+            if (g->told[i] == g->told[n]) {
+                return g->told[i];
+            }
+        }
+    }
+    return NOBODY;
+}
+
+static bool is_behind(const struct server *s, const struct server *other, unsigned named)
+{
+    if (s->age.term != other->age.term) {
+        return s->age.term < other->age.term;
+    }
+    if (s->age.pulse != other->age.pulse) {
+        return s->age.pulse < other->age.pulse;
+    }
+    return s->number != named && (other->number == named || other->number < s->number);
+}
+
+/* Has it all that was answered, as far as two of three can know? */
+static bool may_serve(const struct server *s, unsigned named)
+{
+    unsigned seen = 0;
+    for (unsigned i = 0; i <= replicas; i++) {
+        const struct server *other = &s->group->servers[i];
+        if (other == s || !hears(s, other)) {
+            continue;
+        }
+        bool is_waiting = world.now_us - s->heard_us >= FAILOVER_US;
+        if (is_replica(other) && (is_linked(&s->group->servers[other->follows], other) ||
+                                  (other->is_promotable && !is_waiting))) {
+            return false;
+        }
+        if (is_behind(s, other, named)) {
+            return false;
+        }
+        seen++;
+    }
+    return seen > 0 || world_bugs.serve_alone;
+}
+
+static void watch_decide(struct server *s)
+{
+    unsigned named = named_master(s->group);
+    if (named == NOBODY || s->is_cut) {
+        return;
+    }
+    const struct server *master = &s->group->servers[named];
+    if (master != s && hears(s, master) && is_master(master)) {
+        server_follows(s, named);
+    } else if (!s->is_on_disk || !may_serve(s, named)) {
+        return;
+    } else if (master == s) {
+        world_say("%s %u is master again", s->group->name, named);
+        s->is_in_room = false;
+        s->follows = NOBODY;
+        s->life++;
+        s->age.term++;
+        followers_pull(s->group, named);
+    } else {
+        world_say("%s %u is to be promoted", s->group->name, s->number);
+        server_follows(s, named);
+        s->is_promotable = true;
+        s->heard_us = world.now_us + FAILOVER_US;
+    }
+}
+
+/* It connects anew, under another name. */
+static void rename_to(struct server *s, struct known *known, enum doubt doubt)
+{
+    known->doubt = doubt;
+    s->next = doubt == IS_SURE ? IS_UNSURE : doubt;
+}
+
+static void watch_doubt(struct server *s)
+{
+    s->is_promotable = false;
+    s->next = IS_IN_DOUBT;
+}
+
+static void watch_linked(struct server *s, struct server *master)
+{
+    struct known *known = &master->known[s->number];
+    s->heard_us = s->heard_us > world.now_us ? s->heard_us : world.now_us;
+    if (!s->is_on_disk && known->doubt != IS_IN_DOUBT) {
+        watch_doubt(s);
+        rename_to(s, known, IS_IN_DOUBT);
+    } else if (s->is_on_disk && known->doubt != IS_SURE) {
+        rename_to(s, known, IS_SURE);
+        s->goal = server_position(server_id(master));
+    } else if (known->doubt == IS_SURE && server_position(server_id(s)) >= s->goal) {
+        s->is_promotable = true;
+    }
+}
+
+static void on_watch(void *ctx)
+{
+    struct server *s = ctx;
+    if (!s->is_up) {
+        return; /* until it starts */
+    }
+    world_after(NULL, LOOK_US, on_watch, s);
+    if (s->is_frozen) {
+        return;
+    }
+    struct server *master = is_replica(s) ? &s->group->servers[s->follows] : NULL;
+    if (is_master(s)) {
+        watch_doubt(s);
+        s->age.pulse++;
+        followers_pull(s->group, s->number);
+    } else if (s->is_in_room) {
+        watch_decide(s);
+    } else if (is_linked(master, s) && is_master(master) && knows(master, s->number)) {
+        watch_linked(s, master);
+    } else if (world.now_us - s->heard_us >= SILENCE_US) {
+        watch_doubt(s);
+        watch_decide(s);
+    } else if (!s->is_promotable) {
+        watch_decide(s);
+    }
+}
+
+static void watch_start(struct server *s)
+{
+    world_after(NULL, world_random(LOOK_US), on_watch, s);
+}
+
 /* ---- troubles ---- */
 
 static void on_thaw(void *ctx)
 {
     struct server *s = ctx;
     s->is_synced =
-        s->is_synced && !is_master(s) && knows(&s->group->servers[s->follows], s->number);
+        s->is_synced && is_replica(s) && knows(&s->group->servers[s->follows], s->number);
     s->is_frozen = false;
+    s->is_promotable = s->is_promotable && world.now_us - s->heard_us < SILENCE_US;
     pull_later(s);
 }
 
@@ -401,7 +623,9 @@ static void server_freeze(struct server *s, int64_t frozen_us)
 {
     world_say("%s %u stands still", s->group->name, s->number);
     s->is_frozen = true;
-    s->group->servers[s->follows].known[s->number].heard_us = world.now_us;
+    if (is_replica(s)) {
+        s->group->servers[s->follows].known[s->number].heard_us = world.now_us;
+    }
     world_after(NULL, frozen_us, on_thaw, s);
 }
 
@@ -410,7 +634,7 @@ static void on_mended(void *ctx)
     struct server *s = ctx;
     s->is_cut = false;
     followers_pull(s->group, s->number);
-    if (!is_master(s)) {
+    if (is_replica(s)) {
         pull_later(s);
     }
 }
@@ -455,12 +679,55 @@ static void group_later(struct group *g, int64_t delay_us, world_event *run)
     world_after(NULL, delay_us, run, g);
 }
 
+/* The machine goes; the master comes back last. */
+static void on_all_die(void *ctx)
+{
+    struct group *g = ctx;
+    for (unsigned i = 0; i <= replicas; i++) {
+        server_die(&g->servers[i], MS(50) + world_random(AWAY_US) + (i == g->master ? AWAY_US : 0));
+    }
+}
+
+/* Whoever it is now, in somebody else's place maybe. */
+static void on_other_dies(void *ctx)
+{
+    struct group *g = ctx;
+    server_die(&g->servers[(g->master + 1 + world_random(2)) % SERVERS_MAX],
+               MS(50) + world_random(MS(1000)));
+}
+
+/* Troubles of which each alone is harmless. */
+static void trouble_of_copies(struct group *g, struct server *one, struct server *other)
+{
+    int64_t then_us = MS(50) + world_random(AWAY_US);
+    switch (world_random(4)) {
+    case 0: /* all at once */
+        on_all_die(g);
+        break;
+    case 1: /* the others have gone on without one, which is back first */
+        then_us = ALONE_US + world_random(MS(6000));
+        server_die(one, then_us + MS(100));
+        group_later(g, then_us, on_all_die);
+        break;
+    case 2: /* one has everything, and its file has not; then the master dies, and it dies */
+        server_die(one, MS(50));
+        group_later(g, MS(1000) + world_random(MS(2000)), on_master_dies);
+        group_later(g, MS(8000) + world_random(MS(4000)), on_other_dies);
+        break;
+    default: /* both have everything, and their files have not; then the machine goes */
+        server_die(one, MS(50));
+        server_die(other, MS(50));
+        group_later(g, MS(1000) + world_random(MS(3000)), on_all_die);
+        break;
+    }
+}
+
 static void trouble_make(struct group *g)
 {
     struct server *one = &g->servers[(g->master + 1 + world_random(2)) % SERVERS_MAX];
     struct server *other = &g->servers[SERVERS_MAX - g->master - one->number];
     int64_t frozen_us = MS(100) + world_random(FREEZE_US);
-    switch (world_random(8)) {
+    switch (world_random(10)) {
     case 0:
         on_master_dies(g);
         break;
@@ -491,6 +758,10 @@ static void trouble_make(struct group *g)
         server_die(one, frozen_us);
         group_later(g, frozen_us + MS(1000) + world_random(MS(3000)), on_wanted);
         break;
+    case 7:
+    case 8:
+        trouble_of_copies(g, one, other);
+        break;
     default: /* a promotion, while who is promoted lags behind */
         server_freeze(one, frozen_us / 10);
         group_later(g, frozen_us / 10, on_wanted);
@@ -505,8 +776,9 @@ static bool is_whole(const struct group *g)
     }
     for (unsigned i = 0; i <= replicas; i++) {
         const struct server *s = &g->servers[i];
-        bool is_right = i == g->master ? is_master(s)
-                                       : s->follows == g->master && s->is_synced && !s->is_pulling;
+        bool is_right = i == g->master
+                            ? is_master(s)
+                            : s->follows == g->master && s->is_synced && s->is_promotable;
         if (!is_running(s) || s->is_cut || !is_right) {
             return false;
         }
@@ -564,10 +836,16 @@ struct group *group_named(const char *name)
                              .number = i,
                              .is_up = true,
                              .is_synced = i > 0,
+                             .is_on_disk = true,
+                             .is_promotable = i > 0,
+                             .next = i > 0 ? IS_UNSURE : IS_IN_DOUBT,
                              .follows = i > 0 ? 0 : NOBODY,
                              .life = 1};
         g->servers[0].known[i] = (struct known){.is_connected = i > 0 && i <= replicas};
         server_open(server_id(s));
+    }
+    for (unsigned i = 0; i <= replicas && replicas > 0; i++) {
+        watch_start(&g->servers[i]);
     }
     if (replicas > 0) {
         world_after(NULL, world_random(REST_US), on_trouble, g);

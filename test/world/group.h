@@ -34,8 +34,9 @@ unsigned group_told_master(const struct group *g, unsigned sentinel);
  * had, for it is down, or no master. */
 uint64_t group_life(const struct group *g, unsigned server);
 
-/* What ROLE says there: is this one connected as a replica? */
-bool group_is_listed(const struct group *g, unsigned server, unsigned replica);
+/* What ROLE says there: what stands before the replica's address (copies.h). NULL: not connected.
+ */
+const char *group_listed_as(const struct group *g, unsigned server, unsigned replica);
 
 /* Executes a command there; it goes to the replicas. Owns: the caller (server_reply_free). */
 struct redis_reply *group_execute(struct group *g, unsigned server, const struct redis_command *c);

@@ -131,5 +131,8 @@ const struct plant plants[] = {
     {"a replica that comes back is not noticed", NULL, {.wait_unlisted = true}},
     {"a missing replica is done without at once", NULL, {.degrade_at_once = true}},
     {"the library of whoever connects last replaces all others", NULL, {.libraries_replace = true}},
+    {"a copy that is on no disk is counted", NULL, {.count_doubtful = true}},
+    {"a node in doubt may be promoted", NULL, {.promote_doubtful = true}},
+    {"a node alone decides that it has everything", NULL, {.serve_alone = true}},
 };
 const unsigned plant_count = sizeof(plants) / sizeof(plants[0]);

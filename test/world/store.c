@@ -107,12 +107,14 @@ static void held_fail(struct redis *r)
 /* ROLE. A server's address is its number. */
 static struct redis_reply *role_reply(const struct redis *r)
 {
-    static const char *const numbers[] = {"0", "1", "2"};
     const char *texts[2 + 3 * (GROUP_REPLICAS + 1)] = {"master", "1"};
+    char names[GROUP_REPLICAS + 1][16];
     unsigned count = 2;
     for (unsigned i = 0; i <= GROUP_REPLICAS && r->flight.copies.all > 0; i++) {
-        if (group_is_listed(r->group, r->server, i) && !world_bugs.wait_unlisted) {
-            texts[count++] = numbers[i];
+        const char *doubt = group_listed_as(r->group, r->server, i);
+        if (doubt != NULL && !world_bugs.wait_unlisted) {
+            snprintf(names[i], sizeof(names[i]), "%s%u", doubt, i);
+            texts[count++] = names[i];
             texts[count++] = PORT;
             texts[count++] = "1";
         }
