@@ -453,14 +453,15 @@ end
 
 -- What the server has now, and later had then: another server, which has a prefix of what this one
 -- was told.
-local kept
+local kept = {}
 
 function world_keep(number)
-    kept = copy(servers[number].data)
+    kept[number] = {data = copy(servers[number].data), log = {unpack(servers[number].log)}}
 end
 
 function world_restore(number)
-    servers[number].data = kept
+    world_use(number)
+    server.data, server.log = copy(kept[number].data), {unpack(kept[number].log)}
     world_restart(number)
 end
 
