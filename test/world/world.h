@@ -140,7 +140,7 @@ struct world_bugs {
     bool wait_unlisted;     /* once one was missing, no ROLE looks for it again */
     bool libraries_replace; /* whoever connects last has his functions, and others have none */
     bool degrade_at_once;   /* a short WAIT is enough for the next one to be short */
-    bool count_doubtful;  /* a copy that is on no disk */
+    bool count_doubtful;    /* a copy that is on no disk */
     bool promote_doubtful;
     bool serve_alone; /* after all were down, one decides alone that it has everything */
 };
