@@ -18,6 +18,7 @@ void redis_command_reset(struct redis_command *c)
     buf_reset(&c->bytes);
     c->count = 0;
     c->row = 0;
+    c->is_alone = false;
 }
 
 void redis_command_free(struct redis_command *c)
@@ -25,6 +26,7 @@ void redis_command_free(struct redis_command *c)
     buf_free(&c->bytes);
     c->count = 0;
     c->row = 0;
+    c->is_alone = false;
 }
 
 /* What was added to `bytes` since the last end is one argument. */

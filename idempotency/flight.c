@@ -25,22 +25,32 @@ static void flight_ask_role(enum waiter_kind kind, unsigned needed, flight_send 
 void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_send *send, void *ctx)
 {
     static struct redis_command c;
-    if (f->copies.all == 0 || !f->is_begun) {
+    bool is_again = f->is_late && f->waits == 0;
+    if (f->copies.all == 0 || (!f->is_begun && !is_again)) {
         return;
     }
     unsigned needed = copies_needed(&f->copies, now_ms);
-    redis_command_reset(&c);
-    redis_arg_text(&c, "PUBLISH");
-    redis_arg_text(&c, FLIGHT_NOBODY);
-    redis_arg_text(&c, "");
-    flight_say(WAITER_PUBLISH, needed, &c, send, ctx);
+    if (f->is_begun) { /* else the offset stays the same */
+        redis_command_reset(&c);
+        redis_arg_text(&c, "PUBLISH");
+        redis_arg_text(&c, FLIGHT_NOBODY);
+        redis_arg_text(&c, "");
+        flight_say(WAITER_PUBLISH, needed, &c, send, ctx);
+    }
     redis_command_reset(&c);
     redis_arg_text(&c, "WAIT");
     redis_arg_int(&c, copies_asked(&f->copies, needed));
     redis_arg_int(&c, timeout_ms / 2);
     flight_say(WAITER_WAIT, needed, &c, send, ctx);
+    f->waits++;
     flight_ask_role(WAITER_ROLE, needed, send, ctx);
     f->is_begun = false;
+}
+
+void flight_lost(struct flight *f)
+{
+    f->waits = 0;
+    f->is_begun = f->is_late = false;
 }
 
 void flight_look(flight_send *send, void *ctx)
@@ -74,7 +84,9 @@ bool flight_role(struct flight *f, const struct redis_reply *reply)
 
 static enum flight_verdict flight_count(struct flight *f, unsigned needed, int64_t now_ms)
 {
-    return copies_counted(&f->copies, needed, f->waited, now_ms) ? FLIGHT_IS_DONE : FLIGHT_IS_SHORT;
+    f->waits--;
+    f->is_late = !copies_counted(&f->copies, needed, f->waited, now_ms);
+    return f->is_late ? FLIGHT_IS_SHORT : FLIGHT_IS_DONE;
 }
 
 enum flight_verdict flight_answer(struct flight *f, struct waiter waiter,
@@ -90,11 +102,12 @@ enum flight_verdict flight_answer(struct flight *f, struct waiter waiter,
         return FLIGHT_GOES_ON;
     case WAITER_PUBLISH:
         return err ? FLIGHT_IS_BROKEN : FLIGHT_GOES_ON;
-    case WAITER_WAIT: { /* how many replicas have all that this connection has written */
-        bool is_count = slice_int64(redis_reply_at(reply, 0), &replicas) && replicas >= 0;
-        f->waited = is_count ? (unsigned)replicas : 0;
+    case WAITER_WAIT: /* how many replicas have all that this connection has written */
+        if (err || !slice_int64(redis_reply_at(reply, 0), &replicas) || replicas < 0) {
+            return FLIGHT_IS_BROKEN;
+        }
+        f->waited = (unsigned)replicas;
         return FLIGHT_GOES_ON;
-    }
     case WAITER_ROLE:
         return flight_role(f, reply) ? flight_count(f, waiter.needed, now_ms) : FLIGHT_IS_BROKEN;
     case WAITER_LOOK:

@@ -1,7 +1,13 @@
 /* Calls that wait for the replicas: those of one turn are a flight, which ends with a WAIT.
  *
  *   call, call, PUBLISH, WAIT n, ROLE --> server --> answers --> held --n have it--> released
- *                                                                 '----less----> all are lost
+ *                                           ^                      '----less----> WAIT again
+ *                                           '---------------------------------------'
+ *
+ * A short count is no reason to go: slow is not dead. The same WAIT is asked again, of the same
+ * offset, and nothing else is sent until it is enough, or who looks after copies.h finds another
+ * master. (What was sent meanwhile would be one more thing that the replicas have not got yet: with
+ * one that is always late, no count would ever be enough.)
  *
  * What was only read has to be waited for as well: a master that was deposed and does not know it
  * yet would tell old things. Its replicas acknowledge only what is written, so something is: a
@@ -19,7 +25,9 @@ struct flight {
     struct copies copies;
     struct waiters held; /* those whose answers are here, but not yet at the replicas */
     unsigned waited;     /* what the last WAIT has said, until ROLE has */
+    unsigned waits;      /* that are out: their counts are not known yet */
     bool is_begun;       /* a call was sent since the last WAIT */
+    bool is_late;        /* the last count was short: no call is to be sent */
     bool has_too_many;   /* replicas: was told */
 };
 
@@ -29,13 +37,15 @@ typedef void flight_send(void *ctx, struct waiter waiter, const struct redis_com
 /* The turn ends. The server gives a WAIT half of `timeout_ms`, so that a short count is told apart
  * from silence. */
 void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_send *send, void *ctx);
+/* The connection is over. What is held is the owner's to fail. */
+void flight_lost(struct flight *f);
 /* While copies_are_missing: have they come back? */
 void flight_look(flight_send *send, void *ctx);
 
 enum flight_verdict {
     FLIGHT_GOES_ON,
     FLIGHT_IS_DONE,  /* who is held can be told */
-    FLIGHT_IS_SHORT, /* too few have it: nothing is to be concluded from what is held */
+    FLIGHT_IS_SHORT, /* too few have it yet: what is held stays so, WAIT is asked again */
     FLIGHT_IS_BROKEN /* this is not a server to talk to */
 };
 /* An answer, in the order of the commands. Keeps the reply of a call, in `held`. */

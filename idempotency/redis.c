@@ -1,16 +1,19 @@
 /* A store that is kept up: calls, who waits for them, greeting, silence, and the next attempt.
  *
- *   redis_call --> wire --(turn's end)--> server
- *        '-------> out: who waits <------ answers, in the order of the calls
- *                   | connection lost
- *                   v
- *                  failed --(turn's end)--> on_reply(-ERR_STORE_DOWN), for each
+ *   redis_call --> [backlog, while not all may go out] --> wire --(turn's end)--> server
+ *                                                    '---> out: who waits <------ answers, in order
+ *                                                           | connection lost
+ *                                                           v
+ *      on_reply(-ERR_STORE_DOWN or -ERR_STORE_TIMEOUT) <--- failed, told at the turn's end
  *
  *   WAITING --delay--> FINDING --> RESOLVING --> GREETING: auth, role, time, library --> UP
  *      ^                  |            |             |                                    |
  *      '------------------'------------'-------------'--------- error, silence -----------'
  *
- * Where there are replicas, an answer is held back until they have what led to it: flight.h. */
+ * Where there are replicas, an answer is held back until they have what led to it: flight.h. How
+ * long silence is borne, and how many calls go out after it: patience.h. Silence alone does not
+ * decide sooner, but asks: each REDIS_TIMEOUT_MS of it a Sentinel, whether another is the master.
+ */
 #include "idempotency/redis.h"
 
 #include <assert.h>
@@ -19,11 +22,13 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "idempotency/backlog.h"
 #include "idempotency/flight.h"
 #include "idempotency/greeting.h"
 #include "idempotency/lookup.h"
 #include "idempotency/master.h"
 #include "idempotency/pace.h"
+#include "idempotency/patience.h"
 #include "idempotency/push.h"
 #include "idempotency/rows.h"
 #include "idempotency/waiters.h"
@@ -34,7 +39,7 @@
 #include "runtime/stat.h"
 
 #define REDIS_UP_MAX     8
-#define REDIS_CALLS_MAX  (1u << 20) /* out at once; one more fails as if the store were down */
+#define REDIS_CALLS_MAX  (1u << 20) /* out or waiting; one more fails as if the store were down */
 #define REDIS_SUSPECT_MS 10 /* a silent connection gets this much more: it may be us who slept */
 #define REDIS_NUDGE_MS   1
 #define REDIS_CLOCK_MS   5000 /* between two questions what time it is */
@@ -63,7 +68,7 @@ struct redis {
     char sentinels[CONF_TEXT_MAX];         /* empty: host and port stay as they are */
     char sentinel_password[CONF_TEXT_MAX]; /* empty: none */
     char master[CONF_TEXT_MAX];            /* its name there */
-    int64_t timeout_ms;
+    int64_t timeout_ms;     /* of silence, until a Sentinel is asked; at first the whole patience */
     redis_on_push *on_push; /* NULL: a store, not a listener */
     void *push_ctx;
 
@@ -91,6 +96,9 @@ struct redis {
 
     struct rows *rows; /* calls that are gathered in this turn */
     unsigned depth;    /* callbacks of the owner that are running now */
+    struct patience patience;
+    struct backlog backlog;       /* calls that may not go out yet */
+    struct redis_command command; /* the one of them that goes out */
     struct waiters out;
     struct flight flight;
     struct waiters failed;
@@ -98,7 +106,7 @@ struct redis {
     unsigned watcher_count;
 
     struct stat_value *stat_calls, *stat_errors, *stat_reconnects, *stat_up, *stat_flushes;
-    struct stat_value *stat_degraded;
+    struct stat_value *stat_degraded, *stat_silences;
 };
 
 /* ---- calls and their answers ---- */
@@ -116,8 +124,10 @@ static void redis_tell(struct redis *r, struct waiter waiter, int err,
     }
 }
 
-static void redis_fail(struct redis *r, struct waiter waiter)
+static void redis_fail(struct redis *r, struct waiter waiter, int err)
 {
+    waiter.err = err;
+    waiter.reply = NULL;
     waiters_push(&r->failed, waiter);
     if (r->failed.count == 1) {
         loop_timer_start(r->nudge, REDIS_NUDGE_MS, 0);
@@ -129,7 +139,8 @@ static void redis_fail(struct redis *r, struct waiter waiter)
 static void redis_tell_failed(struct redis *r)
 {
     for (unsigned left = r->failed.count; left > 0; left--) {
-        redis_tell(r, waiters_pop(&r->failed), -ERR_STORE_DOWN, NULL);
+        struct waiter waiter = waiters_pop(&r->failed);
+        redis_tell(r, waiter, waiter.err, NULL);
     }
 }
 
@@ -159,19 +170,40 @@ static void redis_owed(struct redis *r)
     }
 }
 
+static bool redis_may_send(const struct redis *r, bool is_alone)
+{
+    return !r->flight.is_late && patience_lets(&r->patience, is_alone);
+}
+
+static void redis_send(struct redis *r, const struct redis_command *c, struct waiter waiter)
+{
+    redis_owed(r);
+    r->flight.is_begun = true;
+    patience_sent(&r->patience, c->is_alone);
+    waiters_push(&r->out, waiter);
+    redis_wire_send(r->wire, c);
+}
+
+static void redis_send_backlog(struct redis *r)
+{
+    while (r->backlog.count > 0 && redis_may_send(r, backlog_is_alone(&r->backlog))) {
+        struct waiter waiter = backlog_pop(&r->backlog, &r->command);
+        redis_send(r, &r->command, waiter);
+    }
+}
+
 static void redis_call_now(void *ctx, const struct redis_command *c, redis_on_reply *on_reply,
                            void *reply_ctx)
 {
     struct redis *r = ctx;
     struct waiter waiter = {.on_reply = on_reply, .ctx = reply_ctx};
-    if (r->state != REDIS_UP || r->out.count >= REDIS_CALLS_MAX) {
-        redis_fail(r, waiter);
-        return;
+    if (r->state != REDIS_UP || r->out.count + r->backlog.count >= REDIS_CALLS_MAX) {
+        redis_fail(r, waiter, -ERR_STORE_DOWN);
+    } else if (r->backlog.count > 0 || !redis_may_send(r, c->is_alone)) {
+        backlog_push(&r->backlog, c, waiter);
+    } else {
+        redis_send(r, c, waiter);
     }
-    redis_owed(r);
-    r->flight.is_begun = true;
-    waiters_push(&r->out, waiter);
-    redis_wire_send(r->wire, c);
 }
 
 static void redis_send_own(void *ctx, struct waiter waiter, const struct redis_command *c)
@@ -255,7 +287,7 @@ void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *
         return; /* from an on_reply that redis_free calls: there is no later to tell it */
     }
     stat_add(r->stat_calls, 1);
-    if (c->row > 0) {
+    if (c->row > 0 && !c->is_alone) {
         rows_add(r->rows, c, on_reply, ctx);
     } else {
         redis_call_now(r, c, on_reply, ctx);
@@ -273,28 +305,36 @@ static void redis_say(struct redis *r, enum log_level level, const char *event, 
     }
 }
 
-/* In the order of the calls. */
-static void redis_fail_all(struct redis *r)
+/* In the order of the calls. What was out fails with `err`; what was answered, or had not been sent
+ * yet, is not to blame for anything. */
+static void redis_fail_all(struct redis *r, int err)
 {
     while (r->flight.held.count > 0) {
         struct waiter waiter = waiters_pop(&r->flight.held);
         redis_reply_release(waiter.reply);
-        redis_fail(r, waiter);
+        redis_fail(r, waiter, -ERR_STORE_DOWN);
     }
     while (r->out.count > 0) {
         struct waiter waiter = waiters_pop(&r->out);
         if (waiter.kind == WAITER_CALL) {
-            redis_fail(r, waiter);
+            redis_fail(r, waiter, err);
         }
+    }
+    while (r->backlog.count > 0) {
+        redis_fail(r, backlog_pop(&r->backlog, NULL), -ERR_STORE_DOWN);
     }
 }
 
-/* Everything that is out fails, another attempt is due. */
-static void redis_begin_anew(struct redis *r, const char *reason)
+/* The connection is over, or the attempt at one: everything that is out fails, another attempt is
+ * due, and what was known of the master is old. */
+static void redis_end(struct redis *r, const char *reason, int err)
 {
     uint32_t dice = 0;
     crash_point("redis.down");
     redis_say(r, LOG_WARN, "store_down", reason);
+    copies_lost(&r->flight.copies);
+    flight_lost(&r->flight);
+    patience_lost(&r->patience);
     master_forget(r->finding);
     r->finding = NULL;
     r->wire = NULL;
@@ -303,25 +343,30 @@ static void redis_begin_anew(struct redis *r, const char *reason)
     r->state = REDIS_WAITING;
     stat_set(r->stat_up, 0);
     stat_add(r->stat_reconnects, 1);
-    r->flight.is_begun = false;
-    redis_fail_all(r);
+    redis_fail_all(r, err);
     if (getrandom(&dice, sizeof(dice), GRND_NONBLOCK) != (ssize_t)sizeof(dice)) {
         dice = (uint32_t)loop_now_ms(r->loop); /* less random, and good enough for jitter */
     }
     loop_timer_start(r->timer, pace_lost(&r->pace, loop_now_ms(r->loop), dice), 0);
 }
 
-/* The connection is over, or the attempt at one. */
 static void redis_lost(struct redis *r, const char *reason)
 {
-    copies_lost(&r->flight.copies);
-    redis_begin_anew(r, reason);
+    redis_end(r, reason, -ERR_STORE_DOWN);
 }
 
 static void redis_drop(struct redis *r, const char *reason)
 {
     redis_wire_close(r->wire);
     redis_lost(r, reason);
+}
+
+static void redis_drop_silent(struct redis *r)
+{
+    patience_silent(&r->patience);
+    stat_add(r->stat_silences, 1);
+    redis_wire_close(r->wire);
+    redis_end(r, "no answer in time", -ERR_STORE_TIMEOUT);
 }
 
 /* ---- greeting ---- */
@@ -393,7 +438,11 @@ static void redis_on_greeting(struct redis *r, const struct redis_reply *reply, 
 static void redis_on_heard(void *ctx)
 {
     struct redis *r = ctx;
-    r->heard_ms = loop_now_ms(r->loop);
+    int64_t now_ms = loop_now_ms(r->loop);
+    if (redis_is_waited_for(r)) {
+        patience_heard(&r->patience, now_ms - r->heard_ms, now_ms);
+    }
+    r->heard_ms = now_ms;
     r->is_owed = r->is_suspect = false;
 }
 
@@ -403,6 +452,9 @@ static void redis_on_call_answer(struct redis *r, const struct redis_reply *repl
     if (waiter.kind == WAITER_TIME) {
         redis_dated(r, reply);
         return;
+    }
+    if (waiter.kind == WAITER_CALL) {
+        patience_answered(&r->patience);
     }
     if (r->flight.copies.all == 0) {
         redis_tell(r, waiter, err, reply);
@@ -415,10 +467,8 @@ static void redis_on_call_answer(struct redis *r, const struct redis_reply *repl
         redis_look(r);
         redis_release(r);
         break;
-    case FLIGHT_IS_SHORT: /* of what was seen of this master nothing is taken back */
-        stat_set(r->stat_degraded, 1);
-        redis_wire_close(r->wire);
-        redis_begin_anew(r, "too few replicas have what was written");
+    case FLIGHT_IS_SHORT:
+        redis_look(r);
         break;
     case FLIGHT_IS_BROKEN:
         redis_drop(r, "the server is not a master, or refuses PUBLISH");
@@ -454,6 +504,7 @@ static void redis_on_turn_end(void *ctx)
     struct redis *r = ctx;
     rows_flush(r->rows);
     if (r->state == REDIS_UP) {
+        redis_send_backlog(r);
         flight_end(&r->flight, loop_now_ms(r->loop), r->timeout_ms, redis_send_own, r);
     }
     if (r->failed.count > 0) {
@@ -511,14 +562,14 @@ static void redis_on_master(void *ctx, const char *host, int port, unsigned sent
     snprintf(node, sizeof(node), "%s:%d", host ? host : "", port);
     r->finding = NULL;
     bool is_other = host && strcmp(r->flight.copies.master, node) != 0;
-    if (r->state == REDIS_UP && is_other) {
+    if (r->state != REDIS_FINDING && is_other) {
         redis_drop(r, "another master was named");
         return;
     }
     if (host) {
         copies_named(&r->flight.copies, node, sentinel, loop_now_ms(r->loop));
     }
-    if (r->state == REDIS_UP) {
+    if (r->state != REDIS_FINDING) {
         return;
     }
     if (host) {
@@ -550,6 +601,12 @@ static void redis_attempt(struct redis *r)
     }
 }
 
+/* A server that does not even take the connection is not busy, but away. */
+static int64_t redis_patience_ms(const struct redis *r)
+{
+    return redis_wire_is_connected(r->wire) ? r->patience.ms : r->timeout_ms;
+}
+
 static void redis_on_timer(void *ctx)
 {
     struct redis *r = ctx;
@@ -561,16 +618,22 @@ static void redis_on_timer(void *ctx)
     if (!redis_is_waited_for(r)) {
         return;
     }
-    int64_t silent_ms = loop_now_ms(r->loop) - r->heard_ms;
-    if (silent_ms >= r->timeout_ms && r->is_suspect) {
-        redis_drop(r, "no answer in time");
+    int64_t silent_ms = loop_now_ms(r->loop) - r->heard_ms, patience_ms = redis_patience_ms(r);
+    if (silent_ms >= patience_ms && r->is_suspect) {
+        redis_drop_silent(r);
         return;
+    }
+    if (silent_ms >= r->timeout_ms) {
+        redis_find(r);
     }
     /* Silence may be ours: after a pause of this process timers come first, and the answers have
      * been in the socket for long. So the loop gets one more look at it. */
-    r->is_suspect = silent_ms >= r->timeout_ms;
+    r->is_suspect = silent_ms >= patience_ms;
     r->is_timing = true;
-    loop_timer_start(r->timer, r->is_suspect ? REDIS_SUSPECT_MS : r->timeout_ms - silent_ms, 0);
+    int64_t left_ms = patience_ms - silent_ms;
+    int64_t ask_ms = r->timeout_ms - silent_ms % r->timeout_ms;
+    int64_t next_ms = left_ms < ask_ms ? left_ms : ask_ms;
+    loop_timer_start(r->timer, r->is_suspect ? REDIS_SUSPECT_MS : next_ms, 0);
 }
 
 /* ---- the owner's side ---- */
@@ -597,6 +660,8 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     snprintf(r->password, sizeof(r->password), "%s", conf->redis_password);
     r->greeting = (struct greeting){.user = r->user, .password = r->password, .library = library};
     r->timeout_ms = conf->redis_timeout_ms;
+    patience_init(&r->patience, r->timeout_ms);
+    backlog_init(&r->backlog);
     r->is_up_news = true;
     r->rows = rows_new(redis_call_now, r);
     snprintf(labels, sizeof(labels), "group=\"%s\"", r->group);
@@ -605,6 +670,8 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     r->stat_errors = stat_counter("kassa_store_errors_total", labels, "calls that failed");
     r->stat_reconnects =
         stat_counter("kassa_store_reconnects_total", labels, "further attempts to connect");
+    r->stat_silences = stat_counter("kassa_store_silences_total", labels,
+                                    "connections that were left because nothing came");
     r->stat_up = stat_gauge("kassa_store_up", labels, "1: the store can be used");
     r->stat_degraded =
         stat_gauge("kassa_store_degraded", labels, "1: not all replicas have what was written");
@@ -644,13 +711,14 @@ void redis_free(struct redis *r)
     r->wire = NULL;
     r->state = REDIS_GONE;
     stat_set(r->stat_up, 0);
-    redis_fail_all(r);
+    redis_fail_all(r, -ERR_STORE_DOWN);
     redis_tell_failed(r);
     rows_free(r->rows);
     loop_timer_free(r->timer);
     loop_timer_free(r->look);
     loop_timer_free(r->nudge);
     loop_timer_free(r->clock);
+    redis_command_free(&r->command);
     waiters_free(&r->out);
     waiters_free(&r->failed);
     waiters_free(&r->flight.held);
@@ -670,7 +738,8 @@ const char *redis_refusal(const struct redis *r)
 
 unsigned redis_outstanding(const struct redis *r)
 {
-    return r->out.count + r->flight.held.count + r->failed.count + rows_gathered(r->rows);
+    return r->out.count + r->flight.held.count + r->backlog.count + r->failed.count +
+           rows_gathered(r->rows);
 }
 
 void redis_watch_up(struct redis *r, redis_on_up *on_up, void *ctx)

@@ -3,12 +3,14 @@
  *   redis_call --> pipeline --turn end--> one write --> replies in order --> on_reply, for each
  *
  * A reply means durable: the server runs with appendfsync always and answers after the fsync.
- * On connect: AUTH where a password is set, ROLE must say master, TIME, FUNCTION LOAD REPLACE of
- * the library; only then is it up. A lost or silent connection (REDIS_TIMEOUT_MS with calls out and
- * no reply at all) fails every call that is out with -ERR_STORE_DOWN: the effect may have happened
- * or not, so the caller makes the same call, with the same command id, again. Reconnects at once,
- * then with growing jitter up to 1 s. Names are resolved outside the loop.
- * Source: protocol.md section 3; Redis manual: Functions, Persistence. */
+ * On connect: AUTH where a password is set, ROLE must say master, TIME, the library is loaded
+ * unless it is there; only then is it up (greeting.h). A lost connection fails every call that is
+ * out with -ERR_STORE_DOWN: the effect may have happened or not, so the caller makes the same call,
+ * with the same command id, again. A silent one (REDIS_TIMEOUT_MS with calls out and no reply at
+ * all, longer where a server is slow) is left, and what was out, maybe the cause, fails with
+ * -ERR_STORE_TIMEOUT; then not all of it goes out at once again (patience.h). Reconnects at once,
+ * then with growing jitter up to 1 s. Names are resolved outside the loop. Source: protocol.md
+ * section 3; Redis manual: Functions, Persistence. */
 #ifndef KASSA_IDEMPOTENCY_REDIS_H
 #define KASSA_IDEMPOTENCY_REDIS_H
 
@@ -58,6 +60,7 @@ struct redis_command {
     struct buf bytes;
     unsigned count;
     unsigned row;                 /* the first argument of its row; 0: it travels alone */
+    bool is_alone;                /* nothing else is to be out at the server meanwhile */
     uint32_t end[REDIS_ARGS_MAX]; /* where each argument ends in bytes */
 };
 void redis_command_reset(struct redis_command *c);
@@ -83,7 +86,9 @@ bool redis_library_is_missing(struct slice error);
  * as one call of the function, with a row for each (idempotency/rows.h). Each is answered alone. */
 void redis_row_begins(struct redis_command *c);
 
-/* Errors: 0 with a reply; -ERR_STORE_DOWN, -ERR_STORE_TIMEOUT (RETRY: the effect is unknown);
+/* Errors: 0 with a reply; -ERR_STORE_DOWN (RETRY: the effect is unknown); -ERR_STORE_TIMEOUT (the
+ * same, and it was out when the server fell silent: its caller counts that, and makes one that was
+ * out too often alone, with is_alone);
  * -ERR_STORE_REPLY (RETRY: the server answered with an error; reply then has its text as slice 0).
  */
 typedef void redis_on_reply(void *ctx, int err, const struct redis_reply *reply);

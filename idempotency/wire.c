@@ -398,6 +398,11 @@ struct redis_wire *redis_wire_open(struct loop *loop, const char *address, int p
     return w;
 }
 
+bool redis_wire_is_connected(const struct redis_wire *w)
+{
+    return w->is_connected;
+}
+
 void redis_wire_close(struct redis_wire *w)
 {
     if (w) {

@@ -24,6 +24,9 @@ struct redis_wire *redis_wire_open(struct loop *loop, const char *address, int p
                                    char *ret_reason, size_t reason_size);
 void redis_wire_close(struct redis_wire *w); /* NULL is fine */
 
+/* Has the server taken the connection? */
+bool redis_wire_is_connected(const struct redis_wire *w);
+
 /* Appends a command to what is written at the turn's end. */
 void redis_wire_send(struct redis_wire *w, const struct redis_command *c);
 void redis_wire_listen(struct redis_wire *w, const char *channel);

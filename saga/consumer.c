@@ -23,6 +23,7 @@
 
 #define TICK_MS          500
 #define STORE_ERRORS_MAX 20    /* then the command is parked: it is a fault, not an outage */
+#define SILENCES_MAX     3     /* of the store, with the command out; then it goes out alone */
 #define UNCONFIRMED_MAX  10000 /* commands; more and re-sends wait */
 
 /* For crash points: the command that a delivery is named by. */
@@ -36,6 +37,7 @@ struct work {
     struct delivery *delivery;
     const struct consumer_handler *handler;
     unsigned store_errors;
+    unsigned silences; /* of the store, in which this was out */
     TAILQ_ENTRY(work) in_waiting;
 };
 
@@ -73,7 +75,7 @@ struct consumer {
     struct buf once; /* what its buckets' keys begin with */
     struct buf text;
     struct stat_value *count_of[MESSAGE_TYPE_COUNT];
-    struct stat_value *parked, *retried, *too_old;
+    struct stat_value *parked, *dropped, *retried, *too_old;
 };
 
 static void work_run(struct work *work);
@@ -150,7 +152,24 @@ static bool work_refuse(struct work *work)
     return true;
 }
 
-/* Keeps the command until the store is there: the same call, with the same id, is made again. */
+/* The store does not survive this command, as it seems: it fell silent each time, in the end with
+ * nothing else out. A gateway asks again, if its client is still there; anything else is parked. */
+static void work_give_up(struct work *work, int err)
+{
+    struct consumer *c = work->is.consumer;
+    if (!message_has(work->is.in, gateway)) {
+        work_park(work, err);
+        return;
+    }
+    log_error("command_dropped", "type=%s id=%.*s reason=%s", message_type_text(work->is.in->type),
+              SLICE_ARG(work->is.in->id), err_name(err));
+    stat_add(c->dropped, 1);
+    delivery_close(work->delivery);
+}
+
+/* Keeps the command until the store is there: the same call, with the same id, is made again. One
+ * that was out each time the store fell silent may be the reason: it is made alone, and then given
+ * up. That a connection was lost says nothing about a command. */
 static void work_keep(struct work *work, int err, const struct redis_reply *reply)
 {
     struct consumer *c = work->is.consumer;
@@ -165,6 +184,10 @@ static void work_keep(struct work *work, int err, const struct redis_reply *repl
             work_park(work, err);
             return;
         }
+    }
+    if (err == -ERR_STORE_TIMEOUT && ++work->silences >= 2 * SILENCES_MAX) {
+        work_give_up(work, err);
+        return;
     }
     TAILQ_INSERT_TAIL(&c->waiting, work, in_waiting);
 }
@@ -249,6 +272,7 @@ static void work_run(struct work *work)
         work_park(work, err);
         return;
     }
+    c->call.is_alone = work->silences >= SILENCES_MAX;
     redis_call(c->store, &c->call, on_reply, work);
     crash_point_of("consumer.record.after", WORK_KIND(work));
     crash_sent_of("consumer.durable.before", WORK_KIND(work));
@@ -416,6 +440,8 @@ static void consumer_open_stats(struct consumer *c)
     c->parked = stat_counter("kassa_commands_parked_total", "", "commands and messages parked");
     c->too_old = stat_counter("kassa_commands_too_old_total", "",
                               "commands not run because their records may have been dropped");
+    c->dropped = stat_counter("kassa_commands_dropped_total", "",
+                              "commands of gateways given up: the store falls silent over them");
     c->retried = stat_counter("kassa_commands_retried_total", "",
                               "store calls of commands that have to be made again");
     for (unsigned i = 0; i < c->definition->handler_count; i++) {

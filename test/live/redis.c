@@ -45,6 +45,7 @@ struct live {
     unsigned ups;
     unsigned answers;
     unsigned failures;
+    unsigned timeouts; /* of them */
     unsigned misplaced;
     char text[4096]; /* the last reply, its texts joined by | */
 };
@@ -76,8 +77,10 @@ static void live_on_reply(void *ctx, int err, const struct redis_reply *reply)
 {
     struct live *t = ctx;
     t->answers++;
-    t->failures += err == -ERR_STORE_DOWN;
-    assert_true((err == -ERR_STORE_DOWN) == (reply == NULL));
+    bool is_lost = err == -ERR_STORE_DOWN || err == -ERR_STORE_TIMEOUT;
+    t->failures += is_lost;
+    t->timeouts += err == -ERR_STORE_TIMEOUT;
+    assert_true(is_lost == (reply == NULL));
     if (reply) {
         live_text(t, reply);
     }
@@ -349,6 +352,7 @@ static void live_paused(void **state)
     assert_true(silent_ms >= t->conf.redis_timeout_ms);
     assert_true(silent_ms < t->conf.redis_timeout_ms + 1500);
     assert_int_equal(t->failures, 1);
+    assert_int_equal(t->timeouts, 1);
     /* Connecting still works, for the kernel answers; but nobody greets: a timeout once more. */
     for (int i = 0; i < 100; i++) {
         loop_turn(t->loop, true);

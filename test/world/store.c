@@ -235,7 +235,7 @@ static void on_broken(void *ctx)
     struct redis *r = ctx;
     world_say("store connection is lost");
     r->is_flying = false;
-    r->flight.is_begun = false;
+    flight_lost(&r->flight);
     held_fail(r);
     calls_fail(r, &r->out);
     calls_fail(r, &r->gathering);

@@ -379,7 +379,8 @@ static void redis_errors_of_a_call(void **state)
         snprintf(text, sizeof(text), "-%s\r\n", errors[i]);
         peer_say(p, text);
         peer_wait(p, i + 1);
-        assert_int_equal(p->errs[i], -ERR_STORE_REPLY);
+        bool is_full = strncmp(errors[i], "OOM ", 4) == 0;
+        assert_int_equal(p->errs[i], is_full ? -ERR_STORE_FULL : -ERR_STORE_REPLY);
         assert_string_equal(p->text, errors[i]);
     }
     assert_true(redis_is_up(p->redis));
@@ -479,7 +480,82 @@ static void redis_silence(void **state)
     }
     assert_int_equal(p->count, 0);
     peer_wait(p, 1);
-    assert_int_equal(p->errs[0], -ERR_STORE_DOWN);
+    assert_int_equal(p->errs[0], -ERR_STORE_TIMEOUT);
+}
+
+/* Hears what of a new connection is asked first: how many of `count` calls are out at once. */
+static unsigned peer_slice(struct peer *p, unsigned count)
+{
+    unsigned slice = 0;
+    for (unsigned number = 0; number < count; number++) {
+        peer_call(p, number);
+    }
+    peer_turns(p, 20);
+    peer_hear(p, "k");
+    for (const char *at = p->heard; (at = strstr(at, "GET")) != NULL; at++) {
+        slice++;
+    }
+    return slice;
+}
+
+/* After a silence the same is not asked again: half of it, in twice the time; the rest follows
+ * with the answers, in order. What had not gone out is not to blame. */
+static void redis_silence_makes_slices(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    assert_int_equal(peer_slice(p, 8), 8);
+    peer_wait(p, 8);
+    peer_greet(p);
+    assert_int_equal(peer_slice(p, 8), 4);
+    assert_int_equal(redis_outstanding(p->redis), 8);
+    peer_turns(p, SILENCE_MS / 2); /* of 2 ms: it would be over, were it not twice as patient */
+    peer_wait(p, 16);
+    for (unsigned i = 8; i < 16; i++) {
+        assert_int_equal(p->numbers[i], i - 8);
+        assert_int_equal(p->errs[i], i < 12 ? -ERR_STORE_TIMEOUT : -ERR_STORE_DOWN);
+    }
+    peer_greet(p);
+    assert_int_equal(peer_slice(p, 8), 2);
+    peer_say(p, "+OK\r\n+OK\r\n");
+    peer_wait(p, 18);
+    peer_hear(p, "k5"); /* twice as many */
+    peer_say(p, "+OK\r\n+OK\r\n+OK\r\n+OK\r\n");
+    peer_hear(p, "k7");
+    peer_say(p, "+OK\r\n+OK\r\n");
+    peer_wait(p, 24);
+    for (unsigned i = 16; i < 24; i++) {
+        assert_int_equal(p->numbers[i], i - 16);
+        assert_int_equal(p->errs[i], 0);
+    }
+    assert_int_equal(redis_outstanding(p->redis), 0);
+}
+
+/* One that may be what the server cannot bear goes out when nothing else is, and nothing with it.
+ */
+static void redis_alone(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_call(p, 0);
+    redis_command_reset(&p->command);
+    redis_arg_text(&p->command, "HEAVY");
+    p->command.is_alone = true;
+    peer_calls[1] = (struct peer_call){p, 1};
+    redis_call(p->redis, &p->command, peer_on_reply, &peer_calls[1]);
+    peer_call(p, 2);
+    peer_hear(p, "k0");
+    peer_turns(p, 10);
+    assert_null(strstr(p->heard, "HEAVY"));
+    peer_say(p, "+OK\r\n");
+    peer_hear(p, "HEAVY\r\n");
+    peer_turns(p, 10);
+    assert_null(strstr(p->heard, "k2"));
+    peer_say(p, "+OK\r\n");
+    peer_hear(p, "k2");
+    peer_say(p, "+OK\r\n");
+    peer_wait(p, 3);
+    assert_int_equal(p->numbers[1], 1);
 }
 
 /* A process that slept itself does not blame the server, whose answer has been there for long. */
@@ -661,15 +737,57 @@ static void peer_refuse(struct peer *p, const char *answers)
     peer_greet(p);
 }
 
+/* Too few have it yet: the same WAIT is asked again, of the same offset, and nothing else is sent
+ * meanwhile. The connection stays, and what is held is told when it is enough. */
 static void redis_too_few_replicas(void **state)
 {
     struct peer *p = *state;
     peer_greet(p);
-    peer_refuse(p, "$1\r\na\r\n:0\r\n:1\r\n" ROLE_TWO);
-    peer_refuse(p, "$1\r\na\r\n:0\r\n:0\r\n" ROLE_TWO);
-    peer_refuse(p, "$1\r\na\r\n:0\r\n:-1\r\n" ROLE_TWO);
-    peer_refuse(p, "$1\r\na\r\n:0\r\n-ERR WAIT cannot be used with replica instances\r\n" ROLE_TWO);
-    peer_refuse(p, "$1\r\na\r\n:0\r\n$1\r\nx\r\n" ROLE_TWO);
+    peer_call(p, 0);
+    peer_hear(p, WAIT_TWO);
+    for (int i = 0; i < 3; i++) {
+        peer_say(p, i == 0 ? "$1\r\na\r\n:0\r\n:1\r\n" ROLE_TWO : ":1\r\n" ROLE_TWO);
+        peer_hear(p, WAIT_TWO);
+        assert_null(strstr(p->heard, "PUBLISH"));
+        if (i == 0) {
+            peer_call(p, 1);
+        }
+        peer_turns(p, 10);
+        assert_null(strstr(p->heard, "k1"));
+        assert_int_equal(p->count, 0);
+    }
+    peer_say(p, ":2\r\n" ROLE_TWO);
+    peer_hear(p, "k1");
+    assert_int_equal(p->count, 1);
+    assert_int_equal(p->errs[0], 0);
+    peer_say(p, "$1\r\nb\r\n:0\r\n:2\r\n" ROLE_TWO);
+    peer_wait(p, 2);
+    assert_string_equal(p->text, "b");
+    assert_int_equal(p->ups, 1);
+}
+
+/* What was sent already needs no WAIT again: its own is for what came before it, too. */
+static void redis_the_next_wait_is_enough(void **state)
+{
+    struct peer *p = *state;
+    peer_hold_one_of_two(p);
+    peer_say(p, ":1\r\n" ROLE_TWO);
+    peer_turns(p, 10);
+    peer_say(p, "$1\r\nb\r\n:0\r\n:2\r\n" ROLE_TWO);
+    peer_wait(p, 2);
+    assert_string_equal(p->text, "b");
+    assert_int_equal(p->errs[0] | p->errs[1], 0);
+    assert_int_equal(p->ups, 1);
+}
+
+/* No count at all: this is not a server to talk to. */
+static void redis_no_count(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_refuse(p, "$1\r\na\r\n:0\r\n:-1\r\n");
+    peer_refuse(p, "$1\r\na\r\n:0\r\n-ERR WAIT cannot be used with replica instances\r\n");
+    peer_refuse(p, "$1\r\na\r\n:0\r\n$1\r\nx\r\n");
     peer_refuse(p, "$1\r\na\r\n:0\r\n:2\r\n*1\r\n$5\r\nslave\r\n");
 }
 
@@ -678,11 +796,21 @@ static void redis_too_few_replicas(void **state)
 static void redis_a_doubtful_replica_does_not_count(void **state)
 {
     struct peer *p = *state;
+    static const char *const lists[] = {
+        ROLE_OF(LISTED(ADDRESS, "1") LISTED("$10\r\nin-doubt.r\r\n", "2")),
+        ROLE_OF(LISTED(ADDRESS, "1") LISTED("$8\r\nunsure.r\r\n", "2"))};
     peer_greet(p);
-    peer_refuse(p, "$1\r\na\r\n:0\r\n:2\r\n" ROLE_OF(LISTED(ADDRESS, "1")
-                                                         LISTED("$10\r\nin-doubt.r\r\n", "2")));
-    peer_refuse(p, "$1\r\na\r\n:0\r\n:2\r\n" ROLE_OF(LISTED(ADDRESS, "1")
-                                                         LISTED("$8\r\nunsure.r\r\n", "2")));
+    for (int i = 0; i < 2; i++) {
+        peer_call(p, (unsigned)i);
+        peer_hear(p, "ROLE");
+        peer_say(p, "$1\r\na\r\n:0\r\n:2\r\n");
+        peer_say(p, lists[i]);
+        peer_hear(p, "ROLE");
+        assert_int_equal(p->count, i);
+        peer_say(p, ":2\r\n" ROLE_TWO);
+        peer_wait(p, (unsigned)i + 1);
+        assert_int_equal(p->errs[i], 0);
+    }
 }
 
 /* Without something for the replicas an old acknowledgement would do for what was only read. */
@@ -740,6 +868,8 @@ int main(void)
         PEER(redis_unasked_answer),
         PEER(redis_replica),
         PEER(redis_silence),
+        PEER(redis_silence_makes_slices),
+        PEER(redis_alone),
         PEER(redis_own_sleep),
         PEER(redis_call_again_from_failure),
         PEER(redis_free_with_calls),
@@ -749,6 +879,8 @@ int main(void)
         REPLICAS(redis_answers_wait_for_replicas),
         REPLICAS(redis_too_few_replicas),
         REPLICAS(redis_a_doubtful_replica_does_not_count),
+        REPLICAS(redis_the_next_wait_is_enough),
+        REPLICAS(redis_no_count),
         REPLICAS(redis_publish_is_refused),
         REPLICAS(redis_errors_wait_for_replicas),
         REPLICAS(redis_free_while_waiting),

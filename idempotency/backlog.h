@@ -1,0 +1,23 @@
+/* Calls that may not go out yet (patience.h, flight.h), in their order, with copies of their
+ * commands. On a healthy connection there are none. */
+#ifndef KASSA_IDEMPOTENCY_BACKLOG_H
+#define KASSA_IDEMPOTENCY_BACKLOG_H
+
+#include <sys/queue.h>
+
+#include "idempotency/waiters.h"
+
+struct backlog_call;
+
+struct backlog {
+    STAILQ_HEAD(, backlog_call) calls;
+    unsigned count;
+};
+
+void backlog_init(struct backlog *b);
+void backlog_push(struct backlog *b, const struct redis_command *c, struct waiter waiter);
+bool backlog_is_alone(const struct backlog *b); /* the first one; not when empty */
+/* Takes the first one out; `ret_command` NULL: nobody wants to send it. Not when empty. */
+struct waiter backlog_pop(struct backlog *b, struct redis_command *ret_command);
+
+#endif
