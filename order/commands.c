@@ -8,6 +8,7 @@
 #include "order/drive.h"
 #include "order/recovery.h"
 #include "order/replay.h"
+#include "order/sagas.h"
 #include "saga/answer.h"
 
 static void order_call(struct consumer_work *work, struct redis_command *call, const char *name)
@@ -69,35 +70,6 @@ static int init_record(struct consumer_work *work, struct redis_command *call)
     return 0;
 }
 
-static int saga_record(struct consumer_work *work, struct redis_command *call)
-{
-    checkout_look(work, call);
-    return 0;
-}
-
-/* "" and "open" are asked for too. */
-static bool is_state(struct slice state)
-{
-    struct saga_state parsed;
-    return state.bytes == 0 || slice_is(state, "open") ||
-           saga_state_parse(&checkout_definition, state, &parsed);
-}
-
-static int sagas_record(struct consumer_work *work, struct redis_command *call)
-{
-    const struct message *in = work->in;
-    if (!is_state(in->state)) {
-        return answer_ping_record(work, call); /* nothing to look for: the answer says why */
-    }
-    redis_function(call, checkout_journal.library, "order_sagas", 2);
-    redis_arg_text(call, "order:recent");
-    redis_arg_text(call, "order:open");
-    redis_arg_int(call, in->limit);
-    redis_arg(call, in->state);
-    redis_arg(call, in->order);
-    return 0;
-}
-
 static enum consumer_next create_answer(struct consumer_work *work, const struct redis_reply *reply)
 {
     return answer_outcome(work, record_of(reply), "unknown order");
@@ -129,42 +101,13 @@ static enum consumer_next add_answer(struct consumer_work *work, const struct re
     return answer_send(work, &answer);
 }
 
-/* saga|order|attempt|state|began_ms|retries|reason|story, one a line, newest first. */
-static enum consumer_next sagas_answer(struct consumer_work *work, const struct redis_reply *reply)
-{
-    static struct buf story;
-    struct journal_record record;
-    if (work->in->type == MESSAGE_ORDER_SAGA && !slice_is(record_of(reply).outcome, "saga")) {
-        return answer_outcome(work, record_of(reply), "unknown saga");
-    }
-    if (!is_state(work->in->state)) {
-        struct message refused = answer_begin(work, MESSAGE_REFUSED);
-        message_set(&refused, reason, SLICE_TEXT("unknown state"));
-        return answer_send(work, &refused);
-    }
-    buf_reset(&story);
-    buf_add_text(&story, "");
-    for (unsigned n = 0; journal_record_at(&checkout_journal, reply, n, &record); n++) {
-        const struct slice fields[] = {record.saga,   record.entity,   record.attempt,
-                                       record.state,  record.began_ms, record.retries,
-                                       record.reason, record.story};
-        for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-            buf_add_text(&story, i > 0 ? "|" : n > 0 ? "\n" : "");
-            buf_add_slice(&story, fields[i]);
-        }
-    }
-    struct message answer = answer_begin(work, MESSAGE_SAGAS);
-    message_set(&answer, story, buf_slice(&story));
-    return answer_send(work, &answer);
-}
-
 static const struct consumer_handler order_commands[] = {
     {MESSAGE_ORDER_PING, answer_ping_record, answer_ping},
     {MESSAGE_ORDER_CREATE, create_record, create_answer},
     {MESSAGE_ORDER_FIND, find_record, find_answer},
     {MESSAGE_ORDER_ADD, add_record, add_answer},
     {MESSAGE_ORDER_INIT, init_record, batch_answer},
-    {MESSAGE_ORDER_SAGA, saga_record, sagas_answer},
+    {MESSAGE_ORDER_SAGA, sagas_one_record, sagas_one_answer},
     {MESSAGE_ORDER_SAGAS, sagas_record, sagas_answer},
     {MESSAGE_ORDER_CHECKOUT, checkout_record, checkout_answer},
     {MESSAGE_ORDER_CANCEL, checkout_cancel_record, checkout_cancel_answer},

@@ -263,60 +263,71 @@ local function order_saga(keys, argv)
     return now and journal_record('saga', order, text) or 'unknown'
 end
 
-local function newest_first(a, b)
-    return a[1] > b[1]
+-- A list looks at so many sagas in one call, for nobody else is served meanwhile; and at so many in
+-- all.
+local LOOK_MAX, LIST_MAX = 50, RECENT_MIN
+
+-- Spares taking a journal apart that is not wanted.
+local function is_elsewhere(order, saga, state)
+    local text = redis.call('HGET', key_of(order), 'journal')
+    local newest, at = string.match(text or '', '^([^|]*)|%d+|([^|]*)|')
+    return newest == saga and at ~= state
 end
 
--- Newest sagas of all, from the list that order_checkout keeps.
-local function sagas_recent(recent, limit, state)
-    local list = {}
-    for _, entry in ipairs(redis.call('LRANGE', recent, 0, RECENT_MIN - 1)) do
+-- Of all, from the list that order_checkout keeps, newest first. Returns how many there were to be
+-- looked at, too.
+local function sagas_recent(recent, first, limit, state)
+    local list, entries = {}, redis.call('LRANGE', recent, first, first + LOOK_MAX - 1)
+    for _, entry in ipairs(entries) do
         local saga, order = part(entry, 1), part(entry, 2)
-        local now, text = saga_look(saga, 'begun|' .. order .. '|' .. saga)
-        if now and (state == '' or now[STATE] == state) then
-            list[#list + 1] = journal_record('saga', order, text)
-            if #list == limit then
-                break
+        if state == '' or not is_elsewhere(order, saga, state) then
+            local now, text = saga_look(saga, 'begun|' .. order .. '|' .. saga)
+            if now and (state == '' or now[STATE] == state) then
+                list[#list + 1] = journal_record('saga', order, text)
+                if #list == limit then
+                    return list, 0 -- older ones are not wanted
+                end
             end
         end
     end
-    return list
+    return list, #entries
 end
 
--- Open sagas, newest first among the SCAN_OPEN_MAX that are due next.
-local SCAN_OPEN_MAX = 1000
-local function sagas_open(open, limit)
-    local sagas, list = {}, {}
-    for _, order in ipairs(redis.call('ZRANGE', open, 0, SCAN_OPEN_MAX - 1)) do
-        local is_read, now, text = pcall(journal_read, key_of(order))
+-- Of those that are open, by due time.
+local function sagas_open(open, first)
+    local list, entries = {}, redis.call('ZRANGE', open, first, first + LOOK_MAX - 1)
+    for _, order in ipairs(entries) do
+        local is_read, _, text = pcall(journal_read, key_of(order))
         if not is_read then
-            now, text = {''}, ''
+            text = ''
         end
         if text then
-            sagas[#sagas + 1] = {now[SAGA], journal_record('saga', order, text)}
+            list[#list + 1] = journal_record('saga', order, text)
         end
     end
-    table.sort(sagas, newest_first)
-    for i = 1, math.min(limit, #sagas) do
-        list[i] = sagas[i][2]
-    end
-    return list
+    return list, #entries
 end
 
 -- KEYS: recent, open. ARGV: limit, state ('': any, 'open': not ended), order ('': any; else its
--- newest saga)
+-- newest saga), cursor (at first '0'). Records, and behind them the cursor of where to go on, '' when
+-- that was all. The same saga may be met again, for what is listed moves.
 local function order_sagas(keys, argv)
-    local limit, state, order = tonumber(argv[1]), argv[2], argv[3]
+    local limit, state, order, first = tonumber(argv[1]), argv[2], argv[3], tonumber(argv[4])
     if order ~= '' then
         local now, text = journal_read(key_of(order))
         local is_wanted = text and (state == '' or now[STATE] == state or
             (state == 'open' and redis.call('ZSCORE', keys[2], order)))
-        return {is_wanted and journal_record('saga', order, text) or nil}
+        return is_wanted and {journal_record('saga', order, text), ''} or {''}
     end
+    local list, looked
     if state == 'open' then
-        return sagas_open(keys[2], limit)
+        list, looked = sagas_open(keys[2], first)
+    else
+        list, looked = sagas_recent(keys[1], first, limit, state)
     end
-    return sagas_recent(keys[1], limit, state)
+    local next = first + LOOK_MAX
+    list[#list + 1] = looked == LOOK_MAX and next < LIST_MAX and tostring(next) or ''
+    return list
 end
 
 -- ARGV: see sweep. The outcome of an order is in the order itself: there are no books to keep.

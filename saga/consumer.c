@@ -83,6 +83,9 @@ static void work_run(struct work *work);
 static void delivery_free(struct consumer *c, struct delivery *d)
 {
     TAILQ_REMOVE(&c->deliveries, d, in_order);
+    for (unsigned i = 0; i < d->count; i++) {
+        buf_free(&d->works[i].is.gathered);
+    }
     envelope_free(d->envelope);
     free(d);
 }

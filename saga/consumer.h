@@ -33,6 +33,7 @@ struct consumer_work {
     unsigned round;                 /* store calls of this command that were answered before */
     struct saga_state state;        /* for handlers that look twice (order/drive.c) */
     char note[CONSUMER_NOTE_BYTES]; /* what they saw the first time, as they like */
+    struct buf gathered;            /* what they have for the answer until now; freed for them */
 };
 
 enum consumer_next {

@@ -334,11 +334,26 @@ static void tell_after_batch(void **state)
     assert_record("saga", failed, "1", "FAILED");
 }
 
-static unsigned list(const char *limit, const char *saga_state, const char *order)
+/* One part of a list: its records; the cursor stands behind them. */
+static unsigned list_from(const char *limit, const char *saga_state, const char *order,
+                          const char *cursor)
 {
     store_ask(store, "FCALL", "order_sagas", "2", "order:recent", "order:open", limit, saga_state,
-              order);
-    return store_count(store);
+              order, cursor);
+    return store_count(store) - 1;
+}
+
+static const char *list_cursor(void)
+{
+    return store_at(store, store_count(store) - 1);
+}
+
+/* A list that has one part. */
+static unsigned list(const char *limit, const char *saga_state, const char *order)
+{
+    unsigned count = list_from(limit, saga_state, order, "0");
+    assert_string_equal(list_cursor(), "");
+    return count;
 }
 
 static void assert_listed(unsigned n, const char *saga)
@@ -375,11 +390,10 @@ static void lists(void **state)
     assert_int_equal(list("10", "PAID", ""), 1);
     assert_listed(0, saga[1]);
     assert_int_equal(list("10", "REFUNDING", ""), 0);
-    assert_int_equal(list("10", "open", ""), 3);
+    assert_int_equal(list("10", "open", ""), 3); /* by due time: the newest are picked later */
     assert_listed(0, saga[5]);
-    assert_listed(1, saga[4]);
-    assert_listed(2, saga[2]);
-    assert_int_equal(list("2", "open", ""), 2);
+    assert_listed(1, saga[2]);
+    assert_listed(2, saga[4]);
     assert_int_equal(list("10", "", "o0"), 1);
     assert_listed(0, saga[5]);
     assert_int_equal(list("10", "CHARGING", "o0"), 1);
@@ -409,9 +423,9 @@ static void list_with_the_damaged(void **state)
     assert_listed(2, saga[0]);
     assert_int_equal(list("10", "CHARGING", ""), 2);
     assert_int_equal(list("10", "open", ""), 3);
-    assert_listed(0, saga[2]);
-    assert_listed(1, saga[0]);
-    assert_string_equal(store_at(store, 2), "saga|o1|");
+    assert_listed(0, saga[0]);
+    assert_string_equal(store_at(store, 1), "saga|o1|");
+    assert_listed(2, saga[2]);
 }
 
 /* The list of recent sagas is bounded, and the newest are never those that are cut off. */
@@ -425,8 +439,41 @@ static void list_is_bounded(void **state)
         assert_string_equal(checkout(newest, text_of("o%d", i)), "begun");
         assert_true(atoi(store_ask(store, "LLEN", "order:recent")) <= 2000);
     }
-    assert_int_equal(list("100", "", ""), 100);
+    assert_int_equal(list_from("20", "", "", "0"), 20);
     assert_listed(0, newest);
+    assert_string_equal(list_cursor(), "");
+    assert_int_equal(list_from("100", "", "", "0"), 50);
+    assert_listed(0, newest);
+    assert_string_equal(list_cursor(), "50");
+    assert_int_equal(list_from("100", "", "", "50"), 50);
+    assert_string_equal(orders_at(store, 0, RECORD_ORDER), "o2449");
+}
+
+/* No call looks at more than a few, whatever is asked for: each one would be waited for by all who
+ * need the store. All calls of a list together look at the newest 1000 and no others. */
+static void list_is_asked_for_in_parts(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 1200; i++) {
+        order_with_line(text_of("o%d", i));
+        assert_string_equal(checkout(id_at(NOW_MS + i), text_of("o%d", i)), "begun");
+    }
+    static const struct {
+        const char *state;
+        unsigned found;
+    } lists[] = {{"STUCK", 0}, {"CHARGING", 1000}, {"open", 1000}};
+    for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        char cursor[32] = "0";
+        unsigned calls = 0, found = 0;
+        for (; cursor[0] != '\0'; calls++) {
+            unsigned count = list_from("100", lists[i].state, "", cursor);
+            assert_true(count <= 50);
+            found += count;
+            snprintf(cursor, sizeof(cursor), "%s", list_cursor());
+        }
+        assert_int_equal(calls, 20);
+        assert_int_equal(found, lists[i].found);
+    }
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)
@@ -450,6 +497,7 @@ int main(void)
         TEST(lists),
         TEST(list_with_the_damaged),
         TEST(list_is_bounded),
+        TEST(list_is_asked_for_in_parts),
     };
     return cmocka_run_group_tests_name("saga", tests, group_setup, group_teardown);
 }
