@@ -50,6 +50,7 @@ struct gateway {
     struct redis_command call;
     struct stat_value *asks;
     struct stat_value *shed;
+    struct stat_value *left; /* by their clients */
     struct stat_histogram *wait_ms;
 };
 
@@ -260,6 +261,24 @@ static void pending_claim(struct pending *p)
     buf_free(&fingerprint);
 }
 
+/* What has an effect goes on without its client; what has none is over. */
+static bool pending_is_left(const struct pending *p)
+{
+    return p->is_read && http_request_is_gone(p->http);
+}
+
+/* Nobody hears this answer, unless he has closed his half of the connection only. */
+static void pending_leave(struct pending *p)
+{
+    struct gateway *gw = p->owner;
+    struct reply reply = reply_pending();
+    stat_add(gw->left, 1);
+    pending_remove(&gw->table, p);
+    http_reply(p->http, reply.status, NULL, 0, buf_slice(&reply.body));
+    reply_free(&reply);
+    pending_free(p);
+}
+
 /* Each request that waits is asked for again, or told at its deadline that nothing is known. */
 static void on_tick(void *ctx)
 {
@@ -274,6 +293,8 @@ static void on_tick(void *ctx)
             log_warn("request_late", "route=%s id=%s", p->match.route->name, p->id.text);
             pending_remove(&gw->table, p);
             pending_answer(p, reply_pending());
+        } else if (pending_is_left(p)) {
+            pending_leave(p);
         } else if (p->is_claimed) {
             pending_ask(p);
         } else {
@@ -334,6 +355,7 @@ static void request_park(struct gateway *gw, struct http_request *http, struct p
     pending_park(&gw->table, p, loop_now_ms(gw->context->loop));
     p->owner = gw;
     p->http = http;
+    p->is_read = strcmp(p->match.route->method, "GET") == 0;
     p->id = uuid_make(redis_wall_ms(gw->store));
     crash_point("gateway.park.after");
     if (is_async) {
@@ -463,6 +485,8 @@ int gateway_start(struct service_context *context)
     admission_init(&gw->admission, conf);
     gw->asks = stat_counter("kassa_asks_total", "", "commands sent, asking again included");
     gw->shed = stat_counter("kassa_requests_shed_total", "", "requests answered 429");
+    gw->left = stat_counter("kassa_requests_left_total", "",
+                            "reads whose client was gone before the answer came");
     gw->wait_ms = stat_histogram("kassa_http_request_seconds", "", "from request to answer");
     const struct http_header later = {"Retry-After", "1"};
     gw->turned_away =
@@ -518,7 +542,7 @@ void gateway_stop(struct service_context *context)
     redis_free(gw->store); /* first: claims that are out fail now, while their requests exist */
     pulse_free(gw->pulse);
     begin_free(gw->begin);
-    while ((p = TAILQ_FIRST(&gw->table.asks)) != NULL) {
+    while ((p = pending_any(&gw->table)) != NULL) {
         pending_remove(&gw->table, p);
         pending_answer(p, reply_pending());
     }

@@ -13,7 +13,9 @@ void pending_table_init(struct pending_table *t, const struct conf *conf)
         .reask_ms = conf->reask_ms,
         .deadline_ms = conf->deadline_ms,
     };
-    TAILQ_INIT(&t->asks);
+    for (unsigned level = 0; level < PENDING_LEVELS; level++) {
+        TAILQ_INIT(&t->asks[level]);
+    }
 }
 
 bool pending_is_full(const struct pending_table *t)
@@ -32,13 +34,26 @@ struct pending *pending_draft(struct pending_table *t)
     return t->draft;
 }
 
+static int64_t reask_ms(const struct pending_table *t, unsigned level)
+{
+    int64_t most_ms = t->reask_ms > PENDING_REASK_MS ? t->reask_ms : PENDING_REASK_MS;
+    int64_t ms = t->reask_ms << level;
+    return ms < most_ms ? ms : most_ms;
+}
+
+/* Behind all of its level: they wait equally long, so the newest is last. */
+static void pending_queue(struct pending_table *t, struct pending *p, int64_t now_ms)
+{
+    p->next_ask_ms = now_ms + reask_ms(t, p->level);
+    TAILQ_INSERT_TAIL(&t->asks[p->level], p, in_asks);
+}
+
 void pending_park(struct pending_table *t, struct pending *draft, int64_t now_ms)
 {
     assert(draft == t->draft && !pending_is_full(t));
     t->draft = NULL;
     draft->began_ms = now_ms;
-    draft->next_ask_ms = now_ms + t->reask_ms;
-    TAILQ_INSERT_TAIL(&t->asks, draft, in_asks); /* all wait equally long: the newest is last */
+    pending_queue(t, draft, now_ms);
     t->count++;
 }
 
@@ -64,7 +79,7 @@ void pending_enter(struct pending_table *t, struct pending *p)
 
 static void pending_unqueue(struct pending_table *t, struct pending *p)
 {
-    TAILQ_REMOVE(&t->asks, p, in_asks);
+    TAILQ_REMOVE(&t->asks[p->level], p, in_asks);
     t->count--;
 }
 
@@ -109,16 +124,32 @@ void pending_free(struct pending *p)
     free(p);
 }
 
+struct pending *pending_any(const struct pending_table *t)
+{
+    for (unsigned level = 0; level < PENDING_LEVELS; level++) {
+        if (!TAILQ_EMPTY(&t->asks[level])) {
+            return TAILQ_FIRST(&t->asks[level]);
+        }
+    }
+    return NULL;
+}
+
 struct pending *pending_due(struct pending_table *t, int64_t now_ms)
 {
-    struct pending *p = TAILQ_FIRST(&t->asks);
-    if (p == NULL || p->next_ask_ms > now_ms) {
-        return NULL;
+    struct pending *due = NULL;
+    for (unsigned level = 0; level < PENDING_LEVELS; level++) {
+        struct pending *p = TAILQ_FIRST(&t->asks[level]);
+        if (p != NULL && p->next_ask_ms <= now_ms &&
+            (due == NULL || p->next_ask_ms < due->next_ask_ms)) {
+            due = p;
+        }
     }
-    TAILQ_REMOVE(&t->asks, p, in_asks);
-    p->next_ask_ms = now_ms + t->reask_ms;
-    TAILQ_INSERT_TAIL(&t->asks, p, in_asks);
-    return p;
+    if (due != NULL) {
+        TAILQ_REMOVE(&t->asks[due->level], due, in_asks);
+        due->level += due->is_read && due->level + 1 < PENDING_LEVELS;
+        pending_queue(t, due, now_ms);
+    }
+    return due;
 }
 
 bool pending_is_late(const struct pending_table *t, const struct pending *p, int64_t now_ms)

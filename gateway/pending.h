@@ -1,7 +1,8 @@
 /* Parked requests: a bounded table, each with its own deadline, asked for again until answered.
  *
  *   CLAIMING --key claimed--> ASKED --notice--> answered
- *                               '--each REASK_MS: the same command, with the same id, again
+ *                               '--each REASK_MS: the same command, with the same id, again;
+ *                                  a read after twice as long each time, up to PENDING_REASK_MS
  * The notice is a hint; asking again is the truth: whoever has acted on the command answers from
  * its record. Source: protocol.md section 2. */
 #ifndef KASSA_GATEWAY_PENDING_H
@@ -15,18 +16,23 @@
 #include "runtime/http.h"
 #include "runtime/uuid.h"
 
+#define PENDING_REASK_MS 8000 /* between two asks of a read, at most */
+#define PENDING_LEVELS   16   /* doublings from the smallest REASK_MS to that, and more */
+
 struct pending {
     void *owner; /* the gateway, for callbacks that get only the request */
     struct http_request *http;
     struct route_match match; /* match.command is what is asked for; its id is `id` */
     struct uuid id;
     char key[KEY_BYTES_MAX + 1]; /* Idempotency-Key; "": none */
+    bool is_read;                /* has no effect: nothing is lost when it comes late, or never */
     bool is_claimed;             /* the key names `id` now, or there is no key */
     bool is_claiming;            /* a claim is under way */
     bool is_entered;             /* in the table, under `id` */
     int64_t began_ms;            /* monotonic */
     int64_t next_ask_ms;
-    TAILQ_ENTRY(pending) in_asks; /* by next_ask_ms */
+    unsigned level;               /* how often the time between two asks was doubled */
+    TAILQ_ENTRY(pending) in_asks; /* of its level, by next_ask_ms */
     struct pending *next_same;    /* requests with the same key wait for the same command */
     UT_hash_handle by_id;         /* of the first of them */
 };
@@ -34,7 +40,7 @@ struct pending {
 struct pending_table {
     struct pending *by_id;
     struct pending *draft;
-    TAILQ_HEAD(pending_asks, pending) asks;
+    TAILQ_HEAD(pending_asks, pending) asks[PENDING_LEVELS]; /* all of one wait equally long */
     unsigned count;
     unsigned count_max;
     int64_t reask_ms;
@@ -59,7 +65,11 @@ void pending_remove(struct pending_table *t, struct pending *p);
 void pending_free(struct pending *p);
 void pending_table_free(struct pending_table *t); /* which is empty */
 
-/* The next request that is due to be asked for again, or NULL; it becomes due REASK_MS later. */
+/* Any of them; NULL: there is none. */
+struct pending *pending_any(const struct pending_table *t);
+
+/* The next request that is due to be asked for again, or NULL; it becomes due REASK_MS later, a
+ * read later than that. */
 struct pending *pending_due(struct pending_table *t, int64_t now_ms);
 bool pending_is_late(const struct pending_table *t, const struct pending *p, int64_t now_ms);
 

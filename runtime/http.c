@@ -233,6 +233,18 @@ struct slice http_request_header(const struct http_request *r, const char *name)
     return slice_from(MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name));
 }
 
+/* A suspended connection is not looked at by the library. */
+bool http_request_is_gone(const struct http_request *r)
+{
+    char next;
+    if (!r->connection) {
+        return true;
+    }
+    int fd = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    ssize_t bytes = recv(fd, &next, 1, MSG_PEEK | MSG_DONTWAIT);
+    return bytes == 0 || (bytes < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
 /* ---- refusals: what never reaches on_request ---- */
 
 static enum MHD_Result http_on_header(void *ctx, enum MHD_ValueKind kind, const char *name,

@@ -37,6 +37,11 @@ struct slice http_request_path(const struct http_request *r);  /* up to '?', und
 struct slice http_request_query(const struct http_request *r); /* after '?', undecoded */
 struct slice http_request_header(const struct http_request *r, const char *name);
 
+/* Has the client of a request that waits hung up? Asks the socket; for an answer that is wanted by
+ * nobody is not worth much work. One that has only said that it will send no more counts as gone.
+ */
+bool http_request_is_gone(const struct http_request *r);
+
 struct http_header {
     const char *name;
     const char *value;

@@ -28,7 +28,7 @@ static int teardown(void **state)
 {
     struct pending_table *t = *state;
     struct pending *p;
-    while ((p = TAILQ_FIRST(&t->asks)) != NULL) {
+    while ((p = pending_any(t)) != NULL) {
         pending_remove(t, p);
         pending_free(p);
     }
@@ -236,6 +236,36 @@ static void due_in_order(void **state)
     assert_ptr_equal(pending_due(t, 10000), b);
 }
 
+/* A read is asked for again after twice as long each time, up to a limit; others are not held up.
+ */
+static void reads_are_asked_for_less(void **state)
+{
+    struct pending_table *t = *state;
+    struct pending *read = enter(t, ID_A, 0);
+    struct pending *other = enter(t, ID_B, 0);
+    int64_t asked[8];
+    unsigned asks = 0, others = 0;
+    read->is_read = true;
+    for (int64_t now_ms = 0; now_ms <= 40000; now_ms += 500) {
+        struct pending *p;
+        while ((p = pending_due(t, now_ms)) != NULL) {
+            if (p == read) {
+                asked[asks++] = now_ms;
+            } else {
+                assert_ptr_equal(p, other);
+                others++;
+            }
+        }
+    }
+    static const int64_t expected[] = {1000, 3000, 7000, 15000, 23000, 31000, 39000};
+    assert_int_equal(asks, 7);
+    assert_memory_equal(asked, expected, sizeof(expected));
+    assert_int_equal(others, 40);
+    pending_remove(t, read);
+    pending_free(read);
+    assert_ptr_equal(pending_any(t), other);
+}
+
 /* One that leaves between two others is not asked for, and the others are. */
 static void due_without_the_removed(void **state)
 {
@@ -275,6 +305,7 @@ int main(void)
         TEST(remove_before_enter),
         TEST(full_table),
         TEST(due_in_order),
+        TEST(reads_are_asked_for_less),
         TEST(due_without_the_removed),
         TEST(deadline_of_each),
     };

@@ -338,6 +338,37 @@ static void http_late_hook_test(void **state)
     buf_free(&heard);
 }
 
+/* Whether the client of a parked request is still there, the socket tells. */
+static void http_is_gone_test(void **state)
+{
+    struct fixture *f = *state;
+    int stays = client(f), leaves = client(f), resets = client(f);
+    const struct linger at_once = {1, 0};
+    say(f, stays, "GET /park HTTP/1.1\r\n" HOST "\r\n");
+    turns_until_parked(f, 1);
+    say(f, leaves, "GET /park HTTP/1.1\r\n" HOST "\r\n");
+    turns_until_parked(f, 2);
+    say(f, resets, "GET /park HTTP/1.1\r\n" HOST "\r\n");
+    turns_until_parked(f, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_false(http_request_is_gone(f->parked[i]));
+    }
+    say(f, stays, "GET /more"); /* the next request, which is not lost by that */
+    close(leaves);
+    setsockopt(resets, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(resets);
+    turns(f, 20);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(http_request_is_gone(f->parked[i]), i > 0);
+    }
+    struct buf heard = {0};
+    answer_parked(f);
+    say(f, stays, " HTTP/1.1\r\n" HOST "\r\n");
+    assert_true(hear(f, stays, &heard, "{\"ok\":true}", 2));
+    buf_free(&heard);
+    close(stays);
+}
+
 /* A client may leave while its request is parked; the reply then goes nowhere. */
 static void http_client_gone_test(void **state)
 {
@@ -799,6 +830,7 @@ int main(void)
         HTTP_TEST(http_open_refused_test), HTTP_TEST(http_herd_test),
         HTTP_TEST(http_full_test),         HTTP_TEST(http_give_way_test),
         HTTP_TEST(http_silent_crowd_test), HTTP_TEST(http_give_way_unread_test),
+        HTTP_TEST(http_is_gone_test),
     };
     return cmocka_run_group_tests_name("runtime/http", tests, NULL, NULL);
 }
