@@ -129,6 +129,15 @@ world: $(OUT)/test/world/world ## build the simulation
 unit: $(UNIT_TESTS) ## build the unit tests
 live: $(LIVE_TESTS) ## build the live tests
 
+# What is put between a server and its machine with LD_PRELOAD: test/shims/<name>.c. Without the
+# sanitizers, which the servers know nothing of.
+SHIMS := $(patsubst %.c,build/%.so,$(wildcard test/shims/*.c))
+live: $(SHIMS)
+build/test/shims/%.so: test/shims/%.c Makefile
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(WARN) -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
+
 # Fuzz targets: test/fuzz/<target>.c. With VARIANT=fuzz a target is a libFuzzer program; in any other
 # variant it replays files, and its corpus is part of the unit tests.
 FUZZ_TARGETS := $(filter-out test/fuzz/replay,$(patsubst %.c,%,$(wildcard test/fuzz/*.c)))

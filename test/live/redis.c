@@ -525,6 +525,85 @@ static void live_names(void **state)
     redis_free(bad); /* possibly in the middle of a look-up */
 }
 
+/* A disk that takes longer for each sync than silence is borne at first: everything takes longer,
+ * the greeting too, and all of it comes, in bounded time. Several connections share the server, as
+ * several services do, and what fails is called again. */
+#define SLOW_MS      1200
+#define SLOW_CLIENTS 4
+#define SLOW_CALLS   5 /* of each, one after the other */
+
+struct slow_client {
+    struct live *t;
+    struct redis *redis;
+    struct redis_command command;
+    unsigned done;
+    int64_t begun_ms, worst_ms;
+};
+
+static void slow_call(struct slow_client *c);
+
+static void slow_on_reply(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct slow_client *c = ctx;
+    (void)reply;
+    if (err == 0) {
+        int64_t took_ms = loop_now_ms(c->t->loop) - c->begun_ms;
+        c->worst_ms = took_ms > c->worst_ms ? took_ms : c->worst_ms;
+        c->begun_ms += took_ms;
+        c->done++;
+    }
+    if (c->done < SLOW_CALLS && redis_is_up(c->redis)) {
+        slow_call(c);
+    }
+}
+
+static void slow_call(struct slow_client *c)
+{
+    redis_call(c->redis, &c->command, slow_on_reply, c);
+}
+
+static void slow_on_up(void *ctx)
+{
+    slow_call(ctx);
+}
+
+static void live_slow_disk(void **state)
+{
+    struct live *t = *state;
+    static struct slow_client clients[SLOW_CLIENTS];
+    unsigned done = 0;
+    redis_free(t->redis);
+    t->redis = NULL;
+    t->conf.redis_timeout_ms = 1000;
+    redis_server_slow(t->server, SLOW_MS);
+    for (unsigned i = 0; i < SLOW_CLIENTS; i++) {
+        struct slow_client *c = &clients[i];
+        *c = (struct slow_client){.t = t, .begun_ms = loop_now_ms(t->loop)};
+        redis_arg_text(&c->command, "FCALL");
+        redis_arg_text(&c->command, "kassa_live_echo");
+        redis_arg_text(&c->command, "1");
+        redis_arg_text(&c->command, "live:count");
+        redis_arg_text(&c->command, "x");
+        c->redis = redis_new(t->loop, &t->conf, "slow", redis_server_node(t->server), LIVE_LIBRARY);
+        redis_watch_up(c->redis, slow_on_up, c);
+    }
+    int64_t until_ms = loop_now_ms(t->loop) + 60000;
+    while (done < SLOW_CLIENTS * SLOW_CALLS && loop_now_ms(t->loop) < until_ms) {
+        loop_turn(t->loop, true);
+        done = 0;
+        for (unsigned i = 0; i < SLOW_CLIENTS; i++) {
+            done += clients[i].done;
+        }
+    }
+    redis_server_slow(t->server, 0);
+    assert_int_equal(done, SLOW_CLIENTS * SLOW_CALLS);
+    for (unsigned i = 0; i < SLOW_CLIENTS; i++) {
+        assert_in_range(clients[i].worst_ms, SLOW_MS, 5000 + 5 * SLOW_MS);
+        redis_free(clients[i].redis);
+        redis_command_free(&clients[i].command);
+    }
+}
+
 /* Freed with calls out: each is told that the store is down. */
 static void live_freed(void **state)
 {
@@ -555,6 +634,7 @@ int main(void)
         PRIVATE(live_killed),
         PRIVATE(live_killed_in_the_middle),
         PRIVATE(live_paused),
+        PRIVATE(live_slow_disk),
         PRIVATE(live_idle_is_not_silence),
         PRIVATE(live_demoted),
         PRIVATE(live_functions_flushed),
