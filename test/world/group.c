@@ -74,6 +74,8 @@ struct server {
     unsigned follows; /* NOBODY: it is a master */
     uint64_t life;    /* grows with each start and each change of role */
     struct known known[SERVERS_MAX];
+    int64_t turn_us; /* the end of the turn that it is in, or was last */
+    int64_t next_us; /* .. of the one behind it, 0: nothing waits for one */
 };
 
 struct group_wait {
@@ -182,14 +184,14 @@ static void on_wait_timeout(void *ctx)
     free(w);
 }
 
-struct group_wait *group_wait(struct group *g, unsigned server, unsigned needed, int64_t timeout_us,
-                              group_on_counted *on_counted, void *ctx)
+struct group_wait *group_wait(struct group *g, unsigned server, uint64_t position, unsigned needed,
+                              int64_t timeout_us, group_on_counted *on_counted, void *ctx)
 {
     struct group_wait *w = mem_new(sizeof(*w));
     *w = (struct group_wait){.group = g,
                              .server = server,
                              .life = g->servers[server].life,
-                             .position = server_position(server_id(&g->servers[server])),
+                             .position = position,
                              .needed = needed,
                              .on_counted = on_counted,
                              .ctx = ctx};
@@ -284,6 +286,7 @@ static void pull_later(struct server *s)
 {
     if (!s->is_pulling) {
         int64_t at_us = world_chance(20) ? world_random(LAG_US) : 50 + world_random(PULL_US);
+        at_us += world.costs.lag_us;
         s->is_pulling = true;
         world_after(NULL, at_us, on_pull, s);
     }
@@ -862,6 +865,28 @@ uint64_t group_life(const struct group *g, unsigned server)
 {
     const struct server *s = &g->servers[server];
     return s->is_up && is_master(s) ? s->life : 0;
+}
+
+int64_t group_serve(struct group *g, unsigned server, int64_t cost_us)
+{
+    struct server *s = &g->servers[server];
+    int64_t sync_us = world.costs.sync_us;
+    if (s->next_us > 0 && world.now_us > s->turn_us) {
+        s->turn_us = s->next_us;
+        s->next_us = 0;
+    }
+    if (world.now_us > s->turn_us) {
+        int64_t takes_us = sync_us + cost_us;
+        s->turn_us = takes_us > 0 ? world.now_us + takes_us : s->turn_us;
+        return takes_us;
+    }
+    s->next_us = (s->next_us > 0 ? s->next_us : s->turn_us + sync_us) + cost_us;
+    return s->next_us - world.now_us;
+}
+
+uint64_t group_position(const struct group *g, unsigned server)
+{
+    return server_position(server_id(&g->servers[server]));
 }
 
 unsigned group_truth(const struct group *g)

@@ -41,11 +41,20 @@ const char *group_listed_as(const struct group *g, unsigned server, unsigned rep
 /* Executes a command there; it goes to the replicas. Owns: the caller (server_reply_free). */
 struct redis_reply *group_execute(struct group *g, unsigned server, const struct redis_command *c);
 
-/* WAIT: tells how many replicas have all that the server has now: when they are `needed`, or when
- * time is up; not at all when the server goes. Owns: the caller, until it is told, or forgets. */
+/* A server does one thing after the other, and what has come while it was busy in one turn, which
+ * ends with a sync. From now on it has `cost_us` more to do: in so many microseconds that is done.
+ */
+int64_t group_serve(struct group *g, unsigned server, int64_t cost_us);
+
+/* How much it has written. */
+uint64_t group_position(const struct group *g, unsigned server);
+
+/* WAIT: tells how many replicas have what the server had at `position`: when they are `needed`, or
+ * when time is up; not at all when the server goes. Owns: the caller, until it is told, or forgets.
+ */
 typedef void group_on_counted(void *ctx, unsigned count);
-struct group_wait *group_wait(struct group *g, unsigned server, unsigned needed, int64_t timeout_us,
-                              group_on_counted *on_counted, void *ctx);
+struct group_wait *group_wait(struct group *g, unsigned server, uint64_t position, unsigned needed,
+                              int64_t timeout_us, group_on_counted *on_counted, void *ctx);
 void group_forget(struct group_wait *wait);
 
 /* All are up, follow the same master, and have what it has. */

@@ -14,7 +14,7 @@ struct http_request {
     char *method, *path, *key;
     unsigned status;
     char *body;
-    http_on_answer *on_answer;
+    http_on_answer *on_answer; /* NULL: the client has hung up */
     void *ctx;
     LIST_ENTRY(http_request) in_open;
 };
@@ -62,7 +62,9 @@ void http_close(struct http *http)
 static void request_end(void *ctx)
 {
     struct http_request *r = ctx;
-    r->on_answer(r->ctx, r->status, r->body != NULL ? r->body : "");
+    if (r->on_answer != NULL) {
+        r->on_answer(r->ctx, r->status, r->body != NULL ? r->body : "");
+    }
     free(r->method);
     free(r->path);
     free(r->key);
@@ -140,11 +142,14 @@ struct slice http_request_header(const struct http_request *r, const char *name)
     return strcmp(name, "Idempotency-Key") == 0 ? slice_from(r->key) : (struct slice){0};
 }
 
-/* Clients of the world stay, but for those who say so. */
+void http_world_glance(struct node *gateway, const char *path)
+{
+    http_world_request(gateway, "GET", path, NULL, NULL, NULL);
+}
+
 bool http_request_is_gone(const struct http_request *r)
 {
-    (void)r;
-    return false;
+    return r->on_answer == NULL;
 }
 
 void http_reply(struct http_request *r, unsigned status, const struct http_header *headers,

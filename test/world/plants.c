@@ -134,5 +134,7 @@ const struct plant plants[] = {
     {"a copy that is on no disk is counted", NULL, {.count_doubtful = true}},
     {"a node in doubt may be promoted", NULL, {.promote_doubtful = true}},
     {"a node alone decides that it has everything", NULL, {.serve_alone = true}},
+    {"after a silence the same is asked again", NULL, {.silence_is_even = true}},
+    {"a short count ends the connection", NULL, {.short_is_lost = true}},
 };
 const unsigned plant_count = sizeof(plants) / sizeof(plants[0]);

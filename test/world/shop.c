@@ -15,6 +15,7 @@
 #define REQUESTS_MAX 64
 #define LOOK_MS      6000 /* what was told is looked at within this time */
 #define OPEN_MS      4000 /* requests come within this time */
+#define LISTS        40   /* that are asked for at once */
 
 enum kind { CHECKOUT, FUND, ADD, CANCEL };
 
@@ -268,6 +269,15 @@ static void operator_looks(void *ctx)
     books_free(&books);
 }
 
+/* Where lists are expensive, many ask for one, and nobody waits for it. */
+static void lists_look(void *ctx)
+{
+    (void)ctx;
+    for (unsigned n = 0; n < LISTS; n++) {
+        http_world_glance(shop.gateways[n % shop.gateway_count], "/sagas");
+    }
+}
+
 void shop_open(struct node *const *gateways, unsigned count, const char *loss)
 {
     memset(&shop, 0, sizeof(shop));
@@ -278,6 +288,9 @@ void shop_open(struct node *const *gateways, unsigned count, const char *loss)
     shop_schedule();
     for (unsigned n = is_loss_of("stock") ? 0 : world_random(6); n > 0; n--) {
         world_after(NULL, soon_us(), operator_looks, NULL);
+    }
+    if (world.costs.list_us > 0) {
+        world_after(NULL, soon_us(), lists_look, NULL);
     }
 }
 

@@ -6,7 +6,10 @@
  *
  * Where there are replicas the answers wait for them: idempotency/flight and copies are the real
  * ones, the Sentinels and servers are those of group.h. A server does not look at a connection that
- * waits, so the next pipeline is written when the last one has been answered. */
+ * waits, so the next pipeline is written when the last one has been answered.
+ *
+ * Where servers take their time, a connection that is silent is left, as redis.c does it; what may
+ * go out then, and how long it is waited for, says the real idempotency/patience. */
 #include "idempotency/redis.h"
 
 #include <assert.h>
@@ -16,6 +19,7 @@
 #include <sys/queue.h>
 
 #include "idempotency/flight.h"
+#include "idempotency/patience.h"
 #include "idempotency/rows.h"
 #include "idempotency/wire.h"
 #include "runtime/err.h"
@@ -38,20 +42,27 @@ struct redis {
     struct node *node;
     struct loop *loop;
     struct rows *rows;
+    struct calls waiting; /* that may not go out yet */
     struct calls gathering, out, failed;
     unsigned count;
     bool is_up;
     int64_t last_us; /* a connection keeps its order */
     struct group *group;
     unsigned server;
-    uint64_t life; /* of the server, for this connection */
+    uint64_t life;  /* of the server, for this connection */
+    uint64_t epoch; /* grows with each connection that is over */
+    int lost_err;   /* what those that were out are told */
     unsigned questions;
     const struct redis_library *library; /* NULL: none */
     bool is_other_version;               /* of the library */
     struct flight flight;
+    uint64_t offset; /* of what this connection has written */
     int64_t timeout_ms;
-    struct group_wait *wait; /* that is not over */
-    struct call *waiting;    /* whose answer that will be */
+    struct patience patience;
+    int64_t heard_us; /* when an answer came last, or something went out behind none */
+    bool is_timing;
+    struct group_wait *wait;  /* that is not over */
+    struct call *waiting_for; /* whose answer that will be */
     bool is_looking;
     bool is_flying; /* with replicas: a pipeline is on its way */
     struct {
@@ -82,14 +93,14 @@ static void call_tell(struct redis *r, struct waiter waiter, int err,
     }
 }
 
-static void calls_fail(struct redis *r, struct calls *list)
+static void calls_fail(struct redis *r, struct calls *list, int err)
 {
     struct calls now = TAILQ_HEAD_INITIALIZER(now);
     TAILQ_CONCAT(&now, list, in_list);
     struct call *call;
     while ((call = TAILQ_FIRST(&now)) != NULL) {
         TAILQ_REMOVE(&now, call, in_list);
-        call_tell(r, call->waiter, -ERR_STORE_DOWN, NULL);
+        call_tell(r, call->waiter, err, NULL);
         call_free(call);
     }
 }
@@ -142,6 +153,7 @@ static void call_add(struct redis *r, struct calls *list, struct waiter waiter,
     struct call *call = mem_new(sizeof(*call));
     call->waiter = waiter;
     call->command.count = c->count;
+    call->command.is_alone = c->is_alone;
     memcpy(call->command.end, c->end, c->count * sizeof(c->end[0]));
     buf_add_slice(&call->command.bytes, buf_slice(&c->bytes));
     if (r->is_other_version && slice_is(server_word(c, 0), "FCALL")) {
@@ -202,16 +214,12 @@ static void greet(struct redis *r)
     free(c);
 }
 
-static void on_attempt(void *ctx)
+static void on_attempt(void *ctx);
+
+static void on_greeted(void *ctx)
 {
     struct redis *r = ctx;
-    unsigned sentinel;
-    if (r->flight.copies.all > 0) {
-        r->server = sentinel_ask(r, &sentinel);
-        sentinel_named(r, sentinel);
-    }
-    r->life = group_life(r->group, r->server);
-    if (r->life == 0) {
+    if (r->life != group_life(r->group, r->server)) {
         copies_lost(&r->flight.copies);
         world_after(r->node, 20000 + world_random(500000), on_attempt, r);
         return;
@@ -230,6 +238,42 @@ static void on_attempt(void *ctx)
     }
 }
 
+static void on_greeting_silent(void *ctx)
+{
+    struct redis *r = ctx;
+    world_say("store is silent when greeted");
+    if (!world_bugs.silence_is_even) {
+        patience_silent(&r->patience);
+    }
+    on_attempt(r);
+}
+
+static void on_attempt(void *ctx)
+{
+    struct redis *r = ctx;
+    unsigned sentinel;
+    if (r->flight.copies.all > 0) {
+        r->server = sentinel_ask(r, &sentinel);
+        sentinel_named(r, sentinel);
+    }
+    r->life = group_life(r->group, r->server);
+    if (r->life == 0) {
+        copies_lost(&r->flight.copies);
+        world_after(r->node, 20000 + world_random(500000), on_attempt, r);
+        return;
+    }
+    int64_t takes_us = group_serve(r->group, r->server, 0); /* who greets waits for its turn */
+    int64_t borne_us = r->patience.ms * 1000;
+    if (takes_us == 0) {
+        on_greeted(r);
+    } else if (takes_us < borne_us) {
+        world_after(r->node, takes_us, on_greeted, r);
+    } else {
+        world_after(r->node, borne_us, on_greeting_silent, r);
+    }
+}
+
+/* What was answered, or had not gone out yet, was just lost. */
 static void on_broken(void *ctx)
 {
     struct redis *r = ctx;
@@ -237,24 +281,56 @@ static void on_broken(void *ctx)
     r->is_flying = false;
     flight_lost(&r->flight);
     held_fail(r);
-    calls_fail(r, &r->out);
-    calls_fail(r, &r->gathering);
+    calls_fail(r, &r->out, r->lost_err);
+    calls_fail(r, &r->gathering, -ERR_STORE_DOWN);
+    calls_fail(r, &r->waiting, -ERR_STORE_DOWN);
     world_after(r->node, 50000 + world_random(500000), on_attempt, r);
 }
 
-static void connection_end(struct redis *r)
+static void connection_end(struct redis *r, int err)
 {
     r->is_up = false;
+    r->epoch++;
+    r->lost_err = err;
     group_forget(r->wait);
     r->wait = NULL;
-    r->waiting = NULL;
+    r->waiting_for = NULL;
+    copies_lost(&r->flight.copies);
+    patience_lost(&r->patience);
     world_after(r->node, 300, on_broken, r);
 }
 
 static void connection_break(struct redis *r)
 {
-    copies_lost(&r->flight.copies);
-    connection_end(r);
+    connection_end(r, -ERR_STORE_DOWN);
+}
+
+static void on_silence(void *ctx)
+{
+    struct redis *r = ctx;
+    int64_t left_us = r->heard_us + r->patience.ms * 1000 - world.now_us;
+    r->is_timing = r->is_up && !TAILQ_EMPTY(&r->out) && left_us > 0;
+    if (r->is_timing) {
+        world_after(r->node, left_us, on_silence, r);
+    } else if (r->is_up && !TAILQ_EMPTY(&r->out)) {
+        world_say("store is silent");
+        if (!world_bugs.silence_is_even) {
+            patience_silent(&r->patience);
+        }
+        connection_end(r, -ERR_STORE_TIMEOUT);
+    }
+}
+
+/* From now on an answer is owed. */
+static void owed(struct redis *r)
+{
+    if (TAILQ_EMPTY(&r->out)) {
+        r->heard_us = world.now_us;
+    }
+    if (!r->is_timing) {
+        r->is_timing = true;
+        world_after(r->node, r->patience.ms * 1000, on_silence, r);
+    }
 }
 
 /* Replies to the first `count` calls that are out; they were executed before. */
@@ -277,6 +353,9 @@ static void call_answered(struct redis *r, struct call *call)
 {
     int err =
         server_reply_is_error(call->reply) ? redis_error_of(redis_reply_at(call->reply, 0)) : 0;
+    if (call->waiter.kind == WAITER_CALL) {
+        patience_answered(&r->patience);
+    }
     if (r->flight.copies.all == 0) {
         call_tell(r, call->waiter, err, call->reply);
         return;
@@ -293,7 +372,10 @@ static void call_answered(struct redis *r, struct call *call)
         break;
     case FLIGHT_IS_SHORT:
         world_say("too few replicas");
-        connection_end(r);
+        look(r);
+        if (world_bugs.short_is_lost) {
+            connection_break(r);
+        }
         break;
     case FLIGHT_IS_BROKEN:
         connection_break(r);
@@ -308,6 +390,10 @@ static void on_replies(void *ctx)
     unsigned count = replies->count;
     free(replies);
     r->is_flying = false;
+    if (!TAILQ_EMPTY(&r->out)) {
+        patience_heard(&r->patience, (world.now_us - r->heard_us) / 1000, world.now_us / 1000);
+        r->heard_us = world.now_us;
+    }
     for (; count > 0 && r->is_up && !TAILQ_EMPTY(&r->out); count--) {
         struct call *call = TAILQ_FIRST(&r->out);
         if (call->reply == NULL) {
@@ -332,15 +418,15 @@ static void on_counted(void *ctx, unsigned count)
     struct redis *r = ctx;
     char text[16];
     const char *texts[] = {text};
-    struct call *role = TAILQ_NEXT(r->waiting, in_list);
+    struct call *role = TAILQ_NEXT(r->waiting_for, in_list);
     count = world_bugs.wait_for_one && count > 0 ? r->flight.copies.all : count;
     snprintf(text, sizeof(text), "%u", count);
-    r->waiting->reply = server_reply_of(texts, 1);
+    r->waiting_for->reply = server_reply_of(texts, 1);
     if (role != NULL) {
         role->reply = role_reply(r);
     }
     r->wait = NULL;
-    r->waiting = NULL;
+    r->waiting_for = NULL;
     replies_send(r, r->count);
 }
 
@@ -349,13 +435,14 @@ static void wait_begin(struct redis *r, struct call *call, const struct redis_co
     int64_t needed = 0, timeout_ms = 0;
     slice_int64(server_word(c, 1), &needed);
     slice_int64(server_word(c, 2), &timeout_ms);
-    r->waiting = call;
+    r->waiting_for = call;
     if (world_bugs.wait_for_none) {
         on_counted(r, r->flight.copies.all);
         return;
     }
     needed = world_bugs.wait_for_one ? 1 : needed;
-    r->wait = group_wait(r->group, r->server, (unsigned)needed, timeout_ms * 1000, on_counted, r);
+    r->wait = group_wait(r->group, r->server, r->offset, (unsigned)needed, timeout_ms * 1000,
+                         on_counted, r);
 }
 
 /* A pipeline on its way: copies of its commands, so that the sender may die. */
@@ -366,6 +453,7 @@ struct pipeline {
     struct group *group;
     unsigned server;
     uint64_t server_life;
+    uint64_t epoch;
     unsigned count;
     struct redis_command *commands;
 };
@@ -395,6 +483,7 @@ static bool pipeline_commands(struct pipeline *p, unsigned done, struct call *ca
         bool is_role = slice_is(server_word(c, 0), "ROLE");
         struct redis_reply *reply = is_role ? role_reply(p->redis) : pipeline_command(p, c);
         if (call != NULL) {
+            p->redis->offset = is_role ? p->redis->offset : group_position(p->group, p->server);
             call->reply = reply;
             call = TAILQ_NEXT(call, in_list);
         } else {
@@ -418,11 +507,11 @@ static void pipeline_drop(void *ctx)
     pipeline_free(ctx);
 }
 
-static void pipeline_execute(void *ctx)
+static void pipeline_executed(void *ctx)
 {
     struct pipeline *p = ctx;
     struct redis *r = p->redis;
-    bool is_heard = p->node->is_up && p->node->life == p->life && r->is_up;
+    bool is_heard = p->node->is_up && p->node->life == p->life && r->is_up && r->epoch == p->epoch;
     bool is_broken = world_chance(world.chances.break_store);
     unsigned done = is_broken ? world_random(p->count + 1) : p->count;
     if (p->server_life != group_life(p->group, p->server)) {
@@ -442,6 +531,25 @@ static void pipeline_execute(void *ctx)
     pipeline_free(p);
 }
 
+/* It has come; the server does it in its turn. What it does for a connection that was left
+ * meanwhile takes as long. */
+static void pipeline_execute(void *ctx)
+{
+    struct pipeline *p = ctx;
+    int64_t cost_us = 0;
+    for (unsigned i = 0; i < p->count; i++) {
+        bool is_list =
+            p->commands[i].count > 1 && slice_is(server_word(&p->commands[i], 1), "order_sagas");
+        cost_us += is_list ? world.costs.list_us : 0;
+    }
+    int64_t takes_us = group_serve(p->group, p->server, cost_us);
+    if (takes_us == 0) {
+        pipeline_executed(p);
+    } else {
+        world_after_or(NULL, takes_us, pipeline_executed, pipeline_drop, p);
+    }
+}
+
 static void pipeline_write(struct redis *r)
 {
     struct pipeline *p = mem_new(sizeof(*p));
@@ -451,7 +559,8 @@ static void pipeline_write(struct redis *r)
                            .life = r->node->life,
                            .group = r->group,
                            .server = r->server,
-                           .server_life = r->life};
+                           .server_life = r->life,
+                           .epoch = r->epoch};
     flight_end(&r->flight, world.now_us / 1000, r->timeout_ms, send_own, r);
     TAILQ_FOREACH(call, &r->gathering, in_list)
     {
@@ -459,6 +568,7 @@ static void pipeline_write(struct redis *r)
     }
     p->commands = mem_new(p->count * sizeof(*p->commands));
     unsigned i = 0;
+    owed(r);
     while ((call = TAILQ_FIRST(&r->gathering)) != NULL) {
         TAILQ_REMOVE(&r->gathering, call, in_list);
         TAILQ_INSERT_TAIL(&r->out, call, in_list);
@@ -474,7 +584,20 @@ static void pipeline_write(struct redis *r)
 static void on_failed(void *ctx)
 {
     struct redis *r = ctx;
-    calls_fail(r, &r->failed);
+    calls_fail(r, &r->failed, -ERR_STORE_DOWN);
+}
+
+/* Calls that may go out, in their order. */
+static void calls_let_out(struct redis *r)
+{
+    struct call *call;
+    while ((call = TAILQ_FIRST(&r->waiting)) != NULL && !r->flight.is_late &&
+           patience_lets(&r->patience, call->command.is_alone)) {
+        TAILQ_REMOVE(&r->waiting, call, in_list);
+        TAILQ_INSERT_TAIL(&r->gathering, call, in_list);
+        patience_sent(&r->patience, call->command.is_alone);
+        r->flight.is_begun = true;
+    }
 }
 
 static void on_turn_end(void *ctx)
@@ -484,7 +607,12 @@ static void on_turn_end(void *ctx)
     if (!TAILQ_EMPTY(&r->failed)) {
         world_after(r->node, 1000, on_failed, r);
     }
-    if (!TAILQ_EMPTY(&r->gathering) && !r->is_flying && world_effect("write to the store")) {
+    if (!r->is_up || r->is_flying) {
+        return;
+    }
+    calls_let_out(r);
+    bool is_again = r->flight.is_late && r->flight.waits == 0;
+    if ((is_again || !TAILQ_EMPTY(&r->gathering)) && world_effect("write to the store")) {
         pipeline_write(r);
     }
 }
@@ -494,13 +622,12 @@ static void call_now(void *ctx, const struct redis_command *c, redis_on_reply *o
 {
     struct redis *r = ctx;
     struct waiter waiter = {.on_reply = on_reply, .ctx = reply_ctx};
-    call_add(r, r->is_up ? &r->gathering : &r->failed, waiter, c);
-    r->flight.is_begun = r->is_up;
+    call_add(r, r->is_up ? &r->waiting : &r->failed, waiter, c);
 }
 
 void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *on_reply, void *ctx)
 {
-    if (c->row > 0) {
+    if (c->row > 0 && !c->is_alone) {
         rows_add(r->rows, c, on_reply, ctx);
     } else {
         call_now(r, c, on_reply, ctx);
@@ -520,9 +647,11 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     r->flight.copies.degrade_ms = world_bugs.degrade_at_once ? 0 : conf->redis_degrade_ms;
     r->flight.copies.sentinels = GROUP_SENTINELS;
     r->timeout_ms = conf->redis_timeout_ms;
+    patience_init(&r->patience, r->timeout_ms);
     TAILQ_INSERT_TAIL(&connections, r, in_all);
     r->loop = loop;
     r->rows = rows_new(call_now, r);
+    TAILQ_INIT(&r->waiting);
     TAILQ_INIT(&r->gathering);
     TAILQ_INIT(&r->out);
     TAILQ_INIT(&r->failed);
@@ -542,10 +671,11 @@ void redis_free(struct redis *r)
     r->is_up = false;
     held_fail(r);
     waiters_free(&r->flight.held);
-    calls_fail(r, &r->gathering);
-    calls_fail(r, &r->out);
-    calls_fail(r, &r->failed);
-    calls_fail(r, &r->failed); /* who called again while it was told */
+    calls_fail(r, &r->waiting, -ERR_STORE_DOWN);
+    calls_fail(r, &r->gathering, -ERR_STORE_DOWN);
+    calls_fail(r, &r->out, -ERR_STORE_DOWN);
+    calls_fail(r, &r->failed, -ERR_STORE_DOWN);
+    calls_fail(r, &r->failed, -ERR_STORE_DOWN); /* who called again while it was told */
     rows_free(r->rows);
     free(r);
 }

@@ -32,6 +32,13 @@ struct world_chances {
 };
 #define WORLD_CHANCES (sizeof(struct world_chances) / sizeof(unsigned))
 
+/* What takes its time, for the whole run, its end too; 0: next to nothing. */
+struct world_costs {
+    int64_t sync_us; /* a turn of a server's disk */
+    int64_t list_us; /* a call that looks for sagas */
+    int64_t lag_us;  /* from a master to its replicas and back */
+};
+
 struct node {
     const char *name;
     const struct service *service;
@@ -46,6 +53,7 @@ struct world {
     uint64_t seed;
     int64_t now_us;
     struct world_chances chances;
+    struct world_costs costs;
     bool is_calm; /* nothing goes wrong any more: the end, in which all must be settled */
     bool has_transcript;
     struct node nodes[WORLD_NODES_MAX];
@@ -112,6 +120,8 @@ void http_world_reset(void);
 typedef void http_on_answer(void *ctx, unsigned status, const char *body);
 void http_world_request(struct node *gateway, const char *method, const char *path, const char *key,
                         http_on_answer *on_answer, void *ctx);
+/* A client that reads, and hangs up when it was not answered at once. */
+void http_world_glance(struct node *gateway, const char *path);
 void http_node_died(struct node *node);
 
 /* The store's content, for the checks. */
@@ -142,7 +152,9 @@ struct world_bugs {
     bool degrade_at_once;   /* a short WAIT is enough for the next one to be short */
     bool count_doubtful;    /* a copy that is on no disk */
     bool promote_doubtful;
-    bool serve_alone; /* after all were down, one decides alone that it has everything */
+    bool serve_alone;     /* after all were down, one decides alone that it has everything */
+    bool silence_is_even; /* after it the same is asked again, with the same patience */
+    bool short_is_lost;   /* a short WAIT ends the connection */
 };
 extern struct world_bugs world_bugs;
 /* Changes the libraries' text: `from` becomes `to`. NULL ends it. */
