@@ -121,8 +121,9 @@ static void replicas_make(struct conf *conf, const char *loss)
 }
 
 /* Some of the runs that lose nothing have servers that are slow all the time: a disk, a call that
- * takes long and is asked for often, or the line to the replicas. Links hold then: each one that
- * breaks delivers again all that waits, and so much of that would be a trouble of its own. */
+ * takes long and is asked for often, one that is never answered, or the line to the replicas. Links
+ * hold then: each one that breaks delivers again all that waits, and so much of that would be a
+ * trouble of its own. */
 static void costs_make(const struct conf *conf, const char *loss)
 {
     world.costs = (struct world_costs){0};
@@ -130,12 +131,16 @@ static void costs_make(const struct conf *conf, const char *loss)
         return;
     }
     world.chances.break_link = 0;
-    switch (world_random(3)) {
+    switch (world_random(4)) {
     case 0:
         world.costs.sync_us = 100000 + world_random(1400000);
         break;
     case 1:
         world.costs.list_us = 20000 + world_random(100000);
+        break;
+    case 2:
+        world.costs.has_poison = true;
+        world.chances.repeat = 0; /* each takes its silences */
         break;
     default:
         world.costs.lag_us = conf->redis_wait_replicas > 0 ? 100000 + world_random(900000) : 0;
@@ -254,7 +259,8 @@ static bool seed_run(uint64_t seed, struct totals *totals)
     if (loss != NULL) {
         world_after(NULL, 300000 + (int64_t)world_random(6000) * 1000, on_keep, &loss);
     }
-    int64_t end_us = world.now_us + STORM_US + SETTLED_US;
+    int64_t settled_us = world.costs.has_poison ? 2 * SETTLED_US : SETTLED_US;
+    int64_t end_us = world.now_us + STORM_US + settled_us;
     while (world.now_us < end_us && world.events < EVENTS_MAX && world_faults() == 0) {
         if (!world_step()) {
             break;
@@ -269,6 +275,9 @@ static bool seed_run(uint64_t seed, struct totals *totals)
         while (world.now_us < until_us && world_step()) {
         }
         shop_check();
+        if (world.costs.has_poison && !broker_is_idle()) {
+            world_fault("a command is kept that nobody can carry out");
+        }
         group_check();
         if (loss == NULL && rollbacks() != rolled_back) {
             world_fault("a store has not what it had confirmed");

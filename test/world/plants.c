@@ -136,5 +136,6 @@ const struct plant plants[] = {
     {"a node alone decides that it has everything", NULL, {.serve_alone = true}},
     {"after a silence the same is asked again", NULL, {.silence_is_even = true}},
     {"a short count ends the connection", NULL, {.short_is_lost = true}},
+    {"a call that is never answered is made for ever", NULL, {.silence_is_loss = true}},
 };
 const unsigned plant_count = sizeof(plants) / sizeof(plants[0]);

@@ -278,6 +278,12 @@ static void lists_look(void *ctx)
     }
 }
 
+static void poison_look(void *ctx)
+{
+    (void)ctx;
+    http_world_glance(shop.gateways[0], "/stock/find/" STORE_POISON);
+}
+
 void shop_open(struct node *const *gateways, unsigned count, const char *loss)
 {
     memset(&shop, 0, sizeof(shop));
@@ -288,6 +294,9 @@ void shop_open(struct node *const *gateways, unsigned count, const char *loss)
     shop_schedule();
     for (unsigned n = is_loss_of("stock") ? 0 : world_random(6); n > 0; n--) {
         world_after(NULL, soon_us(), operator_looks, NULL);
+    }
+    if (world.costs.has_poison) {
+        world_after(NULL, soon_us(), poison_look, NULL);
     }
     if (world.costs.list_us > 0) {
         world_after(NULL, soon_us(), lists_look, NULL);

@@ -61,6 +61,7 @@ struct redis {
     struct patience patience;
     int64_t heard_us; /* when an answer came last, or something went out behind none */
     bool is_timing;
+    bool is_mute;             /* this connection gets no answers any more */
     struct group_wait *wait;  /* that is not over */
     struct call *waiting_for; /* whose answer that will be */
     bool is_looking;
@@ -231,6 +232,7 @@ static void on_greeted(void *ctx)
         greet(r);
     }
     r->is_up = true;
+    r->is_mute = false;
     look(r);
     world_say("store is up");
     for (unsigned i = 0; i < r->watcher_count; i++) {
@@ -317,7 +319,7 @@ static void on_silence(void *ctx)
         if (!world_bugs.silence_is_even) {
             patience_silent(&r->patience);
         }
-        connection_end(r, -ERR_STORE_TIMEOUT);
+        connection_end(r, world_bugs.silence_is_loss ? -ERR_STORE_DOWN : -ERR_STORE_TIMEOUT);
     }
 }
 
@@ -507,9 +509,29 @@ static void pipeline_drop(void *ctx)
     pipeline_free(ctx);
 }
 
+static bool pipeline_is_poisoned(const struct pipeline *p)
+{
+    for (unsigned i = 0; i < p->count && world.costs.has_poison; i++) {
+        const struct redis_command *c = &p->commands[i];
+        if (c->count > 4 && slice_is(server_word(c, 4), "stock:item:" STORE_POISON)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void pipeline_executed(void *ctx)
 {
     struct pipeline *p = ctx;
+    bool is_mine = p->node->is_up && p->node->life == p->life && p->redis->epoch == p->epoch;
+    if (is_mine && pipeline_is_poisoned(p)) {
+        p->redis->is_mute = true;
+    }
+    if (is_mine && p->redis->is_mute) {
+        world_say("store will say nothing more");
+        pipeline_free(p);
+        return;
+    }
     struct redis *r = p->redis;
     bool is_heard = p->node->is_up && p->node->life == p->life && r->is_up && r->epoch == p->epoch;
     bool is_broken = world_chance(world.chances.break_store);

@@ -37,6 +37,7 @@ struct world_costs {
     int64_t sync_us; /* a turn of a server's disk */
     int64_t list_us; /* a call that looks for sagas */
     int64_t lag_us;  /* from a master to its replicas and back */
+    bool has_poison; /* a call is never answered, and neither is what goes out with it */
 };
 
 struct node {
@@ -104,6 +105,7 @@ void loop_turn_end(struct loop *loop);
 void broker_world_reset(void);
 void broker_node_died(struct node *node);
 bool broker_is_idle(void);
+#define STORE_POISON "poison" /* an item: who asks for it hears nothing any more */
 /* `replicas` of each group of servers: 0, or 2 and Sentinels. */
 void store_world_reset(const struct redis_library *const *libraries, unsigned count,
                        unsigned replicas);
@@ -155,6 +157,7 @@ struct world_bugs {
     bool serve_alone;     /* after all were down, one decides alone that it has everything */
     bool silence_is_even; /* after it the same is asked again, with the same patience */
     bool short_is_lost;   /* a short WAIT ends the connection */
+    bool silence_is_loss; /* nobody counts in how many silences a command was out */
 };
 extern struct world_bugs world_bugs;
 /* Changes the libraries' text: `from` becomes `to`. NULL ends it. */
