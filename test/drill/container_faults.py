@@ -396,7 +396,7 @@ class EverythingFault(Fault):
     def break_it(self):
         self.name = "everything"
         self.before = self.stack.look()
-        docker("kill", "-s", "KILL", *(c.id for c in self.before))
+        docker("kill", "-s", "KILL", *(c.id for c in self.before if c.state["Running"]))
         running = [c.name for c in self.stack.look() if c.state["Running"]]
         if running:
             raise Broken(f"still running: {running}")

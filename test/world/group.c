@@ -142,8 +142,7 @@ const char *group_listed_as(const struct group *g, unsigned server, unsigned rep
 {
     static const char *const names[] = {"", COPIES_UNSURE, COPIES_IN_DOUBT};
     const struct server *s = &g->servers[server];
-    return knows(s, replica) ? names[world_bugs.count_doubtful ? 0 : s->known[replica].doubt]
-                             : NULL;
+    return knows(s, replica) ? names[s->known[replica].doubt] : NULL;
 }
 
 /* The connection to its master is closed, which is noticed there unless it is cut off. */
@@ -405,8 +404,7 @@ static unsigned candidate(const struct group *g)
         const struct server *s = &g->servers[(first + n) % SERVERS_MAX];
         bool is_known_dead = !is_running(master) || master->is_cut || master->is_in_room;
         if (!is_running(s) || s->is_cut || s->follows != g->master ||
-            !(s->is_synced || is_known_dead) ||
-            !(s->is_promotable || world_bugs.promote_doubtful)) {
+            !(s->is_synced || is_known_dead) || !s->is_promotable) {
             continue;
         }
         uint64_t position = is_known_dead ? server_position(server_id(s)) + 1 : 1;
