@@ -584,7 +584,7 @@ static void live_slow_disk(void **state)
         redis_arg_text(&c->command, "1");
         redis_arg_text(&c->command, "live:count");
         redis_arg_text(&c->command, "x");
-        c->redis = redis_new(t->loop, &t->conf, "slow", redis_server_node(t->server), LIVE_LIBRARY);
+        c->redis = redis_new(t->loop, &t->conf, "slow", redis_server_node(t->server), &live_library);
         redis_watch_up(c->redis, slow_on_up, c);
     }
     int64_t until_ms = loop_now_ms(t->loop) + 60000;

@@ -806,6 +806,8 @@ static void redis_a_doubtful_replica_does_not_count(void **state)
         peer_say(p, "$1\r\na\r\n:0\r\n:2\r\n");
         peer_say(p, lists[i]);
         peer_hear(p, "ROLE");
+        peer_say(p, ":2\r\n" ROLE_TWO); /* it may have been asked while it was in doubt still */
+        peer_hear(p, "ROLE");
         assert_int_equal(p->count, i);
         peer_say(p, ":2\r\n" ROLE_TWO);
         peer_wait(p, (unsigned)i + 1);
