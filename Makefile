@@ -129,14 +129,9 @@ world: $(OUT)/test/world/world ## build the simulation
 unit: $(UNIT_TESTS) ## build the unit tests
 live: $(LIVE_TESTS) ## build the live tests
 
-# What is put between a server and its machine with LD_PRELOAD: test/shims/<name>.c. Without the
-# sanitizers, which the servers know nothing of.
-SHIMS := $(patsubst %.c,build/%.so,$(wildcard test/shims/*.c))
-live: $(SHIMS)
-build/test/shims/%.so: test/shims/%.c Makefile
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(WARN) -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
+# The servers of these tests can be made slow.
+live: $(OUT)/shim.so
+$(OUT)/test/lib/redis_server.o: CPPFLAGS += -DREDIS_SERVER_SHIM='"$(OUT)/shim.so"'
 
 # Fuzz targets: test/fuzz/<target>.c. With VARIANT=fuzz a target is a libFuzzer program; in any other
 # variant it replays files, and its corpus is part of the unit tests.
@@ -152,8 +147,8 @@ fuzz-replay: $(FUZZ_TESTS) ## build the fuzz targets to replay their corpora
 fuzz: ## build the fuzz targets for libFuzzer, into build/fuzz (clang)
 	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz fuzz-replay
 
-# What the drills preload into processes whose clock or disk they break.
-shim: $(OUT)/shim.so ## build the shims of the drills
+# What is preloaded into processes whose clock or disk is broken.
+shim: $(OUT)/shim.so ## build the shims of the drills and tests
 
 $(OUT)/test/drill/shim/%.o: VARIANT_CFLAGS_$(VARIANT) := -fPIC # it is loaded into any program
 $(OUT)/shim.so: $(patsubst %.c,$(OUT)/%.o,$(wildcard test/drill/shim/*.c))

@@ -20,8 +20,6 @@
 
 #define REDIS_SERVER_WAIT_MS      10000
 #define REDIS_SERVER_ANSWER_BYTES 65536
-#define REDIS_SERVER_DISK         "build/test/shims/slow_disk.so"
-#define REDIS_SERVER_SLOW         "slow" /* in its directory: what the disk reads */
 
 struct redis_server {
     pid_t pid; /* 0: not running */
@@ -68,15 +66,15 @@ static int redis_server_free_port(void)
  * inherited would stay open when the client closes it. */
 static void redis_server_exec(const struct redis_server *s, pid_t parent)
 {
-    char port[16], disk[PATH_MAX];
+    char port[16], shim[PATH_MAX];
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) {
         _exit(1); /* the test was gone before the line above */
     }
     snprintf(port, sizeof(port), "%d", s->port);
-    if (realpath(REDIS_SERVER_DISK, disk)) {
-        setenv("LD_PRELOAD", disk, 1);
-        setenv("SLOW_DISK", REDIS_SERVER_SLOW, 1);
+    if (realpath(REDIS_SERVER_SHIM, shim)) {
+        setenv("LD_PRELOAD", shim, 1);
+        setenv("KASSA_SHIM", s->directory, 1);
     }
     if (chdir(s->directory) != 0) {
         _exit(1);
@@ -266,13 +264,13 @@ void redis_server_resume(struct redis_server *s)
 void redis_server_slow(const struct redis_server *s, long sync_ms)
 {
     char name[96];
-    snprintf(name, sizeof(name), "%s/" REDIS_SERVER_SLOW, s->directory);
+    snprintf(name, sizeof(name), "%s/disk", s->directory);
     FILE *file = fopen(name, "w");
     if (file == NULL || fprintf(file, "%ld\n", sync_ms) < 0 || fclose(file) != 0) {
         redis_server_fail(name);
     }
-    if (access(REDIS_SERVER_DISK, R_OK) != 0) {
-        redis_server_fail(REDIS_SERVER_DISK);
+    if (access(REDIS_SERVER_SHIM, R_OK) != 0) {
+        redis_server_fail(REDIS_SERVER_SHIM);
     }
 }
 

@@ -24,7 +24,7 @@ void redis_server_restart(struct redis_server *s); /* the same port and data; en
 void redis_server_pause(struct redis_server *s);   /* SIGSTOP */
 void redis_server_resume(struct redis_server *s);  /* SIGCONT */
 
-/* From now on its disk takes so much longer for each sync (test/shims/slow_disk.c). */
+/* From now on its disk takes so much longer for each sync (test/drill/shim/disk.c). */
 void redis_server_slow(const struct redis_server *s, long sync_ms);
 
 /* Sends one command line ("SET a 1"; blocking, on a connection of its own) and returns the raw

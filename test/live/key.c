@@ -56,6 +56,7 @@ static int key_setup(void **state)
     t->loop = loop_new();
     t->tick = loop_timer_new(t->loop, key_on_tick, t);
     loop_timer_start(t->tick, 5, 5);
+    conf.redis_password[0] = '\0'; /* of the server that the ring has */
     t->server = redis_server_start(NULL);
     t->redis = redis_new(t->loop, &conf, "key", redis_server_node(t->server), &key_library);
     int64_t until_ms = loop_now_ms(t->loop) + KEY_WAIT_MS;

@@ -579,12 +579,11 @@ static void live_slow_disk(void **state)
     for (unsigned i = 0; i < SLOW_CLIENTS; i++) {
         struct slow_client *c = &clients[i];
         *c = (struct slow_client){.t = t, .begun_ms = loop_now_ms(t->loop)};
-        redis_arg_text(&c->command, "FCALL");
-        redis_arg_text(&c->command, "kassa_live_echo");
-        redis_arg_text(&c->command, "1");
+        redis_function(&c->command, &live_library, "live_echo", 1);
         redis_arg_text(&c->command, "live:count");
         redis_arg_text(&c->command, "x");
-        c->redis = redis_new(t->loop, &t->conf, "slow", redis_server_node(t->server), &live_library);
+        c->redis =
+            redis_new(t->loop, &t->conf, "slow", redis_server_node(t->server), &live_library);
         redis_watch_up(c->redis, slow_on_up, c);
     }
     int64_t until_ms = loop_now_ms(t->loop) + 60000;
