@@ -171,7 +171,7 @@ class Processes(Stack):
         return self.argv("audit")
 
     def fault(self, component, kind):
-        return Versions(self) if kind == "versions" else make_fault(self, component, kind)
+        return Versions(self, component, kind) if kind == "versions" else make_fault(self, component, kind)
 
     # ---- for the faults of edges.py: a part is the name of a process ----
 

@@ -13,6 +13,7 @@ import re
 import signal
 import time
 
+from faults import AnyFault
 from stack import Broken
 
 SERVICES = ("order", "payment", "stock")
@@ -24,15 +25,8 @@ MIXED_S = 1.5  # between two steps: load on every mixture
 WORK = {"service": "kassa_commands_total", "gateway": "kassa_http_requests_total"}
 
 
-class Versions:
-    """await strike(); ..; await mend(). Broken when a version did not take part."""
-
-    is_of_the_front = False  # gateways drain, and nginx asks the other one
-
-    def __init__(self, stack):
-        self.stack = stack
-        self.name = "services"
-        self.seen = {}  # what each process has done: the proof that it took part
+class Versions(AnyFault):
+    """Broken when a version did not take part. Gateways drain, and nginx asks the other one."""
 
     async def strike(self):
         for name in SERVICES:

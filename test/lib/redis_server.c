@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define REDIS_SERVER_HEARD_US     100000 /* the shim looks each 50 ms */
 #define REDIS_SERVER_WAIT_MS      10000
 #define REDIS_SERVER_ANSWER_BYTES 65536
 
@@ -272,6 +273,7 @@ void redis_server_slow(const struct redis_server *s, long sync_ms)
     if (access(REDIS_SERVER_SHIM, R_OK) != 0) {
         redis_server_fail(REDIS_SERVER_SHIM);
     }
+    usleep(REDIS_SERVER_HEARD_US);
 }
 
 const char *redis_server_node(const struct redis_server *s)
