@@ -113,6 +113,7 @@ enum flight_verdict flight_answer(struct flight *f, struct waiter waiter,
     case WAITER_LOOK:
         return flight_role(f, reply) ? FLIGHT_GOES_ON : FLIGHT_IS_BROKEN;
     case WAITER_TIME:
+    case WAITER_ASK:
         break; /* of nobody here */
     }
     return FLIGHT_IS_BROKEN;

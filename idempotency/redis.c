@@ -294,6 +294,18 @@ void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *
     }
 }
 
+void redis_ask(struct redis *r, const struct redis_command *c, redis_on_reply *on_reply, void *ctx)
+{
+    struct waiter waiter = {.kind = WAITER_ASK, .on_reply = on_reply, .ctx = ctx};
+    assert(c->count > 0);
+    if (r->state == REDIS_UP) {
+        redis_owed(r);
+        redis_send_own(r, waiter, c);
+    } else if (r->state != REDIS_GONE) {
+        redis_fail(r, waiter, -ERR_STORE_DOWN);
+    }
+}
+
 /* ---- the end of a connection ---- */
 
 static void redis_say(struct redis *r, enum log_level level, const char *event, const char *reason)
@@ -316,7 +328,7 @@ static void redis_fail_all(struct redis *r, int err)
     }
     while (r->out.count > 0) {
         struct waiter waiter = waiters_pop(&r->out);
-        if (waiter.kind == WAITER_CALL) {
+        if (waiter.kind == WAITER_CALL || waiter.kind == WAITER_ASK) {
             redis_fail(r, waiter, err);
         }
     }
@@ -451,6 +463,10 @@ static void redis_on_call_answer(struct redis *r, const struct redis_reply *repl
     struct waiter waiter = waiters_pop(&r->out);
     if (waiter.kind == WAITER_TIME) {
         redis_dated(r, reply);
+        return;
+    }
+    if (waiter.kind == WAITER_ASK) {
+        redis_tell(r, waiter, err, reply);
         return;
     }
     if (waiter.kind == WAITER_CALL) {

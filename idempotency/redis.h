@@ -97,6 +97,10 @@ typedef void redis_on_reply(void *ctx, int err, const struct redis_reply *reply)
 void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *on_reply,
                 void *ctx);
 
+/* A question about the server, or one whose answer may be old: it is told at once, whatever the
+ * replicas have, and it does not wait behind calls that may not go out yet. Else as redis_call. */
+void redis_ask(struct redis *r, const struct redis_command *c, redis_on_reply *on_reply, void *ctx);
+
 /* A reply as texts: a string or an integer is one slice, an array (of strings, integers, nils;
  * nested arrays are flattened) several, or none; nil, and what is behind the last one, is the
  * absent slice: what a store sends is input. */

@@ -4,14 +4,15 @@
 
 #include "idempotency/redis.h"
 
-/* Whose answer it is. What is not a call's is for the connection itself (copies.h). */
+/* Whose answer it is. But for calls and questions it is the connection's own (copies.h). */
 enum waiter_kind {
     WAITER_CALL,
     WAITER_PUBLISH, /* so that there is something for the replicas */
     WAITER_WAIT,
     WAITER_ROLE, /* behind a WAIT */
     WAITER_LOOK, /* a ROLE alone */
-    WAITER_TIME
+    WAITER_TIME,
+    WAITER_ASK /* about the server: redis_ask */
 };
 
 struct waiter {

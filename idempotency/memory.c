@@ -1,0 +1,136 @@
+/* Asks, and judges with a distance between the two limits: a store at one of them is not to be said
+ * to be short each other second. */
+#include "idempotency/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/log.h"
+#include "runtime/stat.h"
+
+/* ---- pure ---- */
+
+/* The number of a line "name:number". */
+static bool info_number(struct slice info, const char *name, int64_t *ret_value)
+{
+    size_t name_bytes = strlen(name);
+    const char *at = info.data, *end = info.data + info.bytes;
+    while (at != NULL && (size_t)(end - at) > name_bytes) {
+        if (memcmp(at, name, name_bytes) == 0 && at[name_bytes] == ':') {
+            const char *text = at + name_bytes + 1;
+            size_t bytes = 0;
+            while (text + bytes < end && text[bytes] != '\r' && text[bytes] != '\n') {
+                bytes++;
+            }
+            return slice_int64((struct slice){text, bytes}, ret_value);
+        }
+        at = memchr(at, '\n', (size_t)(end - at));
+        at = at != NULL ? at + 1 : NULL;
+    }
+    return false;
+}
+
+bool memory_read(struct slice info, struct memory_use *ret_use)
+{
+    int64_t used, limit, beside;
+    if (info.data == NULL || !info_number(info, "used_memory", &used) ||
+        !info_number(info, "maxmemory", &limit) ||
+        !info_number(info, "mem_not_counted_for_evict", &beside)) {
+        return false;
+    }
+    *ret_use = (struct memory_use){.used = used > beside ? used - beside : 0, .limit = limit};
+    return true;
+}
+
+bool memory_is_short_of(struct memory_use use, bool was_short)
+{
+    int part = was_short ? MEMORY_ENOUGH_PART : MEMORY_SHORT_PART;
+    return use.limit > 0 && use.used >= use.limit / 100 * part;
+}
+
+/* ---- of a store ---- */
+
+struct memory {
+    struct redis *store;
+    const char *group;
+    memory_on_known *on_known;
+    void *ctx;
+    struct loop_timer *timer;
+    struct redis_command call;
+    bool is_asking;
+    bool is_short;
+    struct stat_value *used, *limit;
+};
+
+static void memory_log(const struct memory *m, struct memory_use use)
+{
+    log_write(m->is_short ? LOG_WARN : LOG_INFO, m->is_short ? "store_short" : "store_roomy",
+              "group=%s used=%lld limit=%lld", m->group, (long long)use.used, (long long)use.limit);
+}
+
+static void on_info(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct memory *m = ctx;
+    struct memory_use use;
+    m->is_asking = false;
+    if (err != 0 || !memory_read(redis_reply_at(reply, 0), &use)) {
+        return;
+    }
+    stat_set(m->used, use.used);
+    stat_set(m->limit, use.limit);
+    bool was_short = m->is_short;
+    m->is_short = memory_is_short_of(use, was_short);
+    if (m->is_short != was_short) {
+        memory_log(m, use);
+    }
+    if (m->on_known != NULL) {
+        m->on_known(m->ctx, m->is_short);
+    }
+}
+
+static void on_timer(void *ctx)
+{
+    struct memory *m = ctx;
+    if (m->is_asking || !redis_is_up(m->store)) {
+        return;
+    }
+    m->is_asking = true;
+    redis_command_reset(&m->call);
+    redis_arg_text(&m->call, "INFO");
+    redis_arg_text(&m->call, "memory");
+    redis_ask(m->store, &m->call, on_info, m);
+}
+
+struct memory *memory_new(struct loop *loop, struct redis *store, const char *group,
+                          memory_on_known *on_known, void *ctx)
+{
+    struct memory *m = mem_new(sizeof(*m));
+    char labels[80];
+    m->store = store;
+    m->group = group;
+    m->on_known = on_known;
+    m->ctx = ctx;
+    snprintf(labels, sizeof(labels), "group=\"%s\"", group);
+    m->used = stat_gauge("kassa_store_memory_bytes", labels,
+                         "memory of the store that counts towards its limit");
+    m->limit = stat_gauge("kassa_store_memory_limit_bytes", labels,
+                          "memory from which on the store refuses writes; 0: no limit");
+    m->timer = loop_timer_new(loop, on_timer, m);
+    loop_timer_start(m->timer, MEMORY_MS, MEMORY_MS);
+    return m;
+}
+
+void memory_free(struct memory *m)
+{
+    if (m != NULL) {
+        loop_timer_free(m->timer);
+        redis_command_free(&m->call);
+        free(m);
+    }
+}
+
+bool memory_is_short(const struct memory *m)
+{
+    return m != NULL && m->is_short && redis_is_up(m->store);
+}

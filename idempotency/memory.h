@@ -1,0 +1,45 @@
+/* How much memory a store uses, and whether it is short of it. Writes are refused when it is full
+ * (noeviction), so new work has to be refused before.
+ *
+ *   INFO memory, each MEMORY_MS --> used, limit --> short from 90 % on, over again below 85 %
+ *
+ * Used is what the server itself compares with its limit; the limit may be changed while it runs.
+ * Source: protocol.md section 2.7; Redis manual: INFO, maxmemory. */
+#ifndef KASSA_IDEMPOTENCY_MEMORY_H
+#define KASSA_IDEMPOTENCY_MEMORY_H
+
+#include "idempotency/redis.h"
+
+#define MEMORY_MS          1000
+#define MEMORY_SHORT_PART  90 /* percent of the limit */
+#define MEMORY_ENOUGH_PART 85
+
+/* ---- pure ---- */
+
+/* Units: bytes. A limit of 0: none. */
+struct memory_use {
+    int64_t used, limit;
+};
+
+/* Reads what INFO says. Errors: false when it is not that, or not all. */
+bool memory_read(struct slice info, struct memory_use *ret_use);
+/* Is it short, when it was or was not before? */
+bool memory_is_short_of(struct memory_use use, bool was_short);
+
+/* ---- of a store ---- */
+
+struct memory;
+
+/* Called after each answer. */
+typedef void memory_on_known(void *ctx, bool is_short);
+
+/* `group`: the store's, static text. on_known may be NULL. Owns: the caller, until memory_free; the
+ * store outlives its timer, and its calls have been told off before memory_free. */
+struct memory *memory_new(struct loop *loop, struct redis *store, const char *group,
+                          memory_on_known *on_known, void *ctx);
+void memory_free(struct memory *m); /* NULL is fine */
+
+/* By the last answer; a store that is away is not short of memory. NULL is fine: no. */
+bool memory_is_short(const struct memory *m);
+
+#endif
