@@ -10,6 +10,9 @@
 
 #include "idempotency/redis.h"
 
+/* In the store of the keys, and the service's name: its store is short. */
+#define MEMORY_SHORT_KEY "kassa:short:"
+
 #define MEMORY_MS          1000
 #define MEMORY_SHORT_PART  90 /* percent of the limit */
 #define MEMORY_ENOUGH_PART 85

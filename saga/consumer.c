@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "idempotency/libraries.h"
+#include "idempotency/memory.h"
 #include "idempotency/notice.h"
 #include "idempotency/once.h"
 #include "idempotency/pulse.h"
@@ -17,14 +18,16 @@
 #include "runtime/log.h"
 #include "runtime/stat.h"
 #include "saga/answer.h"
+#include "saga/flood.h"
 #include "saga/keep.h"
 #include "saga/later.h"
 #include "saga/replay.h"
 
 #define TICK_MS          500
-#define STORE_ERRORS_MAX 20    /* then the command is parked: it is a fault, not an outage */
+#define STORE_ERRORS_MAX 20    /* then the command is given up: it is a fault, not an outage */
 #define SILENCES_MAX     3     /* of the store, with the command out; then it goes out alone */
 #define UNCONFIRMED_MAX  10000 /* commands; more and re-sends wait */
+#define SHORT_KEEP_MS    3000  /* that a store is short is written each second: MEMORY_MS */
 
 /* For crash points: the command that a delivery is named by. */
 #define WORK_KIND(work)  message_type_text((work)->is.in->type)
@@ -69,13 +72,16 @@ struct consumer {
     struct libraries *libraries;
     struct later *later;
     struct pulse *pulse;
+    struct memory *memory;
+    struct flood_lines store_errors, drops;
+    struct flood_parked parked_lately;
     struct replay *replay; /* of a participant; else NULL */
     void *side;            /* of definition->on_start */
     struct redis_command call;
     struct buf once; /* what its buckets' keys begin with */
     struct buf text;
     struct stat_value *count_of[MESSAGE_TYPE_COUNT];
-    struct stat_value *parked, *dropped, *retried, *too_old;
+    struct stat_value *parked, *parked_again, *dropped, *retried, *too_old;
 };
 
 static void work_run(struct work *work);
@@ -129,6 +135,12 @@ static void on_confirm(void *ctx)
 static void work_park(struct work *work, int err)
 {
     struct consumer *c = work->is.consumer;
+    if (flood_was_parked(&c->parked_lately, work->is.in->type, work->is.in->id,
+                         loop_now_ms(c->context->loop))) {
+        stat_add(c->parked_again, 1);
+        delivery_close(work->delivery);
+        return;
+    }
     log_error("command_parked", "type=%s id=%.*s reason=%s", message_type_text(work->is.in->type),
               SLICE_ARG(work->is.in->id), err_name(err));
     stat_add(c->parked, 1);
@@ -155,24 +167,46 @@ static bool work_refuse(struct work *work)
     return true;
 }
 
-/* The store does not survive this command, as it seems: it fell silent each time, in the end with
- * nothing else out. A gateway asks again, if its client is still there; anything else is parked. */
+/* A gateway asks again, if its client is still there. */
+static void work_drop(struct work *work)
+{
+    stat_add(work->is.consumer->dropped, 1);
+    delivery_close(work->delivery);
+}
+
+/* It will not be done, as it seems: the store has answered with an error too often, or fell silent
+ * each time, in the end with nothing else out. */
 static void work_give_up(struct work *work, int err)
 {
     struct consumer *c = work->is.consumer;
+    unsigned left_out;
     if (!message_has(work->is.in, gateway)) {
         work_park(work, err);
         return;
     }
-    log_error("command_dropped", "type=%s id=%.*s reason=%s", message_type_text(work->is.in->type),
-              SLICE_ARG(work->is.in->id), err_name(err));
-    stat_add(c->dropped, 1);
-    delivery_close(work->delivery);
+    if (flood_lets_line(&c->drops, loop_now_ms(c->context->loop), &left_out)) {
+        log_error("command_dropped", "type=%s id=%.*s reason=%s left_out=%u",
+                  message_type_text(work->is.in->type), SLICE_ARG(work->is.in->id), err_name(err),
+                  left_out);
+    }
+    work_drop(work);
+}
+
+static void work_log_error(const struct work *work, const struct redis_reply *reply)
+{
+    struct consumer *c = work->is.consumer;
+    unsigned left_out;
+    if (flood_lets_line(&c->store_errors, loop_now_ms(c->context->loop), &left_out)) {
+        log_warn("store_error", "type=%s id=%.*s text=%s left_out=%u",
+                 message_type_text(work->is.in->type), SLICE_ARG(work->is.in->id),
+                 log_quote(redis_reply_at(reply, 0)), left_out);
+    }
 }
 
 /* Keeps the command until the store is there: the same call, with the same id, is made again. One
  * that was out each time the store fell silent may be the reason: it is made alone, and then given
- * up. That a connection was lost says nothing about a command. */
+ * up. That a connection was lost says nothing about a command; nor does memory that is full, but
+ * then what is asked for again anyway need not wait here as well. */
 static void work_keep(struct work *work, int err, const struct redis_reply *reply)
 {
     struct consumer *c = work->is.consumer;
@@ -180,19 +214,17 @@ static void work_keep(struct work *work, int err, const struct redis_reply *repl
         return;
     }
     stat_add(c->retried, 1);
-    if (err == -ERR_STORE_REPLY) {
-        log_warn("store_error", "type=%s id=%.*s text=%s", message_type_text(work->is.in->type),
-                 SLICE_ARG(work->is.in->id), log_quote(redis_reply_at(reply, 0)));
-        if (++work->store_errors > STORE_ERRORS_MAX) {
-            work_park(work, err);
-            return;
-        }
+    if (err == -ERR_STORE_REPLY || err == -ERR_STORE_FULL) {
+        work_log_error(work, reply);
     }
-    if (err == -ERR_STORE_TIMEOUT && ++work->silences >= 2 * SILENCES_MAX) {
+    if (err == -ERR_STORE_FULL && message_has(work->is.in, gateway)) {
+        work_drop(work);
+    } else if ((err == -ERR_STORE_REPLY && ++work->store_errors > STORE_ERRORS_MAX) ||
+               (err == -ERR_STORE_TIMEOUT && ++work->silences >= 2 * SILENCES_MAX)) {
         work_give_up(work, err);
-        return;
+    } else {
+        TAILQ_INSERT_TAIL(&c->waiting, work, in_waiting);
     }
-    TAILQ_INSERT_TAIL(&c->waiting, work, in_waiting);
 }
 
 static void work_unreadable(struct work *work, const struct redis_reply *reply)
@@ -443,8 +475,10 @@ static void consumer_open_stats(struct consumer *c)
     c->parked = stat_counter("kassa_commands_parked_total", "", "commands and messages parked");
     c->too_old = stat_counter("kassa_commands_too_old_total", "",
                               "commands not run because their records may have been dropped");
+    c->parked_again = stat_counter("kassa_commands_parked_again_total", "",
+                                   "commands not parked: they had been lately");
     c->dropped = stat_counter("kassa_commands_dropped_total", "",
-                              "commands of gateways given up: the store falls silent over them");
+                              "commands given up that their gateways ask for again");
     c->retried = stat_counter("kassa_commands_retried_total", "",
                               "store calls of commands that have to be made again");
     for (unsigned i = 0; i < c->definition->handler_count; i++) {
@@ -462,6 +496,21 @@ static void consumer_open_stats(struct consumer *c)
         if (c->count_of[i] == NULL) {
             c->count_of[i] = unknown;
         }
+    }
+}
+
+/* Gateways read it: what begins something is refused meanwhile. */
+static void on_memory(void *ctx, bool is_short)
+{
+    struct consumer *c = ctx;
+    if (is_short) {
+        redis_command_reset(&c->call);
+        redis_arg_text(&c->call, "SET");
+        redis_argf(&c->call, MEMORY_SHORT_KEY "%s", c->definition->name);
+        redis_arg_text(&c->call, "1");
+        redis_arg_text(&c->call, "PX");
+        redis_arg_int(&c->call, SHORT_KEEP_MS);
+        redis_call(c->notice_store, &c->call, NULL, NULL);
     }
 }
 
@@ -502,6 +551,7 @@ static int consumer_start(struct service_context *context)
     c->sweep = sweep_new(context->loop, c->store, consumer_sweep, c);
     c->libraries = libraries_new(context->loop, c->store, c->definition->library);
     c->pulse = pulse_new(context->loop, c->store, c->definition->name);
+    c->memory = memory_new(context->loop, c->store, c->definition->name, on_memory, c);
     c->broker = broker_new(context->loop, conf, c->definition->name);
     c->later = later_new(context->loop, c->broker);
     if (c->definition->is_participant) {
@@ -543,6 +593,7 @@ static void consumer_stop(struct service_context *context)
     }
     redis_free(c->store);
     pulse_free(c->pulse);
+    memory_free(c->memory);
     replay_free(c->replay);
     keep_free(c->keep);
     if (c->definition->on_stop != NULL) {
