@@ -55,6 +55,11 @@ void begin_free(struct begin *b)
     }
 }
 
+struct redis *begin_store(const struct begin *b)
+{
+    return b->store;
+}
+
 bool begin_is_open(const struct begin *b)
 {
     return b->store != NULL && redis_is_up(b->store);

@@ -30,6 +30,9 @@ void begin_free(struct begin *b); /* NULL is fine. Nobody is answered any more *
  * (GATEWAY_BEGINS). */
 bool begin_is_open(const struct begin *b);
 
+/* The orders' store; NULL: an operator has closed the short way. */
+struct redis *begin_store(const struct begin *b);
+
 /* Why the orders' store cannot be used (redis_refusal); NULL: no reason. */
 const char *begin_refusal(const struct begin *b);
 

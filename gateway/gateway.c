@@ -20,6 +20,7 @@
 #include "gateway/prefer.h"
 #include "gateway/ready.h"
 #include "gateway/reply.h"
+#include "gateway/shortage.h"
 #include "idempotency/libraries.h"
 #include "idempotency/notice.h"
 #include "idempotency/pulse.h"
@@ -45,6 +46,8 @@ struct gateway {
     struct pending_table table;
     struct admission admission;
     struct http_answer *turned_away; /* the 429 */
+    struct shortage *shortage;
+    struct http_answer *short_of[SHORTAGE_COUNT]; /* the same, because a store is nearly full */
     struct loop_timer *tick;
     struct uuid id; /* names its notice channel; a new one at each start */
     struct redis_command call;
@@ -225,10 +228,16 @@ static void pending_begin(struct pending *p)
 static void on_claimed(void *ctx, int err, const struct redis_reply *reply)
 {
     struct pending *p = ctx;
+    struct gateway *gw = p->owner;
     enum key_claimed claimed;
     struct slice id;
     p->is_claiming = false;
     crash_point("gateway.claim.after");
+    if (err == -ERR_STORE_FULL) {
+        stat_add(gw->shed, 1);
+        pending_refuse(p, 429, shortage_text(SHORTAGE_KEYS)); /* nothing has begun */
+        return;
+    }
     if (err != 0) {
         return; /* claimed again at its next turn */
     }
@@ -313,7 +322,9 @@ static void serve_local(struct gateway *gw, struct http_request *http, const str
     static struct buf text;
     if (route->place == ROUTE_READY) {
         const char *refusal = redis_refusal(gw->store);
-        ready_check(gw->ready, http, refusal != NULL ? refusal : begin_refusal(gw->begin));
+        refusal = refusal != NULL ? refusal : begin_refusal(gw->begin);
+        ready_check(gw->ready, http,
+                    refusal != NULL ? refusal : shortage_text(shortage_now(gw->shortage)));
         return;
     }
     stat_answer(route, 200);
@@ -371,11 +382,19 @@ static void request_park(struct gateway *gw, struct http_request *http, struct p
 
 /* The cheapest of all answers: in an overload most are this one. */
 static void request_turn_away(struct gateway *gw, struct http_request *http,
-                              const struct route *route)
+                              const struct route *route, const struct http_answer *answer)
 {
     stat_add(gw->shed, 1);
     stat_answer(route, 429);
-    http_reply_with(http, gw->turned_away);
+    http_reply_with(http, answer);
+}
+
+/* NULL: there is room for it. What only reads, or ends something, needs none. */
+static const struct http_answer *request_short_of(const struct gateway *gw,
+                                                  const struct route *route)
+{
+    bool begins = strcmp(route->method, "POST") == 0 && route->type != MESSAGE_ORDER_CANCEL;
+    return begins ? gw->short_of[shortage_now(gw->shortage)] : NULL;
 }
 
 static void on_request(void *ctx, struct http_request *http)
@@ -387,12 +406,15 @@ static void on_request(void *ctx, struct http_request *http)
     route_find(&gw->context->conf, http_request_method(http), http_request_path(http),
                http_request_query(http), &p->match);
     const struct route *route = p->match.route;
+    const struct http_answer *short_of;
     if (route == NULL) {
         refuse_now(http, NULL, p->match.status, buf_slice(&p->match.refusal), p->match.allow);
     } else if (route->place != ROUTE_SERVICE) {
         serve_local(gw, http, route);
+    } else if ((short_of = request_short_of(gw, route)) != NULL) {
+        request_turn_away(gw, http, route, short_of);
     } else if (!admission_let_in(&gw->admission, gw->table.count, loop_now_ms(gw->context->loop))) {
-        request_turn_away(gw, http, route);
+        request_turn_away(gw, http, route, gw->turned_away);
     } else if (request_headers(http, route, &is_async, &key)) {
         request_park(gw, http, p, is_async, key);
     }
@@ -473,6 +495,26 @@ static void on_notice(void *ctx, struct slice payload)
 
 /* ---- life ---- */
 
+static void answers_new(struct gateway *gw)
+{
+    const struct http_header later = {"Retry-After", "1"};
+    gw->turned_away =
+        http_answer_new(429, &later, 1, SLICE_TEXT("{\"error\":\"too many requests, try again\"}"));
+    for (unsigned i = SHORTAGE_NONE + 1; i < SHORTAGE_COUNT; i++) {
+        struct reply reply = reply_error(429, slice_from(shortage_text(i)));
+        gw->short_of[i] = http_answer_new(reply.status, &later, 1, buf_slice(&reply.body));
+        reply_free(&reply);
+    }
+}
+
+static void answers_free(struct gateway *gw)
+{
+    http_answer_free(gw->turned_away);
+    for (unsigned i = 0; i < SHORTAGE_COUNT; i++) {
+        http_answer_free(gw->short_of[i]);
+    }
+}
+
 int gateway_start(struct service_context *context)
 {
     struct gateway *gw = mem_new(sizeof(*gw));
@@ -488,15 +530,13 @@ int gateway_start(struct service_context *context)
     gw->left = stat_counter("kassa_requests_left_total", "",
                             "reads whose client was gone before the answer came");
     gw->wait_ms = stat_histogram("kassa_http_request_seconds", "", "from request to answer");
-    const struct http_header later = {"Retry-After", "1"};
-    gw->turned_away =
-        http_answer_new(429, &later, 1, SLICE_TEXT("{\"error\":\"too many requests, try again\"}"));
+    answers_new(gw);
     int err = http_open(context->loop, conf, conf->http_host, (int)conf->http_port, on_request, gw,
                         &gw->http, &sentence);
     if (err != 0) {
         log_error("listen_failed", "reason=%s", log_quote(buf_slice(&sentence)));
         buf_free(&sentence);
-        http_answer_free(gw->turned_away);
+        answers_free(gw);
         context->state = NULL;
         free(gw);
         return err;
@@ -510,6 +550,7 @@ int gateway_start(struct service_context *context)
         redis_subscribe(context->loop, conf, conf->saga_redis, channel.data, on_notice, gw);
     gw->broker = broker_new(context->loop, conf, context->name);
     gw->begin = begin_new(context->loop, conf, gw->broker, on_answer, gw);
+    gw->shortage = shortage_new(context->loop, gw->store, begin_store(gw->begin));
     gw->ready = ready_new(context, gw->broker, gw->store, gw->notices, gw->id.text);
     gw->tick = loop_timer_new(context->loop, on_tick, gw);
     log_info("listening", "port=%d gateway=%s", http_port(gw->http), gw->id.text);
@@ -542,13 +583,14 @@ void gateway_stop(struct service_context *context)
     redis_free(gw->store); /* first: claims that are out fail now, while their requests exist */
     pulse_free(gw->pulse);
     begin_free(gw->begin);
+    shortage_free(gw->shortage);
     while ((p = pending_any(&gw->table)) != NULL) {
         pending_remove(&gw->table, p);
         pending_answer(p, reply_pending());
     }
     ready_free(gw->ready);
     http_close(gw->http);
-    http_answer_free(gw->turned_away);
+    answers_free(gw);
     redis_subscription_free(gw->notices);
     broker_free(gw->broker);
     redis_command_free(&gw->call);

@@ -54,7 +54,7 @@ bool memory_is_short_of(struct memory_use use, bool was_short)
 struct memory {
     struct redis *store;
     const char *group;
-    memory_on_known *on_known;
+    memory_on_short *on_short;
     void *ctx;
     struct loop_timer *timer;
     struct redis_command call;
@@ -84,8 +84,8 @@ static void on_info(void *ctx, int err, const struct redis_reply *reply)
     if (m->is_short != was_short) {
         memory_log(m, use);
     }
-    if (m->on_known != NULL) {
-        m->on_known(m->ctx, m->is_short);
+    if (m->on_short != NULL && (m->is_short || was_short)) {
+        m->on_short(m->ctx, m->is_short);
     }
 }
 
@@ -103,13 +103,13 @@ static void on_timer(void *ctx)
 }
 
 struct memory *memory_new(struct loop *loop, struct redis *store, const char *group,
-                          memory_on_known *on_known, void *ctx)
+                          memory_on_short *on_short, void *ctx)
 {
     struct memory *m = mem_new(sizeof(*m));
     char labels[80];
     m->store = store;
     m->group = group;
-    m->on_known = on_known;
+    m->on_short = on_short;
     m->ctx = ctx;
     snprintf(labels, sizeof(labels), "group=\"%s\"", group);
     m->used = stat_gauge("kassa_store_memory_bytes", labels,

@@ -33,13 +33,13 @@ bool memory_is_short_of(struct memory_use use, bool was_short);
 
 struct memory;
 
-/* Called after each answer. */
-typedef void memory_on_known(void *ctx, bool is_short);
+/* Called after each answer that says so, and once when it is over. */
+typedef void memory_on_short(void *ctx, bool is_short);
 
-/* `group`: the store's, static text. on_known may be NULL. Owns: the caller, until memory_free; the
+/* `group`: the store's, static text. on_short may be NULL. Owns: the caller, until memory_free; the
  * store outlives its timer, and its calls have been told off before memory_free. */
 struct memory *memory_new(struct loop *loop, struct redis *store, const char *group,
-                          memory_on_known *on_known, void *ctx);
+                          memory_on_short *on_short, void *ctx);
 void memory_free(struct memory *m); /* NULL is fine */
 
 /* By the last answer; a store that is away is not short of memory. NULL is fine: no. */

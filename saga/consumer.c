@@ -499,19 +499,18 @@ static void consumer_open_stats(struct consumer *c)
     }
 }
 
-/* Gateways read it: what begins something is refused meanwhile. */
-static void on_memory(void *ctx, bool is_short)
+/* Gateways read it: what begins something is refused meanwhile. When it is over they need not wait
+ * until the key has gone by itself; another process that sees it otherwise writes it again. */
+static void on_short(void *ctx, bool is_short)
 {
     struct consumer *c = ctx;
-    if (is_short) {
-        redis_command_reset(&c->call);
-        redis_arg_text(&c->call, "SET");
-        redis_argf(&c->call, MEMORY_SHORT_KEY "%s", c->definition->name);
-        redis_arg_text(&c->call, "1");
-        redis_arg_text(&c->call, "PX");
-        redis_arg_int(&c->call, SHORT_KEEP_MS);
-        redis_call(c->notice_store, &c->call, NULL, NULL);
-    }
+    redis_command_reset(&c->call);
+    redis_arg_text(&c->call, "SET");
+    redis_argf(&c->call, MEMORY_SHORT_KEY "%s", c->definition->name);
+    redis_arg_text(&c->call, "1");
+    redis_arg_text(&c->call, "PX");
+    redis_arg_int(&c->call, is_short ? SHORT_KEEP_MS : 1);
+    redis_call(c->notice_store, &c->call, NULL, NULL);
 }
 
 static void consumer_sweep(void *ctx, struct redis_command *call, const char *seen, int64_t rise_ms,
@@ -551,7 +550,7 @@ static int consumer_start(struct service_context *context)
     c->sweep = sweep_new(context->loop, c->store, consumer_sweep, c);
     c->libraries = libraries_new(context->loop, c->store, c->definition->library);
     c->pulse = pulse_new(context->loop, c->store, c->definition->name);
-    c->memory = memory_new(context->loop, c->store, c->definition->name, on_memory, c);
+    c->memory = memory_new(context->loop, c->store, c->definition->name, on_short, c);
     c->broker = broker_new(context->loop, conf, c->definition->name);
     c->later = later_new(context->loop, c->broker);
     if (c->definition->is_participant) {

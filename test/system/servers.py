@@ -6,6 +6,7 @@ Needs KASSA_VAR, the directory with run/ports and run/secrets: VAR is None witho
 import json
 import os
 import pathlib
+import re
 import subprocess
 import time
 import urllib.request
@@ -26,6 +27,12 @@ def metrics(service):
     port = read_settings("ports")[f"{service.upper()}_METRICS_PORT"]
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         return answer.read().decode()
+
+
+def counter(service, name):
+    """Of all labels together."""
+    lines = (line for line in metrics(service).splitlines() if re.match(rf"{name}[ {{]", line))
+    return sum(int(line.split()[1]) for line in lines)
 
 
 def broker_url():
@@ -60,9 +67,10 @@ def envelope(type, count=1, **fields):
     return json.dumps({"v": 2, "tables": [table]})
 
 
-def redis(*arguments):
+def redis(*arguments, port="REDIS_PORT"):
+    """`port`: of which store; SAGA_REDIS_PORT is that of the keys."""
     return subprocess.run(
-        ["redis-cli", "-h", "127.0.0.1", "-p", read_settings("ports")["REDIS_PORT"], *arguments],
+        ["redis-cli", "-h", "127.0.0.1", "-p", read_settings("ports")[port], *arguments],
         env={
             "REDISCLI_AUTH": read_settings("secrets")["REDIS_PASSWORD"],
             "PATH": "/usr/bin:/bin",

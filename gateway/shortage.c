@@ -1,0 +1,98 @@
+/* Asks, and remembers the answer. See shortage.h. */
+#include "gateway/shortage.h"
+
+#include <stdlib.h>
+
+#include "idempotency/memory.h"
+
+/* The services tell of their own stores. */
+static const struct {
+    const char *service; /* NULL: the gateway's own word is all there is */
+    const char *text;
+} whose[SHORTAGE_COUNT] = {
+    [SHORTAGE_PAYMENT] = {"payment", "the store of payment is nearly full, try again later"},
+    [SHORTAGE_STOCK] = {"stock", "the store of stock is nearly full, try again later"},
+    [SHORTAGE_ORDERS] = {"order", "the store of orders is nearly full, try again later"},
+    [SHORTAGE_KEYS] = {NULL, "the store of keys is nearly full, try again later"},
+};
+
+struct shortage {
+    struct redis *keys_store;
+    struct memory *keys, *orders; /* orders: NULL when it is not ours */
+    struct loop_timer *timer;
+    struct redis_command call;
+    bool is_asking;
+    enum shortage_whose told; /* by a service */
+};
+
+const char *shortage_text(enum shortage_whose w)
+{
+    return whose[w].text;
+}
+
+/* A text for each key that was asked for, or none: then that service's store is not short. */
+static void on_told(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct shortage *s = ctx;
+    unsigned i = 0;
+    s->is_asking = false;
+    s->told = SHORTAGE_NONE;
+    for (unsigned w = 0; w < SHORTAGE_COUNT && err == 0; w++) {
+        if (whose[w].service != NULL && redis_reply_at(reply, i++).data != NULL) {
+            s->told = w;
+        }
+    }
+}
+
+static void on_timer(void *ctx)
+{
+    struct shortage *s = ctx;
+    if (!redis_is_up(s->keys_store)) {
+        s->told = SHORTAGE_NONE;
+        return;
+    }
+    if (s->is_asking) {
+        return;
+    }
+    s->is_asking = true;
+    redis_command_reset(&s->call);
+    redis_arg_text(&s->call, "MGET");
+    for (unsigned w = 0; w < SHORTAGE_COUNT; w++) {
+        if (whose[w].service != NULL) {
+            redis_argf(&s->call, MEMORY_SHORT_KEY "%s", whose[w].service);
+        }
+    }
+    redis_ask(s->keys_store, &s->call, on_told, s);
+}
+
+struct shortage *shortage_new(struct loop *loop, struct redis *keys, struct redis *orders)
+{
+    struct shortage *s = mem_new(sizeof(*s));
+    s->keys_store = keys;
+    s->keys = memory_new(loop, keys, "saga", NULL, NULL);
+    s->orders = orders != NULL ? memory_new(loop, orders, "order", NULL, NULL) : NULL;
+    s->timer = loop_timer_new(loop, on_timer, s);
+    loop_timer_start(s->timer, SHORTAGE_MS, SHORTAGE_MS);
+    return s;
+}
+
+void shortage_free(struct shortage *s)
+{
+    if (s != NULL) {
+        memory_free(s->keys);
+        memory_free(s->orders);
+        loop_timer_free(s->timer);
+        redis_command_free(&s->call);
+        free(s);
+    }
+}
+
+enum shortage_whose shortage_now(const struct shortage *s)
+{
+    if (s->told != SHORTAGE_NONE) {
+        return s->told;
+    }
+    return memory_is_short(s->orders) ? SHORTAGE_ORDERS
+           : memory_is_short(s->keys) ? SHORTAGE_KEYS
+                                      : SHORTAGE_NONE;
+}
