@@ -100,7 +100,10 @@ users() {
     data='+@read +@write -@dangerous -function +info'
     own_data="$data +fcall +time +function|load +function|delete"
     # It waits for the replicas as well, so it tells nobody something.
-    look='+@read -@dangerous +info +@transaction +wait +publish &kassa.nobody'
+    look='+@read -@dangerous +info +time +@transaction +wait +publish &kassa.nobody'
+    # What a service says to all, in the store of the keys: which records are needed (saga/keep.h), and
+    # that its memory is short (idempotency/memory.h).
+    said='kassa:keep ~kassa:short:*'
     case $group in
     order)
         serve order 'order:*' "$own_data"
@@ -108,17 +111,17 @@ users() {
         ;;
     stock | payment) serve "$group" "$group:*" "$own_data" ;;
     all)
-        serve order 'order:*' "$own_data"
+        serve order "order:* ~$said" "$own_data"
         serve gateway '*' "$own_data +subscribe"
-        serve stock 'stock:*' "$own_data"
-        serve payment 'payment:*' "$own_data"
+        serve stock "stock:* ~$said" "$own_data"
+        serve payment "payment:* ~$said" "$own_data"
         may audit '*' "$look"
         return
         ;;
     saga)
         serve gateway '*' "$own_data +subscribe"
         for name in order stock payment; do
-            serve "$name" nothing ''
+            serve "$name" "$said" '+get +set +time'
         done
         return
         ;;
