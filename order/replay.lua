@@ -111,7 +111,7 @@ local function order_replay_end(keys, argv)
     return 'done'
 end
 
-register('order_replay_begin', order_replay_begin)
-register('order_replay_take', order_replay_take)
-register('order_replay_step', order_replay_step)
-register('order_replay_end', order_replay_end)
+register('order_replay_begin', order_replay_begin, {'allow-oom'})
+register('order_replay_take', order_replay_take, {'allow-oom'})
+register('order_replay_step', order_replay_step, {'allow-oom'})
+register('order_replay_end', order_replay_end, {'allow-oom'})

@@ -136,6 +136,6 @@ register('payment_create', payment_create)
 register('payment_find', payment_find, {'no-writes'})
 register('payment_fund', payment_fund)
 register('payment_pay', payment_pay)
-register('payment_charge', payment_charge)
+register('payment_charge', payment_charge, {'allow-oom'}) -- of a saga that was begun
 register('payment_refund', payment_refund, {'allow-oom'})
 register('payment_init', payment_init)

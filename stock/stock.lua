@@ -111,6 +111,6 @@ register('stock_create', stock_create)
 register('stock_find', stock_find, {'no-writes'})
 register('stock_add', stock_add)
 register('stock_subtract', stock_subtract)
-register('stock_take', stock_take)
+register('stock_take', stock_take, {'allow-oom'}) -- of a saga that was begun
 register('stock_cancel', stock_cancel, {'allow-oom'})
 register('stock_init', stock_init)
