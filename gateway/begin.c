@@ -65,6 +65,15 @@ bool begin_is_open(const struct begin *b)
     return b->store != NULL && redis_is_up(b->store);
 }
 
+bool begin_wall_ms(const struct begin *b, int64_t *ret_ms)
+{
+    if (!begin_is_open(b)) {
+        return false;
+    }
+    *ret_ms = redis_wall_ms(b->store);
+    return true;
+}
+
 const char *begin_refusal(const struct begin *b)
 {
     return b->store != NULL ? redis_refusal(b->store) : NULL;

@@ -33,6 +33,10 @@ bool begin_is_open(const struct begin *b);
 /* The orders' store; NULL: an operator has closed the short way. */
 struct redis *begin_store(const struct begin *b);
 
+/* What time it is at the orders' store, which judges the ids of checkouts; `ret_ms` is untouched,
+ * and false is returned, while the store is not known. */
+bool begin_wall_ms(const struct begin *b, int64_t *ret_ms);
+
 /* Why the orders' store cannot be used (redis_refusal); NULL: no reason. */
 const char *begin_refusal(const struct begin *b);
 

@@ -356,6 +356,14 @@ static bool request_headers(struct http_request *http, const struct route *route
     return true;
 }
 
+/* Ids follow the clock of the orders' store, which judges them; else that of the keys' store. */
+static int64_t gateway_wall_ms(const struct gateway *gw)
+{
+    int64_t wall_ms = redis_wall_ms(gw->store);
+    begin_wall_ms(gw->begin, &wall_ms);
+    return wall_ms;
+}
+
 static void request_park(struct gateway *gw, struct http_request *http, struct pending *p,
                          bool is_async, struct slice key)
 {
@@ -367,7 +375,7 @@ static void request_park(struct gateway *gw, struct http_request *http, struct p
     p->owner = gw;
     p->http = http;
     p->is_read = strcmp(p->match.route->method, "GET") == 0;
-    p->id = uuid_make(redis_wall_ms(gw->store));
+    p->id = uuid_make(gateway_wall_ms(gw));
     crash_point("gateway.park.after");
     if (is_async) {
         message_set(&p->match.command, async, 1);

@@ -9,6 +9,8 @@ local function store_ms()
     return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+local SLOW_CLOCK_MS = 10000 -- how far it has to go to be worth a write
+
 -- What is dropped because it is old, is old by this one: <name>:clock, in ms since 1970, which is
 -- never ahead of the store's clock and of `most_ms`, and goes at most twice as fast as time really
 -- passes: however a clock jumps, it drops nothing. Moves it on, and returns it.
@@ -20,7 +22,10 @@ local function slow_clock(name, most_ms, seen, rise_ms)
     if clock and clock ~= seen then
         return tonumber(clock) -- somebody else has moved it
     elseif clock then
-        to = math.max(math.min(to, clock + 2 * rise_ms), tonumber(clock))
+        to = math.min(to, clock + 2 * rise_ms)
+        if to - clock < SLOW_CLOCK_MS then
+            return tonumber(clock)
+        end
     end
     redis.call('SET', name .. ':clock', string.format('%.0f', to))
     return to

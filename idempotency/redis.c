@@ -42,7 +42,7 @@
 #define REDIS_CALLS_MAX  (1u << 20) /* out or waiting; one more fails as if the store were down */
 #define REDIS_SUSPECT_MS 10 /* a silent connection gets this much more: it may be us who slept */
 #define REDIS_NUDGE_MS   1
-#define REDIS_CLOCK_MS   5000 /* between two questions what time it is */
+#define REDIS_CLOCK_MS   1000 /* between two questions what time it is */
 
 enum redis_state {
     REDIS_WAITING,

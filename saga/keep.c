@@ -32,6 +32,7 @@ struct keep {
     unsigned first, count;
     bool is_known;
     int64_t bucket;
+    int64_t saying, said; /* what the store has confirmed; 0: nothing */
 };
 
 static void keep_know(struct keep *k, int64_t bucket)
@@ -48,13 +49,22 @@ bool keep_from(const struct keep *k, int64_t *ret_bucket)
 
 /* ---- the owner ---- */
 
+/* The store may have lost it with its tail: then the next one is told. */
+static void on_said(void *ctx, int err, const struct redis_reply *reply)
+{
+    struct keep *k = ctx;
+    (void)reply;
+    k->said = err == 0 ? k->saying : 0;
+}
+
 static void keep_say(struct keep *k)
 {
+    k->saying = k->bucket;
     redis_command_reset(&k->call);
     redis_arg_text(&k->call, "SET");
     redis_arg_text(&k->call, KEEP_KEY);
     redis_arg_int(&k->call, k->bucket);
-    redis_call(k->shared, &k->call, NULL, NULL);
+    redis_call(k->shared, &k->call, on_said, k);
 }
 
 /* What was found long enough ago is told now; what was found just now is remembered, unless that
@@ -67,7 +77,7 @@ static void keep_found(struct keep *k, int64_t bucket)
         k->first = (k->first + 1) % SAID_MAX;
         k->count--;
     }
-    if (k->is_known) {
+    if (k->is_known && k->bucket != k->said) {
         keep_say(k);
     }
     unsigned last = (k->first + k->count + SAID_MAX - 1) % SAID_MAX;

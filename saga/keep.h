@@ -16,7 +16,7 @@
 
 #include "idempotency/redis.h"
 
-#define KEEP_MS    2000 /* between two looks */
+#define KEEP_MS    5000 /* between two looks */
 #define KEEP_LIMIT 100  /* sagas looked at in one call: the store is held for a fraction of a ms */
 #define KEEP_KEY   "kassa:keep"
 

@@ -322,7 +322,7 @@ static void test_timer(void **state)
     struct store *s = store_new(&order_library);
     const char *old = id_at(now_ms() - 9 * DAY_MS);
     const char *bucket = bucket_of("order", old);
-    int64_t until_ms = loop_now_ms(store_loop(s)) + 10 * SWEEP_MS;
+    int64_t until_ms = loop_now_ms(store_loop(s)) + 40 * SWEEP_MS;
     (void)state;
     record_young(s, "order");
     orders_checkout(s, old, "none", now_ms());

@@ -105,6 +105,7 @@ static const char *loss_make(struct conf *conf)
     }
     const char *service = services[world_random(2)];
     world.chances.lose = 0;
+    world.chances.clocks = 0; /* what ended when is what a replay goes by */
     if (strcmp(service, "stock") == 0) {
         conf->saga_deadline_ms = 200000;
     }
