@@ -9,6 +9,7 @@
 #include "runtime/err.h"
 #include "runtime/log.h"
 
+#define RECOVERY_ASKED   3 /* times: then its age is believed */
 #define REASON_CANCELLED "the checkout took too long and was cancelled"
 
 struct recovery {
@@ -21,6 +22,15 @@ struct recovery {
     int64_t oldest_began_ms; /* of the sagas that were due lately */
     int64_t oldest_seen_ms;  /* 0: none was */
 };
+
+/* Is it past its deadline? One that is far past it, and was asked for seldom, is not that old: the
+ * clock has jumped. If it is, because everything stood still, that shows when it was asked for
+ * again. */
+static bool is_late(const struct conf *conf, int64_t age_ms, int64_t retries)
+{
+    return age_ms >= conf->saga_deadline_ms &&
+           (age_ms < 2 * conf->saga_deadline_ms || retries >= RECOVERY_ASKED);
+}
 
 int recovery_event(const struct journal_record *record, const struct conf *conf, int64_t now_ms,
                    enum saga_event_kind *ret_kind)
@@ -35,8 +45,7 @@ int recovery_event(const struct journal_record *record, const struct conf *conf,
     }
     struct saga_event cancel = {.kind = SAGA_EVENT_CANCEL};
     struct saga_event stick = {.kind = SAGA_EVENT_STICK};
-    if (now_ms - began_ms >= conf->saga_deadline_ms &&
-        saga_step(def, state, cancel, &output) == 0) {
+    if (is_late(conf, now_ms - began_ms, retries) && saga_step(def, state, cancel, &output) == 0) {
         *ret_kind = SAGA_EVENT_CANCEL;
     } else if (retries >= conf->saga_stuck_retries && saga_step(def, state, stick, &output) == 0) {
         *ret_kind = SAGA_EVENT_STICK;

@@ -63,6 +63,16 @@ static void event_at_the_bounds(void **state)
     assert_int_equal(event_at("REFUNDING", "60", 0), SAGA_EVENT_STICK);
 }
 
+/* A clock that has jumped ahead makes a saga old only when it was asked for for a while. */
+static void event_long_after_its_time(void **state)
+{
+    (void)state;
+    assert_int_equal(event_at("CHARGING", "0", 359999), SAGA_EVENT_CANCEL);
+    assert_int_equal(event_at("CHARGING", "2", 360000), SAGA_EVENT_DUE);
+    assert_int_equal(event_at("CHARGING", "3", 360000), SAGA_EVENT_CANCEL);
+    assert_int_equal(event_at("CHARGING", "2", 777600000), SAGA_EVENT_DUE);
+}
+
 /* A clock that was set back makes no saga old. */
 static void event_before_its_time(void **state)
 {
@@ -90,9 +100,8 @@ static void event_of_unreadable_records(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(event_of_every_state),
-        cmocka_unit_test(event_at_the_bounds),
-        cmocka_unit_test(event_before_its_time),
+        cmocka_unit_test(event_of_every_state),        cmocka_unit_test(event_at_the_bounds),
+        cmocka_unit_test(event_long_after_its_time),   cmocka_unit_test(event_before_its_time),
         cmocka_unit_test(event_of_unreadable_records),
     };
     return cmocka_run_group_tests_name("order/recovery", tests, NULL, NULL);
