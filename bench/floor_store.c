@@ -154,6 +154,9 @@ static bool store_is_drained(struct floor_workload *w)
             snprintf(name, sizeof(name), "%u", user);
             store_remove(w, USER_PREFIX, name);
         }
+        store_remove(w, "floor:", "buckets");
+        store_remove(w, payment_library.name, ":schema"); /* of the greeting */
+        store_remove(w, payment_library.name, ":libraries");
     }
     return redis_outstanding(w->redis) == 0;
 }
