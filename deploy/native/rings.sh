@@ -16,6 +16,7 @@
 # The last line is `N passed, N failed`.
 
 RINGS_ALL=(check unit world live system)
+RINGS_LONG_SECONDS=900 # of what goes through many seeds, or many restarts
 RINGS_ASKED=(crash crash-full fuzz containers) # those that run only when they are named
 RINGS_BUILD_SECONDS=1800
 RINGS_CRASH_SECONDS=900
@@ -83,11 +84,11 @@ rings_unit() {
 
 # First that it sees what is planted, then that there is nothing else to see.
 rings_world() {
-    program_single 'world: planted bugs are found' "$TEST_SECONDS" \
+    program_single 'world: planted bugs are found' "$RINGS_LONG_SECONDS" \
         build/release/test/world/world --plants
-    program_single "world: $WORLD_SEEDS seeds" "$TEST_SECONDS" \
+    program_single "world: $WORLD_SEEDS seeds" "$RINGS_LONG_SECONDS" \
         build/release/test/world/world --seeds "$WORLD_SEEDS" --jobs "$(nproc)"
-    program_single 'world: 200 seeds with ASan and UBSan' "$TEST_SECONDS" \
+    program_single 'world: 200 seeds with ASan and UBSan' "$RINGS_LONG_SECONDS" \
         build/asan/test/world/world --seeds 200 --jobs "$(nproc)"
 }
 
@@ -127,7 +128,7 @@ rings_live() {
         name=${source%.c}
         [ ! -e "$source" ] || program_counted "live ${name#test/live/}" cmocka "build/asan/$name"
     done
-    program_counted 'live copies' unittest python3 -m unittest discover -s test/live
+    TEST_SECONDS=$RINGS_LONG_SECONDS program_counted 'live copies' unittest python3 -m unittest discover -s test/live
     # What the bench measures the servers with is made of the services' own rooms and messages.
     program_single 'live: floor of the store' "$TEST_SECONDS" \
         build/asan/kassa-floor store --depth 16 --seconds 1
