@@ -107,8 +107,8 @@ class Memory(Case):
         self.wait_well()
 
     def test_what_nobody_can_write(self):
-        """Full: a saga waits, an operator can give it up; what a gateway asks for again is dropped
-        and what others ask for waits, and neither is parked; the log does not fill."""
+        """Full: what has begun ends all the same; what a gateway asks for again is dropped and not
+        parked; the log does not fill."""
         before, dropped = parked(), counter("payment", "kassa_commands_dropped_total")
         user, item = self.user(credit=9), self.item(price=2, stock=5)
         orders = [self.order(user, (item, 1)) for _ in range(2)]
@@ -122,15 +122,13 @@ class Memory(Case):
                     self.fund_by_hand(user)
                 self.wait(lambda: counter("payment", "kassa_commands_dropped_total")
                           >= dropped + 30, "what gateways ask for is not dropped")
-                self.assertEqual(self.post(f"/sagas/{sagas[0]}/cancel").status, 202)
-                self.assertEqual(self.poll_saga(sagas[0], SOON_S)["state"], "FAILED")
+                for saga in sagas:
+                    self.assertEqual(self.poll_saga(saga, SOON_S + 5)["state"], "PAID")
                 time.sleep(12)  # more than 21 attempts take
-                self.assertEqual(self.get(f"/sagas/{sagas[1]}").body["state"], "CHARGING")
                 self.assertEqual(self.get("/stock/find/" + item).status, 200)
-        self.assertEqual(self.poll_saga(sagas[1], SOON_S + 5)["state"], "PAID")
         self.wait_well()
-        self.assert_credit(user, 7)
-        self.assert_stock(item, 4, 2)
+        self.assert_credit(user, 5)
+        self.assert_stock(item, 3, 2)
         self.assertEqual(parked(), before)
 
     def fund_by_hand(self, user):
