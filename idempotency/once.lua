@@ -147,8 +147,10 @@ end
 -- first bucket that an open saga may need; '': nobody knows, so it stays. Returns the slow clock.
 local function floor_raise(service, life_ms, keep, seen, rise_ms)
     local newest = redis.call('ZREVRANGE', service .. ':buckets', 0, 0)[1]
-    local clock = slow_clock(service, newest and (tonumber(newest, 16) + 1) * BUCKET_MS or 0, seen,
-        rise_ms)
+    if not newest then -- nothing to go by, and nothing to drop
+        return tonumber(redis.call('GET', service .. ':clock') or 0)
+    end
+    local clock = slow_clock(service, (tonumber(newest, 16) + 1) * BUCKET_MS, seen, rise_ms)
     local floor = keep ~= '' and math.min(bucket_number(clock - life_ms), tonumber(keep)) or 0
     if floor > tonumber(redis.call('GET', service .. ':floor') or 0) then
         redis.call('SET', service .. ':floor', string.format('%.0f', floor))
