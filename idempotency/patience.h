@@ -13,6 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Of a server that was never silent, in times of REDIS_TIMEOUT_MS. After one such time a Sentinel
+ * is asked; to leave the server at once as well would make a disk that takes a second dearer by
+ * half. */
+#define PATIENCE_FIRST 3
+
 #define PATIENCE_MAX_MS    30000 /* upper bound of the doubling */
 #define PATIENCE_LOOK_MS   10000 /* what a server took in so much time is what it takes */
 #define PATIENCE_SLICE_MAX 1024  /* calls; a slice as large as this is none */

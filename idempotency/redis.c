@@ -68,8 +68,8 @@ struct redis {
     char sentinels[CONF_TEXT_MAX];         /* empty: host and port stay as they are */
     char sentinel_password[CONF_TEXT_MAX]; /* empty: none */
     char master[CONF_TEXT_MAX];            /* its name there */
-    int64_t timeout_ms;     /* of silence, until a Sentinel is asked; at first the whole patience */
-    redis_on_push *on_push; /* NULL: a store, not a listener */
+    int64_t timeout_ms;                    /* of silence, until a Sentinel is asked */
+    redis_on_push *on_push;                /* NULL: a store, not a listener */
     void *push_ctx;
 
     enum redis_state state;
@@ -676,7 +676,7 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     snprintf(r->password, sizeof(r->password), "%s", conf->redis_password);
     r->greeting = (struct greeting){.user = r->user, .password = r->password, .library = library};
     r->timeout_ms = conf->redis_timeout_ms;
-    patience_init(&r->patience, r->timeout_ms);
+    patience_init(&r->patience, PATIENCE_FIRST * r->timeout_ms);
     backlog_init(&r->backlog);
     r->is_up_news = true;
     r->rows = rows_new(redis_call_now, r);

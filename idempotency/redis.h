@@ -6,11 +6,11 @@
  * On connect: AUTH where a password is set, ROLE must say master, TIME, the library is loaded
  * unless it is there; only then is it up (greeting.h). A lost connection fails every call that is
  * out with -ERR_STORE_DOWN: the effect may have happened or not, so the caller makes the same call,
- * with the same command id, again. A silent one (REDIS_TIMEOUT_MS with calls out and no reply at
- * all, longer where a server is slow) is left, and what was out, maybe the cause, fails with
- * -ERR_STORE_TIMEOUT; then not all of it goes out at once again (patience.h). Reconnects at once,
- * then with growing jitter up to 1 s. Names are resolved outside the loop. Source: protocol.md
- * section 3; Redis manual: Functions, Persistence. */
+ * with the same command id, again. A silent one (three times REDIS_TIMEOUT_MS with calls out and no
+ * reply at all, longer where a server is slow) is left, and what was out, maybe the cause, fails
+ * with -ERR_STORE_TIMEOUT; then not all of it goes out at once again (patience.h). Reconnects at
+ * once, then with growing jitter up to 1 s. Names are resolved outside the loop. Source:
+ * protocol.md section 3; Redis manual: Functions, Persistence. */
 #ifndef KASSA_IDEMPOTENCY_REDIS_H
 #define KASSA_IDEMPOTENCY_REDIS_H
 

@@ -69,8 +69,8 @@
     X(TEXT, redis_user, "REDIS_USER", "", 0, 255, "user of the stores; empty: their default one")  \
     X(SECRET, redis_password, "REDIS_PASSWORD", "", 0, 255, "password of the stores; empty: none") \
     X(INT, redis_timeout_ms, "REDIS_TIMEOUT_MS", 1000, 50, 60000,                                  \
-      "a store connection with calls and no answer for this long is dropped; longer while the "    \
-      "store is slow")                                                                             \
+      "a store that has calls and answers none for this long is looked for at the Sentinels; the " \
+      "connection is dropped after three times as long, or longer while the store is slow")        \
     X(INT, pending_max, "PENDING_MAX", 10000, 1, 1000000,                                          \
       "requests a gateway holds open; one more is answered 429")                                   \
     X(INT, admission_min, "ADMISSION_MIN", 1024, 8, 1000000,                                       \

@@ -274,7 +274,11 @@ class Containers(Parts, Stack):
         raise Broken("no node of the broker serves")
 
     def is_node_whole(self, node):
-        """It sees all others, and has a part of each queue, which runs."""
+        """It sees all others, and has a part of each queue, which runs. A node that boots is not
+        asked: a call that needs its feature flags before it has read them itself can make it stand
+        still for ever (3.10: both load rabbit_ff_registry)."""
+        if not is_listening(5672, node.address):
+            return False
         command, _ = self.erlang_call_at(node)
         try:
             done = subprocess.run(command, input=WHOLE, capture_output=True, text=True, timeout=5,

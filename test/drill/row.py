@@ -18,6 +18,7 @@ RESUME_S = 60
 SETTLE_S = 60
 LOOK_S = 0.1  # between two looks whether it has settled
 ACKS_S = 0.1  # acknowledgements are gathered for 25 ms
+ACKS_LOOKS = 5  # on a busy machine they take longer
 
 
 class Phases:
@@ -169,8 +170,11 @@ class Row:
         opened, pending = self.stack.open_sagas(), self.stack.pending()
         if opened or pending:
             return opened, pending, -1
-        time.sleep(ACKS_S)  # the question itself was a message
-        queues = self.stack.queues()
+        for _ in range(ACKS_LOOKS):
+            time.sleep(ACKS_S)  # the question itself was a message, and so was each read before it
+            queues = self.stack.queues()
+            if not any(queues.values()):
+                break
         # -1: of one of them nobody knows
         return opened, pending, -1 if -1 in queues.values() else sum(queues.values())
 

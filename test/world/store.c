@@ -675,7 +675,7 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     r->flight.copies.degrade_ms = world_bugs.degrade_at_once ? 0 : conf->redis_degrade_ms;
     r->flight.copies.sentinels = GROUP_SENTINELS;
     r->timeout_ms = conf->redis_timeout_ms;
-    patience_init(&r->patience, r->timeout_ms);
+    patience_init(&r->patience, PATIENCE_FIRST * r->timeout_ms);
     TAILQ_INSERT_TAIL(&connections, r, in_all);
     r->loop = loop;
     r->rows = rows_new(call_now, r);

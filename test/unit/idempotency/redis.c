@@ -15,6 +15,7 @@
 
 #include "idempotency/lookup.h"
 #include "idempotency/pace.h"
+#include "idempotency/patience.h"
 #include "idempotency/redis.h"
 #include "idempotency/waiters.h"
 #include "runtime/err.h"
@@ -79,7 +80,7 @@ static int peer_make(void **state, int64_t replicas)
     assert_int_equal(getsockname(p->listener, (struct sockaddr *)&a, &bytes), 0);
     assert_int_equal(conf_load(&p->conf, peer_conf, &sentence), 0);
     buf_free(&sentence);
-    p->conf.redis_timeout_ms = SILENCE_MS;
+    p->conf.redis_timeout_ms = SILENCE_MS / PATIENCE_FIRST;
     p->conf.redis_wait_replicas = replicas;
     p->loop = loop_new();
     p->tick = loop_timer_new(p->loop, peer_on_tick, p);
