@@ -91,7 +91,7 @@ bool audit_run(struct audit *a)
         audit_floors(a) && reading_orders(a) && reading_records(a) && reading_entities(a);
     a->settle_ms = loop_now_ms(a->loop) + READING_SETTLE_MS;
     is_well = is_well && look_at_sagas(a) && look_at_index(a) && snapshot_take(a, STORE_STOCK) &&
-              snapshot_take(a, STORE_PAYMENT);
+              snapshot_take(a, STORE_PAYMENT) && look_at_folded(a);
     for (int i = 0; i < STORE_COUNT; i++) {
         a->report.checked[CHECK_C5] += a->report.stores[i].records;
     }

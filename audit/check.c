@@ -255,3 +255,61 @@ unsigned check_entity(const struct book_ledger *l, uint32_t entity,
     }
     return f.count;
 }
+
+/* ---- a period ---- */
+
+/* What two sums differ by: they are known modulo SUM_MODULUS, and far smaller. */
+static int64_t sum_difference(int64_t a, int64_t b)
+{
+    int64_t difference = (a - b) % SUM_MODULUS;
+    if (difference > SUM_MODULUS / 2) {
+        return difference - SUM_MODULUS;
+    }
+    return difference < -SUM_MODULUS / 2 ? difference + SUM_MODULUS : difference;
+}
+
+struct sum_texts {
+    enum fault_entity entity;
+    unsigned amount; /* its sum */
+    const char *sagas, *amounts, *ids;
+};
+
+/* `found`, which should be `wanted` and up to `unknown` sagas more. */
+static void check_sums(const struct sum_texts *t, const int64_t found[SUMS],
+                       const int64_t wanted[SUMS], int64_t unknown, struct faults *f)
+{
+    int64_t sagas = sum_difference(found[SUM_SAGAS], wanted[SUM_SAGAS]);
+    int64_t amount = sum_difference(found[t->amount], wanted[t->amount]);
+    if (sagas < 0 || sagas > unknown) {
+        fault_add(f, CHECK_FOLDED, t->entity, t->sagas, wanted[SUM_SAGAS] + sagas,
+                  wanted[SUM_SAGAS]);
+    }
+    if (unknown == 0 && amount != 0) {
+        fault_add(f, CHECK_FOLDED, t->entity, t->amounts, wanted[t->amount] + amount,
+                  wanted[t->amount]);
+    }
+    if (unknown == 0 && sagas == 0 && found[SUM_IDS] != wanted[SUM_IDS]) {
+        fault_add(f, CHECK_FOLDED, t->entity, t->ids, 1, 0);
+    }
+}
+
+unsigned check_folded(const int64_t paid[SUMS], const int64_t charged[SUMS],
+                      const int64_t taken[SUMS], struct fault ret_faults[FAULTS_MAX])
+{
+    static const struct sum_texts charges = {FAULT_USER, SUM_CREDITS,
+                                             "sagas charged and not refunded, and those PAID",
+                                             "credits charged and not refunded, and those paid",
+                                             "sagas charged that are others than those PAID"};
+    static const struct sum_texts takes = {FAULT_ITEM, SUM_PIECES, "sagas taken, and those PAID",
+                                           "pieces taken, and those of the paid orders",
+                                           "sagas taken that are others than those PAID"};
+    struct faults f = {ret_faults, 0};
+    check_sums(&charges, charged, paid, paid[SUM_UNKNOWN], &f);
+    check_sums(&takes, taken, paid, paid[SUM_UNKNOWN], &f);
+    if (f.count == 0 && paid[SUM_UNKNOWN] > 0 &&
+        (charged[SUM_SAGAS] != taken[SUM_SAGAS] || charged[SUM_IDS] != taken[SUM_IDS])) {
+        fault_add(&f, CHECK_FOLDED, FAULT_ITEM, "sagas taken, and those charged", taken[SUM_SAGAS],
+                  charged[SUM_SAGAS]);
+    }
+    return f.count;
+}

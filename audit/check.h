@@ -6,6 +6,8 @@
  *       while a saga is open, only what its state allows
  *   C5  one effect for each command id: no record twice, none for another attempt, none that no
  *       saga wants, none where it does not belong
+ *   FOLDED  of sagas whose records were dropped, by their sums: charged and not refunded = all
+ *       lines taken = PAID, for each period of time
  *   OPEN  the index of open sagas is exactly the journals that are open
  * Source: protocol.md sections 1.6, 1.7, 2.3 and 5; RECORD_STATES. */
 #ifndef KASSA_AUDIT_CHECK_H
@@ -19,6 +21,7 @@
     X(C2, "C2", "nothing is below zero")                                                           \
     X(C3, "C3", "charged and not refunded = all lines taken = PAID, per saga")                     \
     X(C5, "C5", "one effect for each command, and a saga for each effect")                         \
+    X(FOLDED, "folded", "C3 of what was dropped, by its sums, per period of time")                 \
     X(OPEN, "open", "the index of open sagas = the journals that are open")
 
 enum check {
@@ -48,6 +51,14 @@ unsigned check_saga(const struct book_saga *s, struct fault ret_faults[FAULTS_MA
 /* C1 and C2 of one entity, as it stands. */
 unsigned check_entity(const struct book_ledger *l, uint32_t entity,
                       struct fault ret_faults[FAULTS_MAX]);
+
+/* What the sweep has summed up of a period (idempotency/folded.lua). */
+enum { SUM_SAGAS, SUM_IDS, SUM_CREDITS, SUM_PIECES, SUM_UNKNOWN, SUMS };
+#define SUM_MODULUS INT64_C(1000000000000000)
+
+/* FOLDED of one period: the sums of the orders' store, of payment's and of stock's. */
+unsigned check_folded(const int64_t paid[SUMS], const int64_t charged[SUMS],
+                      const int64_t taken[SUMS], struct fault ret_faults[FAULTS_MAX]);
 
 /* Decimal; 40 digits and a sign are enough for each. */
 #define CHECK_DIGITS 48

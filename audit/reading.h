@@ -4,6 +4,7 @@
  *   reading_records  then every record, bucket by bucket
  *   reading_entities then users and items
  *   look_at_sagas    second looks: journal, records, journal again, until it stood still between
+ *   look_at_folded   sums of what was dropped, where that is over
  *   snapshot_take    credit and pieces at one instant, with all the records that existed then
  *
  * A record is never changed and goes only with its whole bucket's sweep: so the number of a
@@ -82,6 +83,7 @@ bool reading_records(struct audit *a);
 bool reading_entities(struct audit *a);
 bool look_at_sagas(struct audit *a);
 bool look_at_index(struct audit *a);
+bool look_at_folded(struct audit *a);
 bool snapshot_take(struct audit *a, enum audit_store store);
 
 /* All of it. Errors: false as above. */

@@ -162,7 +162,7 @@ end
 -- `cursor` ('0' at first). ARGV: life_ms, keep, seen, rise_ms (floor_raise), limit, cursor. Returns
 -- the slow clock, and the cursor to go on at, which is absent when no such bucket is left. Starting
 -- anew each time would look for ever at the part that is empty already.
--- `fold(record)` keeps the books: what the record proved is taken into the entity's own totals.
+-- `fold(record, id)` keeps the books: what the record proved is taken into the entity's own totals.
 local function sweep(service, argv, fold)
     local clock = string.format('%.0f', floor_raise(service, tonumber(argv[1]), argv[2], argv[3],
         tonumber(argv[4])))
@@ -175,7 +175,7 @@ local function sweep(service, argv, fold)
     local scan = redis.call('HSCAN', prefix .. name, argv[6], 'COUNT', argv[5])
     local fields = scan[2]
     for i = 1, #fields, 2 do
-        fold(fields[i + 1])
+        fold(fields[i + 1], fields[i])
         redis.call('HDEL', prefix .. name, fields[i])
     end
     if redis.call('EXISTS', prefix .. name) == 0 then

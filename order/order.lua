@@ -7,6 +7,7 @@
 --
 -- A checkout's record, under the request's id, which is also the saga's id if it begins one:
 --   'begun|order|saga'     it began, or attached to, that saga
+--   'begun|order|saga|credits|pieces'  the same: paid, and then the order was made anew by a batch
 --   'ended|order|journal'  that saga failed (journal_advance)
 --   'unknown'              there was no such order: and a late repeat must not find one
 --   'far'                  its id was made by a clock that differs: it never begins
@@ -97,6 +98,26 @@ local function order_add(keys, argv)
     end)
 end
 
+-- What a saga that has paid has cost: credits, and pieces, 0 of which say that it had no lines.
+local FROZEN_TOTAL, FROZEN_LINES = 9, 10
+local function paid_cost(now)
+    local pieces = 0
+    for quantity in string.gmatch(now[FROZEN_LINES], '%*(%d+)') do
+        pieces = (pieces + amount_number(quantity)) % SUM_MODULUS
+    end
+    return amount_number(now[FROZEN_TOTAL]), pieces
+end
+
+-- A paid order is about to be made anew. What its saga has cost outlives it in the saga's record, if
+-- that is there yet: else it is in the sums already.
+local function paid_leave(now)
+    local bucket, saga = bucket_of(now[SAGA]), now[SAGA]
+    local record = redis.call('HGET', bucket, saga) or ''
+    if part(record, 1) == 'begun' and not part(record, 4) then
+        redis.call('HSET', bucket, saga, string.format('%s|%.0f|%.0f', record, paid_cost(now)))
+    end
+end
+
 -- KEYS: bucket. ARGV: id, first order, one past the last, items, users, cost, seed, paid, failed
 -- An order whose checkout runs is left alone: its saga holds money.
 local function order_init(keys, argv)
@@ -106,10 +127,14 @@ local function order_init(keys, argv)
         local left_alone = 0
         for order = tonumber(argv[2]), tonumber(argv[3]) - 1 do
             local key = key_of(order)
-            local state = journal_read(key)[STATE]
+            local now = journal_read(key)
+            local state = now[STATE]
             if is_open(state, argv[8], argv[9]) then
                 left_alone = left_alone + 1
             else
+                if state == argv[8] then
+                    paid_leave(now)
+                end
                 if state then
                     redis.call('DEL', key)
                 end
@@ -330,9 +355,27 @@ local function order_sagas(keys, argv)
     return list
 end
 
--- ARGV: see sweep. The outcome of an order is in the order itself: there are no books to keep.
+-- The outcome of an order is in the order itself: there are no books to keep, but what was paid is
+-- summed up. A saga that began and whose record does not say that it failed has paid.
+local function fold(record, id, sums)
+    local outcome, order, saga, credits, pieces = unpack(parts(record), 1, 5)
+    if outcome ~= 'begun' or saga ~= id then
+        return
+    end
+    if not credits then
+        local is_read, now = pcall(journal_read, key_of(order))
+        if is_read and now[SAGA] == saga and now[DUE_MS] == '0' then
+            credits, pieces = paid_cost(now)
+        end
+    end
+    if pieces ~= 0 and pieces ~= '0' then -- else nothing was charged
+        folded_enter(sums, saga, 1, credits and tonumber(credits), tonumber(pieces))
+    end
+end
+
+-- ARGV: see sweep
 local function order_sweep(_, argv)
-    return sweep('order', argv, function() end)
+    return sweep_summed('order', argv, fold)
 end
 
 register('order_sweep', order_sweep, {'allow-oom'})

@@ -115,8 +115,8 @@ local function payment_init(keys, argv)
     end)
 end
 
--- funded stays credit + what the records that are left took.
-local function fold(record)
+-- funded stays credit + what the records that are left took; what sagas took is summed up.
+local function fold(record, id, sums)
     local outcome, user, amount, gen = part(record, 1), part(record, 2), part(record, 3),
         part(record, 4)
     local sign = (outcome == 'charged' or outcome == 'paid') and '-' or outcome == 'refunded' and ''
@@ -124,11 +124,15 @@ local function fold(record)
     if sign and amount and (redis.call('HGET', key, 'gen') or '') == gen then
         redis.call('HINCRBY', key, 'funded', sign .. amount)
     end
+    local saga = sign and amount and saga_of(id)
+    if saga then
+        folded_enter(sums, saga, sign == '-' and 1 or -1, amount_number(amount), 0)
+    end
 end
 
 -- ARGV: see sweep
 local function payment_sweep(_, argv)
-    return sweep('payment', argv, fold)
+    return sweep_summed('payment', argv, fold)
 end
 
 register('payment_sweep', payment_sweep, {'allow-oom'})

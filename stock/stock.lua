@@ -87,9 +87,9 @@ local function stock_init(keys, argv)
     end)
 end
 
--- added stays quantity + what the records that are left took.
-local function fold(record)
-    local outcome = part(record, 1)
+-- added stays quantity + what the records that are left took; what sagas took is summed up.
+local function fold(record, id, sums)
+    local outcome, all = part(record, 1), 0
     if outcome ~= 'taken' and outcome ~= 'subtracted' then
         return
     end
@@ -98,12 +98,17 @@ local function fold(record)
         if (redis.call('HGET', key, 'gen') or '') == gen then
             redis.call('HINCRBY', key, 'added', '-' .. pieces)
         end
+        all = (all + amount_number(pieces)) % SUM_MODULUS
+    end
+    local saga = outcome == 'taken' and saga_of(id)
+    if saga then
+        folded_enter(sums, saga, 1, 0, all)
     end
 end
 
 -- ARGV: see sweep
 local function stock_sweep(_, argv)
-    return sweep('stock', argv, fold)
+    return sweep_summed('stock', argv, fold)
 end
 
 register('stock_sweep', stock_sweep, {'allow-oom'})

@@ -307,6 +307,41 @@ static void test_oldest(void **state)
     store_free(s);
 }
 
+/* Periods that are long over are merged, a few in each step: the fields do not grow in number with
+ * time, and what they say stays. */
+static void test_periods(void **state)
+{
+    struct store *s = store_new(&payment_library);
+    int64_t bucket_ms = 4096, period_ms = 64 * bucket_ms, first_ms = now_ms() - 40 * DAY_MS;
+    unsigned periods = 2000 + 60;
+    (void)state;
+    store_ask(s, "HSET", "payment:user:u", "credit", "5000", "funded", "5000");
+    for (unsigned i = 0; i < 100; i++) { /* the others are far behind */
+        int64_t ms = first_ms + (i < 50 ? i : periods + i) * period_ms;
+        char id[64];
+        snprintf(id, sizeof(id), "%s", id_at(ms));
+        store_ask(s, "FCALL", "payment_charge", "1", bucket_of("payment", id),
+                  text_of("%s:1:charge", id), "u", "3");
+    }
+    record_young(s, "payment");
+    sweep_all(s, "payment", 500);
+    store_ask(s, "HGETALL", "payment:folded");
+    long long sagas = 0, credits = 0, fields = 0;
+    for (unsigned i = 0; i + 1 < store_count(s); i += 2) {
+        long long count, ids, amount;
+        if (sscanf(store_at(s, i + 1), "%lld|%lld|%lld|", &count, &ids, &amount) == 3) {
+            sagas += count;
+            credits += amount;
+            fields++;
+        }
+    }
+    assert_int_equal(sagas, 100);
+    assert_int_equal(credits, 300);
+    assert_in_range(fields, 51, 53);
+    assert_string_equal(store_ask(s, "HGET", "payment:user:u", "funded"), "4700");
+    store_free(s);
+}
+
 static void order_sweep(void *ctx, struct redis_command *c, const char *seen, int64_t rise_ms,
                         const char *cursor)
 {
@@ -356,7 +391,8 @@ int main(void)
         cmocka_unit_test(test_steps),   cmocka_unit_test(test_refused),
         cmocka_unit_test(test_clocks),  cmocka_unit_test(test_keep),
         cmocka_unit_test(test_index),   cmocka_unit_test(test_full),
-        cmocka_unit_test(test_oldest),  cmocka_unit_test(test_timer),
+        cmocka_unit_test(test_oldest),  cmocka_unit_test(test_periods),
+        cmocka_unit_test(test_timer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

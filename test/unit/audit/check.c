@@ -239,6 +239,41 @@ static void generations(void **state)
     book_free(&b);
 }
 
+/* Sums of a period: as much charged and taken as was paid, by the same sagas; whatever differs is
+ * named with what it should be, also where the sums have gone round. */
+static void sums(void **state)
+{
+    static const int64_t paid[SUMS] = {3, 700, 30, 4, 0};
+    static const struct {
+        int64_t charged[SUMS], taken[SUMS], unknown;
+        unsigned faults;
+        int64_t found;
+    } rows[] = {
+        {{3, 700, 30}, {3, 700, 0, 4}, 0, 0, 0},
+        {{4, 900, 40}, {3, 700, 0, 4}, 0, 2, 4},               /* charged twice */
+        {{3, 700, 29}, {3, 700, 0, 4}, 0, 1, 29},              /* too little */
+        {{3, 701, 30}, {3, 700, 0, 4}, 0, 1, 1},               /* one twice, another not at all */
+        {{3, 700, 30}, {2, 600, 0, 4}, 0, 1, 2},               /* not taken */
+        {{3, 700, SUM_MODULUS - 1}, {3, 700, 0, 4}, 0, 1, -1}, /* gone round */
+        {{5, 900, 70}, {5, 900, 0, 9}, 2, 0, 0},               /* two were made anew */
+        {{6, 990, 80}, {6, 990, 0, 9}, 2, 2, 6},               /* three */
+        {{2, 500, 20}, {2, 500, 0, 2}, 2, 2, 2},
+        {{5, 900, 70}, {4, 800, 0, 9}, 2, 1, 4},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct fault faults[FAULTS_MAX];
+        int64_t orders[SUMS];
+        memcpy(orders, paid, sizeof(orders));
+        orders[SUM_UNKNOWN] = rows[i].unknown;
+        assert_int_equal(check_folded(orders, rows[i].charged, rows[i].taken, faults),
+                         rows[i].faults);
+        if (rows[i].faults > 0) {
+            assert_true(faults[0].found == rows[i].found);
+        }
+    }
+}
+
 /* A hundred thousand names and sagas are found again. */
 static void many(void **state)
 {
@@ -268,6 +303,7 @@ int main(void)
         cmocka_unit_test(amounts_and_lines),
         cmocka_unit_test(numbers),
         cmocka_unit_test(generations),
+        cmocka_unit_test(sums),
         cmocka_unit_test(many),
     };
     return cmocka_run_group_tests_name("check", tests, NULL, NULL);
