@@ -6,6 +6,7 @@
 #include "checkout/begin.h"
 #include "idempotency/once.h"
 #include "runtime/crash.h"
+#include "runtime/log.h"
 #include "runtime/stat.h"
 
 struct begin {
@@ -17,7 +18,7 @@ struct begin {
     const struct conf *conf;
     struct redis_command call;
     struct buf id, other; /* of the command that follows */
-    struct stat_value *asks;
+    struct stat_value *asks, *unreadable;
 };
 
 /* A call that is out. Who waits may have been answered by then. */
@@ -38,6 +39,8 @@ struct begin *begin_new(struct loop *loop, const struct conf *conf, struct broke
     b->conf = conf;
     b->asks = stat_counter("kassa_checkouts_begun_total", "",
                            "checkouts taken to the orders' store by the gateway itself");
+    b->unreadable = stat_counter("kassa_records_unreadable_total", "",
+                                 "answers of the store that no version of ours gives");
     if (conf->gateway_begins != 0) {
         b->store = redis_new(loop, conf, "order", conf->order_redis, &order_library);
     }
@@ -89,8 +92,14 @@ static void on_begun(void *ctx, int err, const struct redis_reply *reply)
     if (ask->is_async) {
         message_set(&request, async, 1);
     }
-    if (err != 0 ||
-        checkout_begun(&request, redis_reply_at(reply, 0), &b->id, &b->other, &begun) != 0) {
+    bool is_readable = err == 0 && checkout_begun(&request, redis_reply_at(reply, 0), &b->id,
+                                                  &b->other, &begun) == 0;
+    if (err == 0 && !is_readable) {
+        stat_add(b->unreadable, 1);
+        log_error("record_unreadable", "type=%s id=%s record=%s", message_type_text(request.type),
+                  ask->id, log_quote(redis_reply_at(reply, 0)));
+    }
+    if (!is_readable) {
         free(ask); /* who waits asks again */
         return;
     }

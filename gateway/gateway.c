@@ -53,7 +53,8 @@ struct gateway {
     struct redis_command call;
     struct stat_value *asks;
     struct stat_value *shed;
-    struct stat_value *left; /* by their clients */
+    struct stat_value *left;              /* by their clients */
+    struct stat_value *late, *unreadable; /* answers */
     struct stat_histogram *wait_ms;
 };
 
@@ -469,6 +470,7 @@ static void on_answer(void *ctx, const struct message *answer)
         return;
     }
     p = pending_take(&gw->table, answer->id); /* NULL for a repeat: it was answered before */
+    stat_add(gw->late, p == NULL);
     if (answer->type == MESSAGE_LATER && p != NULL) {
         key_let_go(gw, p);
     }
@@ -491,6 +493,7 @@ static void on_notice(void *ctx, struct slice payload)
     crash_point("gateway.notice");
     int err = envelope_read(payload, &envelope, &detail);
     if (err != 0) {
+        stat_add(((struct gateway *)ctx)->unreadable, 1);
         log_error("notice_unreadable", "reason=%s detail=%s", err_name(err),
                   log_quote(slice_from(detail)));
         return;
@@ -537,6 +540,10 @@ int gateway_start(struct service_context *context)
     gw->shed = stat_counter("kassa_requests_shed_total", "", "requests answered 429");
     gw->left = stat_counter("kassa_requests_left_total", "",
                             "reads whose client was gone before the answer came");
+    gw->late = stat_counter("kassa_answers_late_total", "",
+                            "answers that nobody waited for: repeats, mostly");
+    gw->unreadable =
+        stat_counter("kassa_notices_unreadable_total", "", "notices that no version of ours sends");
     gw->wait_ms = stat_histogram("kassa_http_request_seconds", "", "from request to answer");
     answers_new(gw);
     int err = http_open(context->loop, conf, conf->http_host, (int)conf->http_port, on_request, gw,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "runtime/crash.h"
+#include "runtime/log.h"
 #include "runtime/stat.h"
 
 #define NOTICE_GATEWAYS_MAX 256
@@ -134,6 +135,7 @@ void notice_add(struct notices *n, struct slice gateway, const void *answer)
     struct notice *notice = notice_find(n, gateway);
     if (!notice) {
         stat_add(n->dropped, 1);
+        log_warn("notice_dropped", "gateway=%s", log_quote(gateway));
         return;
     }
     n->form->add(&notice->payload, &notice->state, answer);

@@ -116,6 +116,10 @@ static void redis_tell(struct redis *r, struct waiter waiter, int err,
 {
     if (err) {
         stat_add(r->stat_errors, 1);
+        if (reply != NULL) { /* the server says so; whoever called may have nothing to say of it */
+            log_warn("store_refused", "group=%s text=%s", r->group,
+                     log_quote(redis_reply_at(reply, 0)));
+        }
     }
     if (waiter.on_reply) {
         r->depth++;

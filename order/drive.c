@@ -9,6 +9,13 @@
 
 #define LOOKS_MAX 4 /* at the journal, for one event */
 
+void checkout_unreadable(const struct journal_record *record)
+{
+    stat_add(order_stats()->unreadable, 1);
+    log_error("journal_unreadable", "order=%.*s state=%s", SLICE_ARG(record->entity),
+              log_quote(record->state));
+}
+
 /* Everybody who asked for this saga is told of its end. */
 static void tell_waiters(struct consumer *consumer, const struct journal_record *record)
 {
@@ -22,8 +29,10 @@ static void tell_waiters(struct consumer *consumer, const struct journal_record 
         struct slice gateway;
         if (slice_cut(&waiter, '/', &gateway) && waiter.data != NULL) {
             struct message outcome = checkout_outcome(record, waiter);
-            if (message_is_valid(&outcome)) { /* otherwise who asks again is told so */
+            if (message_is_valid(&outcome)) {
                 consumer_tell(consumer, gateway, &outcome);
+            } else {
+                checkout_unreadable(record); /* who asks again is told so */
             }
         }
     }
@@ -39,8 +48,7 @@ void checkout_follow(struct consumer *consumer, struct consumer_work *work,
     if (err == -ERR_TRANSITION) {
         tell_waiters(consumer, record);
     } else if (err != 0) {
-        log_error("journal_unreadable", "order=%.*s state=%s", SLICE_ARG(record->entity),
-                  log_quote(record->state));
+        checkout_unreadable(record);
     } else if (work != NULL) {
         consumer_send(work, queue, &command);
     } else {

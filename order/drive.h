@@ -19,6 +19,9 @@ int checkout_move(struct consumer *consumer, struct journal_move move, struct sa
 void checkout_follow(struct consumer *consumer, struct consumer_work *work,
                      const struct journal_record *record);
 
+/* A journal that no version of ours writes: counted and logged. */
+void checkout_unreadable(const struct journal_record *record);
+
 /* Handlers: order.checkout, from a gateway that asks again, and every answer to a saga command. */
 int checkout_record(struct consumer_work *work, struct redis_command *call);
 enum consumer_next checkout_answer(struct consumer_work *work, const struct redis_reply *reply);

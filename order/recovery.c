@@ -121,8 +121,7 @@ static void saga_recover(struct recovery *r, const struct journal_record *record
     recovery_saw(r, record, now_ms);
     int err = recovery_event(record, consumer_conf(r->consumer), now_ms, &kind);
     if (err != 0) {
-        log_error("journal_unreadable", "order=%.*s state=%s", SLICE_ARG(record->entity),
-                  log_quote(record->state));
+        checkout_unreadable(record);
         return;
     }
     if (kind != SAGA_EVENT_DUE) {

@@ -190,8 +190,7 @@ static void saga_send(struct course *c, const struct journal_record *record)
     enum topology_queue queue;
     int err = checkout_replay(record, c->row, &id, &undoes, &command, &queue);
     if (err == -ERR_RECORD) {
-        log_error("journal_unreadable", "order=%.*s state=%s", SLICE_ARG(record->entity),
-                  log_quote(record->state));
+        checkout_unreadable(record);
     }
     bool is_action = err == 0 && (int)command.type == checkout_definition.rows[c->row].action;
     if (err != 0 || is_action != (c->pass == PASS_DO)) {

@@ -18,6 +18,8 @@ const struct order_stats *order_stats(void)
                                "compensations that do not succeed: look here");
         s.immovable = stat_counter("kassa_sagas_immovable_total", "",
                                    "sagas whose journal could not be moved on: look here");
+        s.unreadable = stat_counter("kassa_journals_unreadable_total", "",
+                                    "journals that no version of ours writes: look here");
         s.replayed = stat_counter("kassa_saga_replays_total", "",
                                   "saga commands sent again because a store may have lost them");
         s.open = stat_gauge("kassa_sagas_open", "", "sagas begun and not ended");

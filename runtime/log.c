@@ -15,14 +15,25 @@
 
 #include "runtime/err.h"
 #include "runtime/loop.h"
+#include "runtime/stat.h"
 
 #define LOG_LINE_MAX    2048
 #define LOG_BUFFER_MAX  65536
 #define LOG_VALUE_MAX   200
 #define LOG_QUOTES      4
 #define LOG_SERVICE_MAX 32
+#define LOG_EVENTS_MAX  128 /* ours are fewer: what is beyond them is not limited */
+#define LOG_SECOND_MS   1000
 
 static const char *const log_level_names[] = {"debug", "info", "warn", "error"};
+
+/* The lines of one event in the second that began with the first of them. */
+struct log_event {
+    const char *name;
+    int64_t since_ms;
+    unsigned lines;
+    int64_t left_out; /* and not told of yet */
+};
 
 static struct {
     struct loop *loop; /* NULL: not started, lines are written at once */
@@ -31,6 +42,9 @@ static struct {
     struct buf lines;
     time_t seconds; /* that seconds_text tells: a busy service writes many lines in each */
     char seconds_text[40];
+    struct log_event events[LOG_EVENTS_MAX];
+    unsigned event_count;
+    struct stat_value *left_out;
 } logger = {.level = LOG_INFO};
 
 static void log_flush(void *unused)
@@ -54,6 +68,9 @@ int log_start(struct loop *loop, const char *service, const char *level)
         if (strcmp(level, log_level_names[i]) == 0) {
             logger.level = (enum log_level)i;
             logger.loop = loop;
+            logger.event_count = 0;
+            logger.left_out = stat_counter("kassa_log_lines_left_out_total", "",
+                                           "lines of the log not written, too many of one event");
             snprintf(logger.service, sizeof(logger.service), "%s", service);
             loop_hook_add(loop, LOOP_HOOK_LOG, log_flush, NULL);
             return 0;
@@ -109,9 +126,49 @@ static void log_add_pair(struct buf *out, const char *key, const char *value)
     buf_add_text(out, value);
 }
 
+static struct log_event *log_event_at(const char *name)
+{
+    for (unsigned i = 0; i < logger.event_count; i++) {
+        if (strcmp(logger.events[i].name, name) == 0) {
+            return &logger.events[i];
+        }
+    }
+    if (logger.event_count == LOG_EVENTS_MAX) {
+        return NULL;
+    }
+    struct log_event *event = &logger.events[logger.event_count++];
+    *event = (struct log_event){.name = name};
+    return event;
+}
+
+/* May one more line of it be written? Then *ret_left_out is how many could not since the last. */
+static bool log_lets(const char *name, int64_t *ret_left_out)
+{
+    struct log_event *event = log_event_at(name);
+    int64_t now_ms = loop_now_ms(logger.loop);
+    *ret_left_out = 0;
+    if (event == NULL) {
+        return true;
+    }
+    if (event->lines == 0 || now_ms - event->since_ms >= LOG_SECOND_MS) {
+        event->since_ms = now_ms;
+        event->lines = 0;
+    }
+    if (event->lines == LOG_EVENT_LINES) {
+        event->left_out++;
+        stat_add(logger.left_out, 1);
+        return false;
+    }
+    event->lines++;
+    *ret_left_out = event->left_out;
+    event->left_out = 0;
+    return true;
+}
+
 void log_write(enum log_level level, const char *event, const char *format, ...)
 {
-    if (!log_is_on(level)) {
+    int64_t left_out = 0;
+    if (!log_is_on(level) || (logger.loop && level > LOG_DEBUG && !log_lets(event, &left_out))) {
         return;
     }
     log_add_time(&logger.lines);
@@ -137,6 +194,9 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
         }
     }
     buf_add_text(&logger.lines, pairs);
+    if (left_out > 0) {
+        buf_addf(&logger.lines, " lines_left_out=%lld", (long long)left_out);
+    }
     buf_add_text(&logger.lines, "\n");
     if (!logger.loop || logger.lines.bytes > LOG_BUFFER_MAX) {
         log_flush(NULL);

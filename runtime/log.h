@@ -10,6 +10,10 @@
 
 struct loop;
 
+/* Of one event at most so many lines in a second, debug lines excepted; the next one tells how many
+ * were left out: a fault that everybody meets must not fill the disk. */
+#define LOG_EVENT_LINES 10
+
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 /* Before log_start, lines are written at once. Errors: -ERR_CONFIG for an unknown level. */

@@ -81,7 +81,7 @@ struct consumer {
     struct buf once; /* what its buckets' keys begin with */
     struct buf text;
     struct stat_value *count_of[MESSAGE_TYPE_COUNT];
-    struct stat_value *parked, *parked_again, *dropped, *retried, *too_old;
+    struct stat_value *parked, *parked_again, *dropped, *retried, *too_old, *unreadable;
 };
 
 static void work_run(struct work *work);
@@ -230,6 +230,7 @@ static void work_keep(struct work *work, int err, const struct redis_reply *repl
 static void work_unreadable(struct work *work, const struct redis_reply *reply)
 {
     const struct message *in = work->is.in;
+    stat_add(work->is.consumer->unreadable, 1);
     log_error("record_unreadable", "type=%s id=%.*s record=%s", message_type_text(in->type),
               SLICE_ARG(in->id), log_quote(redis_reply_at(reply, 0)));
     if (!message_has(in, gateway)) {
@@ -475,6 +476,8 @@ static void consumer_open_stats(struct consumer *c)
     c->parked = stat_counter("kassa_commands_parked_total", "", "commands and messages parked");
     c->too_old = stat_counter("kassa_commands_too_old_total", "",
                               "commands not run because their records may have been dropped");
+    c->unreadable = stat_counter("kassa_records_unreadable_total", "",
+                                 "answers of the store that no version of ours gives");
     c->parked_again = stat_counter("kassa_commands_parked_again_total", "",
                                    "commands not parked: they had been lately");
     c->dropped = stat_counter("kassa_commands_dropped_total", "",

@@ -97,13 +97,43 @@ static void log_level_test(void **state)
 static void log_much_test(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(log_start(f->loop, "x", "info"), 0);
+    assert_int_equal(log_start(f->loop, "x", "debug"), 0);
     for (int i = 0; i < 2000; i++) {
-        log_info("line", "i=%d pad=%050d", i, 0);
+        log_debug("line", "i=%d pad=%050d", i, 0);
     }
     assert_true(strlen(caught(f)) > 65536);
     log_stop();
     assert_non_null(strstr(caught(f), "i=1999"));
+}
+
+/* Of one event so many lines a second, whatever comes; the next one says how many were left out,
+ * and other events are written all the while. */
+static void log_flood_test(void **state)
+{
+    struct fixture *f = *state;
+    unsigned lines = 0;
+    assert_int_equal(log_start(f->loop, "x", "info"), 0);
+    for (int i = 0; i < 2000; i++) {
+        log_warn("flood", "i=%d", i);
+    }
+    log_warn("other", "a=1");
+    int64_t until_ms = loop_now_ms(f->loop) + 1100;
+    loop_turn(f->loop, false);
+    for (const char *at = caught(f); (at = strstr(at, "event=flood")) != NULL; at++) {
+        lines++;
+    }
+    assert_int_equal(lines, LOG_EVENT_LINES);
+    assert_null(strstr(f->text, "lines_left_out="));
+    assert_non_null(strstr(f->text, "event=other a=1\n"));
+    while (loop_now_ms(f->loop) < until_ms) {
+        usleep(20000);
+        loop_turn(f->loop, false);
+    }
+    log_warn("flood", "i=again");
+    log_warn("flood", "i=more");
+    log_stop();
+    assert_non_null(strstr(caught(f), "event=flood i=again lines_left_out=1990\n"));
+    assert_non_null(strstr(f->text, "event=flood i=more\n"));
 }
 
 /* Nothing can make two lines of one, and a line has an end. */
@@ -188,6 +218,7 @@ int main(void)
         LOG_TEST(log_turn_test),
         LOG_TEST(log_level_test),
         LOG_TEST(log_much_test),
+        LOG_TEST(log_flood_test),
         LOG_TEST(log_forged_test),
         cmocka_unit_test(log_value_test),
         cmocka_unit_test(log_value_long_test),
