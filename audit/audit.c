@@ -68,7 +68,8 @@ static void on_floor(void *ctx, int err, const struct redis_reply *reply)
     struct audit *a = ctx;
     int64_t floor;
     if (reading_is_answer(a, err, reply) && slice_int64(redis_reply_at(reply, 0), &floor) &&
-        floor + once_bucket_number(AHEAD_MS) > a->keep_from) {
+        floor > a->floor) {
+        a->floor = floor;
         a->keep_from = floor + once_bucket_number(AHEAD_MS);
     }
 }

@@ -25,7 +25,7 @@ static void on_member(void *ctx, int err, const struct redis_reply *reply)
         if (!record_state_is_open(record_state_parse(state))) {
             fault.text = "entries of the index without an open journal";
             report_add(&a->report, &fault, saga, order, "order", order);
-        } else if (record_key_parse(saga, &key) && record_key_bucket(&key) < a->keep_from) {
+        } else if (record_key_parse(saga, &key) && record_key_bucket(&key) < a->floor) {
             fault.text = "sagas still open though their records are too old to act on";
             report_add(&a->report, &fault, saga, order, "order", order);
         }

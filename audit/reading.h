@@ -48,6 +48,7 @@ struct audit {
     struct bucket *buckets[STORE_COUNT];
     struct stray strays[READING_STRAYS_MAX];
     unsigned stray_count;
+    int64_t floor;     /* the highest of all stores: number of the first bucket that is kept */
     int64_t keep_from; /* number of the first bucket that is not old */
     int64_t settle_ms; /* monotonic: until when to look again */
     int64_t done;      /* of the progress */

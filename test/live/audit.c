@@ -292,6 +292,21 @@ static void index_orphans(void **state)
     assert_found("open", text_of("order %s", order_of(CHARGED)), w.saga[CHARGED]);
 }
 
+/* A saga that stays open keeps the floor behind itself: that is as it should be. One below it is
+ * not, for nothing can be done about it any more. */
+static void open_at_floor(void **state)
+{
+    (void)state;
+    int64_t number;
+    world_make();
+    number = once_bucket_number(w.now_ms);
+    plant("SET", "payment:floor", text_of("%lld", (long long)number));
+    plant("SET", "order:floor", text_of("%lld", (long long)number));
+    assert_clean();
+    plant("SET", "payment:floor", text_of("%lld", (long long)number + 1));
+    assert_found("open", text_of("order %s", order_of(CHARGING)), w.saga[CHARGING]);
+}
+
 /* A journal that is none, or a part of one, wherever it is cut off: it is named. */
 static void journals(void **state)
 {
@@ -639,14 +654,15 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(clean),          cmocka_unit_test(empty),
-        cmocka_unit_test(amounts),        cmocka_unit_test(halves),
-        cmocka_unit_test(open_sagas),     cmocka_unit_test(effects),
-        cmocka_unit_test(index_orphans),  cmocka_unit_test(journals),
-        cmocka_unit_test(batches),        cmocka_unit_test(sweeping),
-        cmocka_unit_test(folded),         cmocka_unit_test(folding),
-        cmocka_unit_test(folded_since),   cmocka_unit_test(folded_batch),
-        cmocka_unit_test(folded_unknown), cmocka_unit_test(folded_merged),
+        cmocka_unit_test(clean),         cmocka_unit_test(empty),
+        cmocka_unit_test(amounts),       cmocka_unit_test(halves),
+        cmocka_unit_test(open_sagas),    cmocka_unit_test(effects),
+        cmocka_unit_test(index_orphans), cmocka_unit_test(open_at_floor),
+        cmocka_unit_test(journals),      cmocka_unit_test(batches),
+        cmocka_unit_test(sweeping),      cmocka_unit_test(folded),
+        cmocka_unit_test(folding),       cmocka_unit_test(folded_since),
+        cmocka_unit_test(folded_batch),  cmocka_unit_test(folded_unknown),
+        cmocka_unit_test(folded_merged),
     };
     return cmocka_run_group_tests_name("audit", tests, setup, teardown);
 }
