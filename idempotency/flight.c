@@ -22,6 +22,44 @@ static void flight_ask_role(enum waiter_kind kind, unsigned needed, flight_send 
     flight_say(kind, needed, &c, send, ctx);
 }
 
+/* The server and `replicas` have what was written in their files; WAITAOF counts both. */
+static void flight_waitaof(struct redis_command *c, unsigned replicas, int64_t timeout_ms)
+{
+    redis_arg_text(c, "WAITAOF");
+    redis_arg_int(c, 1);
+    redis_arg_int(c, replicas);
+    redis_arg_int(c, timeout_ms);
+}
+
+void flight_ask_files(struct redis_command *c)
+{
+    flight_waitaof(c, 0, 1); /* 0 ms would be for ever */
+}
+
+/* Of WAITAOF: the own file and those of the replicas. Who has not written it itself counts for
+ * nothing, whoever has it else: it would come back without it. */
+static bool flight_read_count(const struct flight *f, const struct redis_reply *reply,
+                              unsigned *ret_count)
+{
+    int64_t own = 1, replicas;
+    unsigned at = f->is_by_files ? 1 : 0;
+    if (redis_reply_count(reply) != at + 1 ||
+        (at > 0 && !slice_int64(redis_reply_at(reply, 0), &own)) ||
+        !slice_int64(redis_reply_at(reply, at), &replicas) || replicas < 0) {
+        return false;
+    }
+    *ret_count = own > 0 ? (unsigned)replicas : 0;
+    return true;
+}
+
+bool flight_files(struct flight *f, const struct redis_reply *reply, bool is_error)
+{
+    unsigned count;
+    f->is_by_files = true;
+    f->is_by_files = !is_error && flight_read_count(f, reply, &count);
+    return f->is_by_files;
+}
+
 void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_send *send, void *ctx)
 {
     static struct redis_command c;
@@ -38,10 +76,17 @@ void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_sen
         flight_say(WAITER_PUBLISH, needed, &c, send, ctx);
     }
     redis_command_reset(&c);
+    unsigned asked = copies_asked(&f->copies, needed);
+    int64_t wait_ms = timeout_ms / (f->is_by_files ? 4 : 2);
     redis_arg_text(&c, "WAIT");
-    redis_arg_int(&c, copies_asked(&f->copies, needed));
-    redis_arg_int(&c, timeout_ms / 2);
-    flight_say(WAITER_WAIT, needed, &c, send, ctx);
+    redis_arg_int(&c, asked);
+    redis_arg_int(&c, wait_ms);
+    flight_say(f->is_by_files ? WAITER_PUBLISH : WAITER_WAIT, needed, &c, send, ctx);
+    if (f->is_by_files) {
+        redis_command_reset(&c);
+        flight_waitaof(&c, asked, wait_ms);
+        flight_say(WAITER_WAIT, needed, &c, send, ctx);
+    }
     f->waits++;
     flight_ask_role(WAITER_ROLE, needed, send, ctx);
     f->is_begun = false;
@@ -92,7 +137,6 @@ static enum flight_verdict flight_count(struct flight *f, unsigned needed, int64
 enum flight_verdict flight_answer(struct flight *f, struct waiter waiter,
                                   const struct redis_reply *reply, int err, int64_t now_ms)
 {
-    int64_t replicas = 0;
     switch (waiter.kind) {
     case WAITER_CALL:
         redis_reply_keep(reply);
@@ -103,11 +147,7 @@ enum flight_verdict flight_answer(struct flight *f, struct waiter waiter,
     case WAITER_PUBLISH:
         return err ? FLIGHT_IS_BROKEN : FLIGHT_GOES_ON;
     case WAITER_WAIT: /* how many replicas have all that this connection has written */
-        if (err || !slice_int64(redis_reply_at(reply, 0), &replicas) || replicas < 0) {
-            return FLIGHT_IS_BROKEN;
-        }
-        f->waited = (unsigned)replicas;
-        return FLIGHT_GOES_ON;
+        return err || !flight_read_count(f, reply, &f->waited) ? FLIGHT_IS_BROKEN : FLIGHT_GOES_ON;
     case WAITER_ROLE:
         return flight_role(f, reply) ? flight_count(f, waiter.needed, now_ms) : FLIGHT_IS_BROKEN;
     case WAITER_LOOK:

@@ -1,6 +1,8 @@
 /* One word for each step; who judges the answers is redis.c. */
 #include "idempotency/greeting.h"
 
+#include "idempotency/flight.h"
+
 static void greeting_load(const struct redis_library *library, struct redis_command *c)
 {
     redis_arg_text(c, "FUNCTION");
@@ -22,6 +24,9 @@ bool greeting_say(struct greeting *g, enum greeting_step step, struct redis_comm
         redis_arg_text(c, g->is_listener ? "PING" : "ROLE");
     } else if (step == GREETING_TIME && !g->is_listener) {
         redis_arg_text(c, "TIME");
+    } else if (step <= GREETING_FILES && g->has_replicas && !g->is_listener) {
+        step = GREETING_FILES;
+        flight_ask_files(c);
     } else if (step <= GREETING_LIBRARY && g->library) {
         step = GREETING_LIBRARY;
         redis_library_greet(g->library, c);
@@ -40,11 +45,12 @@ bool greeting_next(const struct greeting *g, bool is_error, struct slice text,
 {
     static const enum greeting_step after[] = {
         [GREETING_AUTH] = GREETING_ROLE,    [GREETING_ROLE] = GREETING_TIME,
-        [GREETING_TIME] = GREETING_LIBRARY, [GREETING_LIBRARY] = GREETING_DONE,
-        [GREETING_LOAD] = GREETING_LIBRARY,
+        [GREETING_TIME] = GREETING_FILES,   [GREETING_FILES] = GREETING_LIBRARY,
+        [GREETING_LIBRARY] = GREETING_DONE, [GREETING_LOAD] = GREETING_LIBRARY,
     };
     bool is_missing = is_error && g->step == GREETING_LIBRARY && redis_library_is_missing(text);
-    if (is_error && (!is_missing || g->has_loaded)) {
+    bool is_answer = g->step == GREETING_FILES; /* whatever it is */
+    if (is_error && !is_answer && (!is_missing || g->has_loaded)) {
         return false;
     }
     *ret_step = is_missing ? GREETING_LOAD : after[g->step];

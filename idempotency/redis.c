@@ -6,9 +6,9 @@
  *                                                           v
  *      on_reply(-ERR_STORE_DOWN or -ERR_STORE_TIMEOUT) <--- failed, told at the turn's end
  *
- *   WAITING --delay--> FINDING --> RESOLVING --> GREETING: auth, role, time, library --> UP
- *      ^                  |            |             |                                    |
- *      '------------------'------------'-------------'--------- error, silence -----------'
+ *   WAITING --delay--> FINDING --> RESOLVING --> GREETING: greeting.h --> UP
+ *      ^                  |            |             |                     |
+ *      '------------------'------------'-------------'-- error, silence ---'
  *
  * Where there are replicas, an answer is held back until they have what led to it: flight.h. How
  * long silence is borne, and how many calls go out after it: patience.h. Silence alone does not
@@ -421,6 +421,18 @@ static void redis_greet(struct redis *r, enum greeting_step step)
     free(c);
 }
 
+/* Can it wait for files? An old server does not know the word; another reason is worth a line. */
+static void redis_on_files(struct redis *r, const struct redis_reply *reply, bool is_error)
+{
+    static const char is_old[] = "ERR unknown command";
+    struct slice text = redis_reply_at(reply, 0);
+    if (!flight_files(&r->flight, reply, is_error) &&
+        (text.bytes < sizeof(is_old) - 1 || memcmp(text.data, is_old, sizeof(is_old) - 1) != 0)) {
+        log_warn("store_waitaof", "group=%s node=%s:%d reason=%s", r->group, r->host, r->port,
+                 log_quote(text));
+    }
+}
+
 static void redis_on_greeting(struct redis *r, const struct redis_reply *reply, bool is_error)
 {
     struct slice text = {NULL, 0};
@@ -444,6 +456,8 @@ static void redis_on_greeting(struct redis *r, const struct redis_reply *reply, 
     } else {
         if (r->greeting.step == GREETING_TIME) {
             redis_dated(r, reply);
+        } else if (r->greeting.step == GREETING_FILES) {
+            redis_on_files(r, reply, is_error);
         }
         redis_greet(r, next);
     }
@@ -678,7 +692,10 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     snprintf(r->group, sizeof(r->group), "%s", group);
     snprintf(r->user, sizeof(r->user), "%s", conf->redis_user);
     snprintf(r->password, sizeof(r->password), "%s", conf->redis_password);
-    r->greeting = (struct greeting){.user = r->user, .password = r->password, .library = library};
+    r->greeting = (struct greeting){.user = r->user,
+                                    .password = r->password,
+                                    .library = library,
+                                    .has_replicas = r->flight.copies.all > 0};
     r->timeout_ms = conf->redis_timeout_ms;
     patience_init(&r->patience, PATIENCE_FIRST * r->timeout_ms);
     backlog_init(&r->backlog);

@@ -7,7 +7,7 @@
 /* Whose answer it is. But for calls and questions it is the connection's own (copies.h). */
 enum waiter_kind {
     WAITER_CALL,
-    WAITER_PUBLISH, /* so that there is something for the replicas */
+    WAITER_PUBLISH, /* .. or the WAIT before a WAITAOF: its answer says nothing, unless an error */
     WAITER_WAIT,
     WAITER_ROLE, /* behind a WAIT */
     WAITER_LOOK, /* a ROLE alone */

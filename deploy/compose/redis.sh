@@ -90,7 +90,16 @@ may() {
 
 # serve NAME KEYS COMMANDS: .. that waits for the replicas, and tells gateways.
 serve() {
-    may "$1" "$2" "&kassa.* $3 +wait +publish"
+    may "$1" "$2" "&kassa.* $3 $wait +publish"
+}
+
+# Redis 7.2, Valkey: idempotency/flight.h asks for files then. Older ones refuse a user who may do what
+# they do not know.
+knows_waitaof() {
+    redis-server --version | sed 's/.* v=\([0-9]*\)[.]\([0-9]*\).*/\1 \2/' | {
+        read -r major minor
+        [ $((major * 100 + minor)) -ge 702 ]
+    }
 }
 
 # Services: their own group, and of the others' what they need. The default user is for replicas,
@@ -100,7 +109,11 @@ users() {
     data='+@read +@write -@dangerous -function +info'
     own_data="$data +fcall +time +function|load +function|delete"
     # It waits for the replicas as well, so it tells nobody something.
-    look='+@read -@dangerous +info +time +@transaction +wait +publish &kassa.nobody'
+    wait='+wait'
+    if knows_waitaof; then
+        wait='+wait +waitaof'
+    fi
+    look="+@read -@dangerous +info +time +@transaction $wait +publish &kassa.nobody"
     # What a service says to all, in the store of the keys: which records are needed (saga/keep.h), and
     # that its memory is short (idempotency/memory.h).
     said='kassa:keep ~kassa:short:*'

@@ -23,6 +23,7 @@
 #define MASTER     "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
 #define REPLICA    "*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:1\r\n$7\r\nconnect\r\n:-1\r\n"
 #define NOTES_MAX  64
+#define NO_COMMAND "-ERR unknown command 'WAITAOF', with args beginning with: '1' '0' '1' \r\n"
 #define SILENCE_MS 400 /* much longer than a busy machine needs for an answer */
 
 struct peer {
@@ -163,17 +164,27 @@ static void peer_turns(struct peer *p, int turns)
     }
 }
 
-static void peer_greet(struct peer *p)
+/* `files` is its answer to WAITAOF, for which it is asked when there are replicas. */
+static void peer_greet_by(struct peer *p, const char *files)
 {
     peer_accept(p);
     peer_hear(p, "*1\r\n$4\r\nROLE\r\n");
     peer_say(p, MASTER);
     peer_hear(p, "*1\r\n$4\r\nTIME\r\n");
     peer_say(p, "*2\r\n$10\r\n1733754220\r\n$6\r\n544000\r\n");
+    if (p->conf.redis_wait_replicas > 0) {
+        peer_hear(p, "*4\r\n$7\r\nWAITAOF\r\n$1\r\n1\r\n$1\r\n0\r\n$1\r\n1\r\n");
+        peer_say(p, files);
+    }
     for (int i = 0; i < 100 && !redis_is_up(p->redis); i++) {
         loop_turn(p->loop, true);
     }
     assert_true(redis_is_up(p->redis));
+}
+
+static void peer_greet(struct peer *p)
+{
+    peer_greet_by(p, NO_COMMAND);
 }
 
 /* What time it is there, it has said; it goes on by a clock that does not jump. */
@@ -686,6 +697,8 @@ static void redis_free_with_rows(void **state)
 /* With replicas: the calls of a turn, something for the replicas, and how many have it. */
 #define WAIT_TWO "*3\r\n$4\r\nWAIT\r\n$1\r\n2\r\n"
 
+#define WAITAOF_TWO "*4\r\n$7\r\nWAITAOF\r\n$1\r\n1\r\n$1\r\n2\r\n"
+
 /* A replica that ROLE lists: its port, and the address it has told its master. */
 #define LISTED(address, port) "*3\r\n" address "$1\r\n" port "\r\n$1\r\n9\r\n"
 #define ADDRESS               "$1\r\nr\r\n"
@@ -840,6 +853,50 @@ static void redis_errors_wait_for_replicas(void **state)
     assert_string_equal(p->text, "ERR no");
 }
 
+/* A server that knows WAITAOF is asked for what is in files: its own, and those of the replicas.
+ * Without its own the others count for nothing. */
+static void redis_answers_wait_for_files(void **state)
+{
+    struct peer *p = *state;
+    peer_greet_by(p, "*2\r\n:1\r\n:0\r\n");
+    peer_call(p, 0);
+    peer_hear(p, WAITAOF_TWO);
+    static const char *const too_few[] = {"*2\r\n:1\r\n:1\r\n", "*2\r\n:0\r\n:2\r\n"};
+    for (unsigned i = 0; i < 2; i++) {
+        peer_say(p, i == 0 ? "$1\r\na\r\n:0\r\n:2\r\n" : ":2\r\n");
+        peer_say(p, too_few[i]);
+        peer_say(p, ROLE_TWO);
+        peer_hear(p, WAITAOF_TWO);
+        assert_int_equal(p->count, 0);
+    }
+    peer_say(p, ":2\r\n*2\r\n:1\r\n:2\r\n" ROLE_TWO);
+    peer_wait(p, 1);
+    assert_int_equal(p->errs[0], 0);
+    assert_string_equal(p->text, "a");
+}
+
+/* What a server cannot do is asked anew on the next connection: its file may be off, or another
+ * server in its place. */
+static void redis_wait_must_do_without_files(void **state)
+{
+    struct peer *p = *state;
+    static const char off[] = "-ERR WAITAOF cannot be used when numlocal is set but appendonly is "
+                              "disabled.\r\n";
+    peer_greet_by(p, "*2\r\n:1\r\n:0\r\n");
+    peer_call(p, 0);
+    peer_hear(p, WAITAOF_TWO);
+    peer_say(p, "$1\r\na\r\n:0\r\n:2\r\n");
+    peer_say(p, off);
+    peer_wait(p, 1);
+    assert_int_equal(p->errs[0], -ERR_STORE_DOWN);
+    peer_greet_by(p, off);
+    peer_call(p, 1);
+    peer_hear(p, WAIT_TWO);
+    peer_say(p, "$1\r\nb\r\n:0\r\n:2\r\n" ROLE_TWO);
+    peer_wait(p, 2);
+    assert_string_equal(p->text, "b");
+}
+
 static void redis_free_while_waiting(void **state)
 {
     struct peer *p = *state;
@@ -886,6 +943,8 @@ int main(void)
         REPLICAS(redis_no_count),
         REPLICAS(redis_publish_is_refused),
         REPLICAS(redis_errors_wait_for_replicas),
+        REPLICAS(redis_answers_wait_for_files),
+        REPLICAS(redis_wait_must_do_without_files),
         REPLICAS(redis_free_while_waiting),
     };
     return cmocka_run_group_tests_name("idempotency/redis", tests, NULL, NULL);
