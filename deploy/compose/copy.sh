@@ -19,6 +19,12 @@
 # two nodes: of any two of three nodes the one that is further has all of it. When no node serves, that
 # is how a master is found; a node alone waits, or for an operator: redis.sh trust.
 #
+# Who has all of it is in the data as well: `with`, the nodes, and `kept`, which grows with each change.
+# A master leaves out who was not sure for SILENCE_S: by then it is not promotable, and the services wait
+# for it still. So whoever has what was answered without a node has this, too, and does not follow a
+# master that is left out and does not know it. It was promoted all the same: it stood still, say, and
+# so did this loop. Nobody is sure of such a master, so it has answered nothing, and goes back to the room.
+#
 # Source: docs/protocol.md, section 3.1; idempotency/copies.h, which knows the names.
 COPY=kassa:copy
 LOOK_S=0.5
@@ -31,12 +37,21 @@ ROOM=$((PORT - 1))
 PRIORITY=100
 IN_DOUBT=in-doubt.$own UNSURE=unsure.$own
 CR=$(printf '\r')
-HOW_FAR="EVAL_RO \"local c = redis.call('HMGET', KEYS[1], 'by', 'term', 'pulse') \
+HOW_FAR="EVAL_RO \"local c = redis.call('HMGET', KEYS[1], 'by', 'term', 'pulse', 'kept', 'with') \
 return 'copy:' .. (c[1] or '') .. ':' .. (c[2] or 0) .. ':' .. (c[3] or 0) .. ':' .. \
-redis.call('DBSIZE')\" 1 $COPY"
-LEAD="EVAL \"if redis.call('HGET', KEYS[1], 'by') ~= ARGV[1] then \
-redis.call('HINCRBY', KEYS[1], 'term', 1) end redis.call('HSET', KEYS[1], 'by', ARGV[1]) \
-return 'pulse ' .. redis.call('HINCRBY', KEYS[1], 'pulse', 1)\" 1 $COPY"
+redis.call('DBSIZE') .. ':' .. (c[4] or '0.0.0') .. ':' .. (c[5] or '')\" 1 $COPY"
+# by, with (empty: as it is), when an operator said so. Also when memory is full: else no replica would
+# be sure of the next master. \n is for redis-cli.
+LEAD="EVAL \"#!lua flags=allow-oom\\nlocal copy, by, with, trust = KEYS[1], ARGV[1], ARGV[2], ARGV[3] \
+if redis.call('HGET', copy, 'by') ~= by then redis.call('HINCRBY', copy, 'term', 1) end \
+redis.call('HSET', copy, 'by', by) \
+if with ~= '' and (trust ~= '0' or redis.call('HGET', copy, 'with') ~= with) then \
+local kept = redis.call('HGET', copy, 'kept') or '0.0.0' \
+local trusted, changes = string.match(kept, '^(%d+)%.%d+%.(%d+)$') \
+if trust ~= '0' then trusted = trust end \
+kept = trusted .. '.' .. redis.call('HGET', copy, 'term') .. '.' .. changes + 1 \
+redis.call('HSET', copy, 'with', with, 'kept', kept) end \
+return 'pulse ' .. redis.call('HINCRBY', copy, 'pulse', 1)\" 1 $COPY"
 
 END=that-is-all
 client=''    # the process that talks to the own server
@@ -50,6 +65,7 @@ goal=''      # how far its master was when it became sure
 heard=0      # of a master, last: seconds since the machine has started
 was_whole=no
 silent_looks=0
+left_s=''    # since when somebody who was with it is not
 
 redis_at() {
     at_host=$1 at_port=$2
@@ -79,6 +95,7 @@ enter() {
 # What a server says of itself, a line each on the standard input, up to the end. False: nothing that helps.
 understand() {
     role='' host='' link='' replid='' offset=0 priority=0 by='' term=0 pulse=0 size=''
+    kept=0.0.0 with='' followers=''
     is_up=no is_syncing=no is_whole=yes idle=0
     while IFS= read -r line; do
         line=${line%"$CR"} value=${line#*:}
@@ -86,7 +103,7 @@ understand() {
         "$END") break ;;
         'Could not connect'* | Error:*) return 1 ;;
         copy:*)
-            IFS=: read -r _ by term pulse size <<EOF
+            IFS=: read -r _ by term pulse size kept with <<EOF
 $line
 EOF
             ;;
@@ -98,6 +115,10 @@ EOF
         slave_repl_offset:*) offset=$value ;;
         slave_priority:*) priority=$value ;;
         master_replid:*) replid=$value ;;
+        slave[0-9]*:ip=[0-9]*,state=online,*)
+            line=${line#*:ip=}
+            followers="$followers ${line%%,*}"
+            ;;
         aof_enabled:0 | aof_rewrite_in_progress:1 | aof_rewrite_scheduled:1) is_whole=no ;;
         aof_last_bgrewrite_status:err | aof_last_write_status:err) is_whole=no ;;
         id=*' laddr='*) link=${line#* laddr=} link=${link%% *} ;;
@@ -145,6 +166,49 @@ in_room() {
     [ "$port" = "$ROOM" ]
 }
 
+# ---- who has everything ----
+
+# precedes KEPT KEPT: trusted, term, changes.
+precedes() {
+    IFS=. read -r trusted_1 term_1 changes_1 trusted_2 term_2 changes_2 <<EOF
+$1.$2
+EOF
+    if [ "$trusted_1" != "$trusted_2" ]; then
+        [ "$trusted_1" -lt "$trusted_2" ]
+    elif [ "$term_1" != "$term_2" ]; then
+        [ "$term_1" -lt "$term_2" ]
+    else
+        [ "$changes_1" -lt "$changes_2" ]
+    fi
+}
+
+# is_left_out ADDRESS KEPT  KEPT WITH: does the node with the second two know of something that was
+# answered without the first?
+is_left_out() {
+    case "$4 " in
+    ' ' | *"$1 "*) return 1 ;;
+    esac
+    precedes "$2" "$3"
+}
+
+# Those who are with it, or nothing, when that is as it was. A master alone answers nobody.
+companions() {
+    now_with='' missed=no
+    for one in $(printf '%s\n' "$own" "$others" | tr ' ' '\n' | sort); do
+        case "$own$followers " in
+        *"$one "*) now_with="$now_with${now_with:+ }$one" ;;
+        *) case "$with " in *"$one "*) missed=yes ;; esac ;;
+        esac
+    done
+    [ "$missed" = yes ] || left_s=''
+    if [ -z "$followers" ] || [ "$now_with" = "$with" ]; then
+        now_with=''
+    elif [ "$missed" = yes ] && [ "$by" = "$replid" ]; then
+        [ -n "$left_s" ] || left_s=$(now)
+        [ $(($(now) - left_s)) -ge "$SILENCE_S" ] || now_with=''
+    fi
+}
+
 # ---- a master ----
 
 lead() {
@@ -154,7 +218,40 @@ lead() {
         set_to replica-priority 0 replica-announce-ip "$IN_DOUBT"
         next=$IN_DOUBT sure_link='' this_link=''
     fi
-    printf '%s\n' "$LEAD $replid" >&3 # the answer comes before the next look's
+    companions
+    trusted=0
+    if [ -e "$RUN/trust" ]; then
+        trusted=$(date +%s) now_with=$own
+        rm -f "$RUN/trust"
+    fi
+    printf '%s\n' "$LEAD $replid \"$now_with\" $trusted" >&3 # the answer comes before the next look's
+}
+
+# Nobody is sure of it, so it has answered nothing since. Does somebody refuse to follow it?
+may_stay() {
+    [ -z "$followers" ] || return 0
+    pace=$DECIDE_S
+    for other in $others; do
+        said=$(look_at_node "$other") || continue
+        read -r kind _ _ _ its_kept its_with <<END
+$said
+END
+        if [ "$kind" != follows ] && is_left_out "$own" "$kept" "$its_kept" "$its_with"; then
+            say "$group: this node was promoted, and lacks what was answered and $other has"
+            return 1
+        fi
+    done
+}
+
+# Nobody but the other nodes is to find it.
+return_to_room() {
+    set_to replica-priority 0 replica-announce-ip "$IN_DOUBT"
+    set_to port "$ROOM"
+    port=$ROOM
+    cli CLIENT KILL TYPE normal >/dev/null
+    cli CLIENT KILL TYPE pubsub >/dev/null
+    enter room
+    heard=$(now)
 }
 
 # The server is let out of the room.
@@ -276,7 +373,7 @@ look_at_node() (
     elif [ "$role" = slave ] && [ "$priority" -gt 0 ]; then
         kind=promotable
     fi
-    [ -n "$size" ] && echo "$kind $term $pulse $size"
+    [ -n "$size" ] && echo "$kind $term $pulse $size $kept $with"
 )
 
 # is_behind TERM PULSE ADDRESS: is this node to go after that one? Of two that are as far, the one that
@@ -295,7 +392,7 @@ may_serve() {
     seen=0
     for other in $others; do
         said=$(look_at_node "$other") || continue
-        read -r kind its_term its_pulse its_size <<END
+        read -r kind its_term its_pulse its_size its_kept its_with <<END
 $said
 END
         if [ "$kind" = promotable ] && [ $(($(now) - heard)) -lt "$FAILOVER_S" ]; then
@@ -306,6 +403,11 @@ END
             return 1
         elif [ "$its_size" -eq 0 ]; then
             continue
+        elif is_left_out "$own" "$kept" "$its_kept" "$its_with"; then
+            why="$other has what was answered without this node"
+            return 1
+        elif is_left_out "$other" "$its_kept" "$kept" "$with"; then
+            : # whatever it has counted since
         elif is_behind "$its_term" "$its_pulse" "$other"; then
             why="$other has as much, or more: it has to be master"
             return 1
@@ -317,9 +419,20 @@ END
     [ "$size" -gt 0 ] && [ "$seen" -gt 0 ]
 }
 
+# Does this master lack what this node has?
+lacks_something() {
+    look || return 0
+    said=$(look_at_node "$1") || return 0
+    read -r _ _ _ _ its_kept its_with <<END
+$said
+END
+    is_left_out "$1" "$its_kept" "$kept" "$with" || return 1
+    why="it lacks what was answered without it, and this node has ($kept, with $with)"
+}
+
 complain() {
     if [ $((silent_looks % SAY_LOOKS)) -eq "$FIRST_LOOKS" ]; then
-        say "$group: waiting, for the master that the Sentinels name, $master, does not serve: $why." \
+        say "$group: waiting, for the master that the Sentinels name, $master, is of no use: $why." \
             "If the other nodes do not come back, what this node has (term $term, pulse $pulse, $size" \
             "keys) is made the truth by: docker-compose exec <this node> sh /etc/kassa/redis.sh trust"
     fi
@@ -333,6 +446,10 @@ decide() {
         return
     elif [ "$master" != "$own" ] && is_master "$master"; then
         rm -f "$RUN/trust"
+        if lacks_something "$master"; then
+            complain
+            return
+        fi
         if [ "$host" != "$master" ] || in_room; then
             say "$group: the master is $master"
             follow "$master"
@@ -357,7 +474,6 @@ decide() {
         enter 'to be promoted'
     fi
     silent_looks=0
-    rm -f "$RUN/trust"
 }
 
 # ---- all of it ----
@@ -374,7 +490,11 @@ watch() {
         elif in_room; then
             decide
         elif [ "$role" = master ]; then
-            lead
+            if [ -e "$RUN/trust" ] || may_stay; then
+                lead
+            else
+                return_to_room
+            fi
         else
             replicate
         fi
