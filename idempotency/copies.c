@@ -51,6 +51,35 @@ static bool copies_is(const char *node, const char *doubt)
     return strncmp(node, doubt, strlen(doubt)) == 0;
 }
 
+/* Is the address of host:port on the list? */
+static bool copies_is_kept(const struct copies *c, const char *node)
+{
+    struct slice rest = slice_from(c->with), one;
+    size_t bytes = strcspn(node, ":");
+    while (slice_cut(&rest, ' ', &one)) {
+        if (one.bytes == bytes && memcmp(one.data, node, bytes) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static unsigned copies_kept_count(const struct copies *c)
+{
+    struct slice rest = slice_from(c->with), one;
+    unsigned count = 0;
+    while (slice_cut(&rest, ' ', &one)) {
+        count++;
+    }
+    return count;
+}
+
+void copies_kept(struct copies *c, struct slice with)
+{
+    bool is_long = with.bytes >= sizeof(c->with);
+    slice_copy(is_long ? SLICE_TEXT("long") : with, c->with, sizeof(c->with));
+}
+
 void copies_list_add(struct copies_list *l, const struct copies *c, const char *node)
 {
     bool is_unsure = copies_is(node, COPIES_UNSURE);
@@ -60,6 +89,7 @@ void copies_list_add(struct copies_list *l, const struct copies *c, const char *
         return;
     }
     l->count++;
+    l->kept += copies_is_kept(c, node);
     l->which += slice_hash(slice_from(node));
     l->has_home = l->has_home || strcmp(node, c->home) == 0;
 }
@@ -77,6 +107,8 @@ void copies_listed(struct copies *c, const struct copies_list *l)
     c->doubted = c->doubtful;
     c->doubtful = l->doubtful;
     c->unsure = l->unsure;
+    c->is_written =
+        c->with[0] == '\0' || l->kept + copies_is_kept(c, c->master) >= copies_kept_count(c);
     if (l->count >= c->all) {
         copies_are_whole(c);
         return;
@@ -106,7 +138,8 @@ unsigned copies_needed(const struct copies *c, int64_t now_ms)
 {
     bool is_sure = (c->is_successor && copies_are_most(c, c->named)) ||
                    (copies_are_late(c, now_ms) && copies_are_most(c, c->named_lately));
-    return c->unsure == 0 && c->short_ms > 0 && c->have > 0 && is_sure ? c->have : c->all;
+    return c->unsure == 0 && c->is_written && c->short_ms > 0 && c->have > 0 && is_sure ? c->have
+                                                                                        : c->all;
 }
 
 unsigned copies_asked(const struct copies *c, unsigned needed)

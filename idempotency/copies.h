@@ -15,6 +15,12 @@
  * will take over all that was written before, when it comes back. And it is looked for twice a
  * second, for it must not come and go unnoticed, nor another one go in its place.
  *
+ * Nor is it done without before that is written down where all who have what is answered then have
+ * it: the master keeps a list of them in its data (deploy/compose/copy.sh), which is asked for
+ * before each WAIT while one is missing. Each node on it has to be the master, or listed behind the
+ * WAIT. So one that is left out, and promoted by mistake, is known as such. Without a list there is
+ * no such rule.
+ *
  * What a replica acknowledges is on its disk only when its own file is whole. While it is not known
  * to be, the replica is connected under a name that says so (deploy/compose/redis.sh), and its
  * acknowledgement is taken off the count:
@@ -28,10 +34,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/buf.h"
 #include "runtime/conf.h"
 
 #define COPIES_LOOK_MS    500                 /* between two ROLEs, while one is missing */
 #define COPIES_NODE_BYTES (CONF_TEXT_MAX + 8) /* of host:port, terminated */
+#define COPIES_WITH_BYTES 512 /* of the list; what is longer lets nobody be done without */
 
 /* What stands before the address of a replica that is not known to have on disk what it has. */
 #define COPIES_IN_DOUBT "in-doubt."
@@ -50,7 +58,9 @@ struct copies {
     uint32_t which;                 /* who was listed last, while one was missing; 0: nobody */
     uint32_t named;                 /* by which Sentinels, since `master` is this one: bits */
     uint32_t named_lately;          /* .. and degrade_ms after short_ms, or later */
+    bool is_written;                /* who is missing is on no list of those who have all */
     bool is_successor;              /* named in place of `home`, which is not back yet */
+    char with[COPIES_WITH_BYTES];   /* the list in the data; empty: none */
     char master[COPIES_NODE_BYTES]; /* by the Sentinel that was asked last */
     char home[COPIES_NODE_BYTES];   /* the master that all have followed last; empty: none yet */
 };
@@ -60,6 +70,7 @@ struct copies_list {
     unsigned count;    /* of those that are sure */
     unsigned doubtful; /* of the others */
     unsigned unsure;   /* of these: may be promoted */
+    unsigned kept;     /* of those that are sure: on the list in the data */
     uint32_t which;    /* the same for the same nodes, in any order */
     bool has_home;     /* c->home is one of them */
 };
@@ -68,6 +79,8 @@ void copies_list_add(struct copies_list *l, const struct copies *c, const char *
 /* A Sentinel, by its number, has named the master: of the connection that there is, or of the next
  * one. Who is connected to another one has to go first. `now_ms` is never 0, here and below. */
 void copies_named(struct copies *c, const char *node, unsigned sentinel, int64_t now_ms);
+/* The list in the master's data: addresses with spaces between. Absent: it keeps none. */
+void copies_kept(struct copies *c, struct slice with);
 /* The master has listed its replicas. */
 void copies_listed(struct copies *c, const struct copies_list *l);
 /* It cannot be reached, or another one was named: what was known of it is old. */

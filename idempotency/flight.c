@@ -60,6 +60,17 @@ bool flight_files(struct flight *f, const struct redis_reply *reply, bool is_err
     return f->is_by_files;
 }
 
+/* A server that nobody watches has no such list, and one of another version may refuse it. */
+static void flight_ask_kept(unsigned needed, flight_send *send, void *ctx)
+{
+    static struct redis_command c;
+    redis_command_reset(&c);
+    redis_arg_text(&c, "HGET");
+    redis_arg_text(&c, "kassa:copy");
+    redis_arg_text(&c, "with");
+    flight_say(WAITER_KEPT, needed, &c, send, ctx);
+}
+
 void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_send *send, void *ctx)
 {
     static struct redis_command c;
@@ -68,6 +79,9 @@ void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_sen
         return;
     }
     unsigned needed = copies_needed(&f->copies, now_ms);
+    if (f->copies.sentinels > 0 && copies_are_missing(&f->copies)) {
+        flight_ask_kept(needed, send, ctx);
+    }
     if (f->is_begun) { /* else the offset stays the same */
         redis_command_reset(&c);
         redis_arg_text(&c, "PUBLISH");
@@ -143,6 +157,9 @@ enum flight_verdict flight_answer(struct flight *f, struct waiter waiter,
         waiter.err = err;
         waiter.reply = reply;
         waiters_push(&f->held, waiter);
+        return FLIGHT_GOES_ON;
+    case WAITER_KEPT:
+        copies_kept(&f->copies, err ? SLICE_TEXT("") : redis_reply_at(reply, 0));
         return FLIGHT_GOES_ON;
     case WAITER_PUBLISH:
         return err ? FLIGHT_IS_BROKEN : FLIGHT_GOES_ON;

@@ -8,6 +8,7 @@
 enum waiter_kind {
     WAITER_CALL,
     WAITER_PUBLISH, /* .. or the WAIT before a WAITAOF: its answer says nothing, unless an error */
+    WAITER_KEPT,    /* while one is missing: who has all of it, by the data */
     WAITER_WAIT,
     WAITER_ROLE, /* behind a WAIT */
     WAITER_LOOK, /* a ROLE alone */

@@ -185,8 +185,8 @@ EOF
 # is_left_out ADDRESS KEPT  KEPT WITH: does the node with the second two know of something that was
 # answered without the first?
 is_left_out() {
-    case "$4 " in
-    ' ' | *"$1 "*) return 1 ;;
+    case " $4 " in
+    '  ' | *" $1 "*) return 1 ;;
     esac
     precedes "$2" "$3"
 }
@@ -195,15 +195,15 @@ is_left_out() {
 companions() {
     now_with='' missed=no
     for one in $(printf '%s\n' "$own" "$others" | tr ' ' '\n' | sort); do
-        case "$own$followers " in
-        *"$one "*) now_with="$now_with${now_with:+ }$one" ;;
-        *) case "$with " in *"$one "*) missed=yes ;; esac ;;
+        case " $own$followers " in
+        *" $one "*) now_with="$now_with${now_with:+ }$one" ;;
+        *) case " $with " in *" $one "*) missed=yes ;; esac ;;
         esac
     done
     [ "$missed" = yes ] || left_s=''
     if [ -z "$followers" ] || [ "$now_with" = "$with" ]; then
         now_with=''
-    elif [ "$missed" = yes ] && [ "$by" = "$replid" ]; then
+    elif [ "$missed" = yes ] && [ "${kept%.*}" = "${kept%%.*}.$term" ]; then # not of an earlier term
         [ -n "$left_s" ] || left_s=$(now)
         [ $(($(now) - left_s)) -ge "$SILENCE_S" ] || now_with=''
     fi

@@ -88,9 +88,11 @@ may() {
     echo "user $1 on >$(cat "$SECRETS/redis_$1") ~$2 $3 +auth +hello +ping +role"
 }
 
-# serve NAME KEYS COMMANDS: .. that waits for the replicas, and tells gateways.
+# serve NAME KEYS COMMANDS: .. that waits for the replicas (idempotency/flight.h), and tells gateways.
 serve() {
-    may "$1" "$2" "&kassa.* $3 $wait +publish"
+    kept=' %R~kassa:copy'
+    [ "$2" != '*' ] || kept='' # it has that, too
+    may "$1" "$2$kept" "&kassa.* $3 $wait +publish +hget"
 }
 
 # Redis 7.2, Valkey: idempotency/flight.h asks for files then. Older ones refuse a user who may do what
@@ -139,7 +141,7 @@ users() {
         return
         ;;
     esac
-    may audit "$group:*" "$look"
+    may audit "$group:* %R~kassa:copy" "$look"
 }
 
 # An even part of half of the machine's memory; full means refused, not killed.

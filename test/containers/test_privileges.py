@@ -11,7 +11,7 @@ from project import GROUPS, secret, stack
 MAY = {
     ("order", "order"): ("HGET order:order:1 journal", "ZADD order:open 1 1", "WAIT 2 100",
                          "PUBLISH kassa.notice.gw x", "INFO server", "ROLE", "FCALL order_find 0",
-                         "TIME", "FUNCTION LOAD x", "FUNCTION DELETE x"),
+                         "TIME", "FUNCTION LOAD x", "FUNCTION DELETE x", "HGET kassa:copy with"),
     ("order", "gateway"): ("HGET order:order:1 journal", "HSET order:order:1 user x", "WAIT 2 100",
                            "TIME", "FUNCTION LOAD x", "INFO memory"),
     ("stock", "stock"): ("HGET stock:item:1 price", "HINCRBY stock:item:1 quantity 1", "WAIT 2 100"),
@@ -19,14 +19,15 @@ MAY = {
     ("saga", "gateway"): ("HSET kassa:keys:1:1 k v", "SUBSCRIBE kassa.notice.gw", "INFO memory",
                           "MGET kassa:short:payment kassa:short:stock kassa:short:order"),
     ("saga", "order"): ("PUBLISH kassa.notice.gw x", "WAIT 2 100", "TIME", "SET kassa:keep 1",
-                        "SET kassa:short:order 1 PX 3000"),
+                        "SET kassa:short:order 1 PX 3000", "HGET kassa:copy with"),
     ("saga", "payment"): ("PUBLISH kassa.notice.gw x", "GET kassa:keep",
                           "SET kassa:short:payment 1 PX 3000"),
-    ("order", "audit"): ("HGETALL order:order:1", "SCAN 0", "TIME"),
+    ("order", "audit"): ("HGETALL order:order:1", "SCAN 0", "TIME", "HGET kassa:copy with"),
     ("order", "metrics"): ("INFO", "SLOWLOG GET"),
 }
 MUST_NOT = {
-    ("order", "order"): ("HGET stock:item:1 price", "SET x 1", "PUBLISH other x"),
+    ("order", "order"): ("HGET stock:item:1 price", "SET x 1", "PUBLISH other x",
+                         "HSET kassa:copy with x"),
     ("order", "gateway"): ("HGET stock:item:1 price", "FUNCTION DELETE x"),
     ("stock", "stock"): ("HGET payment:user:1 credit", "SET order:order:1 x"),
     ("payment", "payment"): ("HGET stock:item:1 price", "DEL order:order:1"),

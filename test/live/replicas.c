@@ -389,6 +389,28 @@ static void a_missing_replica_is_done_without(void **state)
     assert_int_equal(f->answers, 22);
 }
 
+/* .. and until its master has written down, where the others have it, that it is left out. All
+ * nodes have the same address here; the others on the list are somewhere else. */
+static void a_missing_replica_is_not_done_without_in_silence(void **state)
+{
+    struct fixture *f = *state;
+    assert_memory_equal(
+        redis_server_ask(f->nodes[0], "HSET kassa:copy with \"127.0.0.1 127.0.0.8 127.0.0.9\""),
+        ":1", 2);
+    f->conf.redis_wait_replicas = 2;
+    f->conf.redis_degrade_ms = 2000;
+    watch(f);
+    open_store(f, "shop");
+    wait_up(f);
+    call_until_answered(f, "SET", "k", "1");
+    redis_server_kill9(f->nodes[2]);
+    call(f, "SET", "k", "2");
+    turns(f, 6000);
+    assert_int_equal(f->answers, 1);
+    redis_server_ask(f->nodes[0], "HSET kassa:copy with 127.0.0.1");
+    wait_answers(f, 2);
+}
+
 /* A WAIT for one says "one" also when both have it. The one that is back counts from the moment on
  * in which its master lists it, for from then on it may be promoted. */
 static void a_replica_that_is_back_is_needed(void **state)
@@ -473,6 +495,7 @@ int main(void)
         REPLICAS_TEST(an_unknown_master),
         REPLICAS_TEST(a_paused_master_is_not_believed),
         REPLICAS_TEST(a_missing_replica_is_done_without),
+        REPLICAS_TEST(a_missing_replica_is_not_done_without_in_silence),
         REPLICAS_TEST(a_replica_that_is_back_is_needed),
         REPLICAS_TEST(a_promotion_by_hand_loses_nothing),
         REPLICAS_TEST(a_listener_follows_the_master),

@@ -107,6 +107,32 @@ static void a_missing_one_is_done_without_when_known_to_be_missing(void **state)
     assert_false(flight(&c, 0, "b", LATE_MS)); /* never without any */
 }
 
+/* The list in the master's data is of who has all of it: whoever is on it is not done without. */
+static void a_missing_one_is_done_without_when_that_is_written_down(void **state)
+{
+    static const char *const too_long[] = {"a b c", "a c", "b c", "a b aa", "c"};
+    static const char *const enough[] = {"a b", "b", "a", ""};
+    char longest[COPIES_WITH_BYTES + 1];
+    (void)state;
+    struct copies c = without_one();
+    for (unsigned i = 0; i < sizeof(too_long) / sizeof(too_long[0]); i++) {
+        copies_kept(&c, slice_from(enough[i % 4]));
+        assert_true(flight(&c, 1, "b", LATE_MS));
+        copies_kept(&c, slice_from(too_long[i]));
+        assert_false(flight(&c, 1, "b", LATE_MS));
+        assert_int_equal(copies_needed(&c, LATE_MS), 2);
+        copies_kept(&c, slice_from(enough[i % 4]));
+        assert_false(flight(&c, 1, "b", LATE_MS)); /* all were needed when it was asked */
+    }
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    copies_kept(&c, slice_from(longest));
+    assert_false(flight(&c, 1, "b", LATE_MS));
+    copies_kept(&c, (struct slice){NULL, 0});
+    assert_false(flight(&c, 1, "b", LATE_MS));
+    assert_true(flight(&c, 1, "b", LATE_MS));
+}
+
 /* What Sentinels have said before the time was over says nothing of what they know then. */
 static void names_count_after_the_time_only(void **state)
 {
@@ -326,6 +352,7 @@ int main(void)
         cmocka_unit_test(all_are_needed),
         cmocka_unit_test(without_replicas_nothing_is_waited_for),
         cmocka_unit_test(a_missing_one_is_done_without_when_known_to_be_missing),
+        cmocka_unit_test(a_missing_one_is_done_without_when_that_is_written_down),
         cmocka_unit_test(names_count_after_the_time_only),
         cmocka_unit_test(who_is_back_is_needed_again),
         cmocka_unit_test(who_was_back_begins_anew),
