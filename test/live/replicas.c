@@ -14,6 +14,7 @@
 
 #include "idempotency/redis.h"
 #include "runtime/err.h"
+#include "test/lib/lanes.h"
 #include "test/lib/redis_server.h"
 
 #define SENTINELS 3
@@ -482,23 +483,43 @@ static void a_listener_follows_the_master(void **state)
 
 #define REPLICAS_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
-int main(void)
+static int run_lane(unsigned lane)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest one_master[] = {
         REPLICAS_TEST(answers_are_released_in_order),
         REPLICAS_TEST(nothing_is_answered_without_replicas),
         REPLICAS_TEST(late_replicas_cost_time_only),
         REPLICAS_TEST(nothing_is_read_without_replicas),
         REPLICAS_TEST(a_replica_is_no_master),
+        REPLICAS_TEST(a_listener_follows_the_master),
+    };
+    const struct CMUnitTest masters[] = {
         REPLICAS_TEST(a_killed_master_is_replaced),
         REPLICAS_TEST(a_sentinel_that_is_away_is_passed_over),
         REPLICAS_TEST(an_unknown_master),
         REPLICAS_TEST(a_paused_master_is_not_believed),
+    };
+    const struct CMUnitTest missing[] = {
         REPLICAS_TEST(a_missing_replica_is_done_without),
         REPLICAS_TEST(a_missing_replica_is_not_done_without_in_silence),
         REPLICAS_TEST(a_replica_that_is_back_is_needed),
-        REPLICAS_TEST(a_promotion_by_hand_loses_nothing),
-        REPLICAS_TEST(a_listener_follows_the_master),
     };
-    return cmocka_run_group_tests_name("live replicas", tests, NULL, NULL);
+    const struct CMUnitTest by_hand[] = {
+        REPLICAS_TEST(a_promotion_by_hand_loses_nothing),
+    };
+    switch (lane) {
+    case 0:
+        return cmocka_run_group_tests_name("live replicas", one_master, NULL, NULL);
+    case 1:
+        return cmocka_run_group_tests_name("live replicas: masters", masters, NULL, NULL);
+    case 2:
+        return cmocka_run_group_tests_name("live replicas: missing", missing, NULL, NULL);
+    default:
+        return cmocka_run_group_tests_name("live replicas: by hand", by_hand, NULL, NULL);
+    }
+}
+
+int main(void)
+{
+    return lanes_run(4, run_lane);
 }
