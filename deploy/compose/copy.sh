@@ -222,9 +222,13 @@ lead() {
     trusted=0
     if [ -e "$RUN/trust" ]; then
         trusted=$(date +%s) now_with=$own
-        rm -f "$RUN/trust"
+        set_to min-replicas-to-write 0 # nobody follows yet
     fi
     printf '%s\n' "$LEAD $replid \"$now_with\" $trusted" >&3 # the answer comes before the next look's
+    if [ "$trusted" != 0 ] && look; then
+        set_to min-replicas-to-write "$MIN_REPLICAS"
+        rm -f "$RUN/trust"
+    fi
 }
 
 # Nobody is sure of it, so it has answered nothing since. Does somebody refuse to follow it?

@@ -135,6 +135,12 @@ sentinel failover-timeout order 5000
         else:
             shutil.rmtree(self.home)
 
+    def trust(self, node):
+        """An operator's word."""
+        subprocess.run(["sh", str(SCRIPT), "trust"], check=True, env={
+            **os.environ, "KASSA_RUN": str(self.home / f"run-{node}"),
+            "KASSA_SECRETS": str(self.home / "secrets")})
+
     # ---- questions ----
 
     def cli(self, host, port, *words):
@@ -303,9 +309,9 @@ class Copies(unittest.TestCase):
     def test_a_reboot_while_the_other_one_was_away(self):
         self.reboot_while_one_was_away(3)
 
-    def test_one_that_slept_is_promoted(self):
+    def promote_one_that_slept(self):
         """The others did without it, and are dead when it wakes: it knows that it slept only after
-        the Sentinels have made it master. Whoever has what it lacks does not follow it."""
+        the Sentinels have made it master."""
         g = self.group
         master = g.master()
         sleeper, other = [n for n in NODES if n != master]
@@ -318,14 +324,33 @@ class Copies(unittest.TestCase):
         g.kill(f"node-{master}", f"node-{other}")
         os.kill(server, signal.SIGCONT)
         g.wait_master(sleeper)
-        g.signal_watch(sleeper, signal.SIGCONT)
         self.assertEqual(g.ask(sleeper, "GET", "order"), "")
+        return master, sleeper, other
+
+    def test_one_that_slept_is_promoted(self):
+        """Whoever has what it lacks does not follow it."""
+        g = self.group
+        master, sleeper, other = self.promote_one_that_slept()
+        g.signal_watch(sleeper, signal.SIGCONT)
         g.start(other)
         g.wait_master(other)
         g.start(master)
         g.wait_whole()
         for node in NODES:
             self.assertEqual(g.ask(node, "GET", "order"), "paid")
+
+    def test_an_operator_wants_what_one_has_that_slept(self):
+        g = self.group
+        master, sleeper, other = self.promote_one_that_slept()
+        g.trust(sleeper)
+        g.signal_watch(sleeper, signal.SIGCONT)
+        wait_for("it is heard", lambda: g.ask(sleeper, "HGET", "kassa:copy", "with")
+                 == g.address(sleeper))
+        g.start(other)
+        g.start(master)
+        g.wait_whole()
+        self.assertEqual(g.master(), sleeper)
+        self.assertEqual(g.ask(other, "GET", "order"), "")
 
     def test_the_order_of_terms_is_kept_when_memory_is_full(self):
         """What a master counts in its data it counts then, too, or nobody follows it for sure."""
@@ -361,9 +386,7 @@ class Copies(unittest.TestCase):
         wait_for("it asks for an operator", lambda: "redis.sh trust" in g.log(left))
         self.assertEqual(g.master(), 0)
         self.assertEqual(g.state(left), "room")
-        subprocess.run(["sh", str(SCRIPT), "trust"], check=True, env={
-            **os.environ, "KASSA_RUN": str(g.home / f"run-{left}"),
-            "KASSA_SECRETS": str(g.home / "secrets")})
+        g.trust(left)
         g.wait_master(left)
         self.assertEqual(g.ask(left, "GET", "first"), "1")
 
