@@ -66,10 +66,11 @@ struct server {
     bool is_in_room; /* started, and neither master nor replica yet */
     bool is_on_disk; /* its file has what it has */
     bool is_promotable;
-    enum doubt next;   /* its name when it connects anew */
-    int64_t heard_us;  /* a master, last */
-    uint64_t goal;     /* to be had before it is promotable */
-    uint64_t rewrites; /* begun */
+    enum doubt next;    /* its name when it connects anew */
+    int64_t heard_us;   /* a master, last */
+    uint64_t goal;      /* to be had before it is promotable */
+    uint64_t rewrites;  /* begun */
+    int64_t rewrite_us; /* the next one takes so much longer */
     struct age age, file_age;
     unsigned follows; /* NOBODY: it is a master */
     uint64_t life;    /* grows with each start and each change of role */
@@ -142,7 +143,8 @@ const char *group_listed_as(const struct group *g, unsigned server, unsigned rep
 {
     static const char *const names[] = {"", COPIES_UNSURE, COPIES_IN_DOUBT};
     const struct server *s = &g->servers[server];
-    return knows(s, replica) ? names[s->known[replica].doubt] : NULL;
+    enum doubt doubt = world_bugs.count_doubtful ? IS_SURE : s->known[replica].doubt;
+    return knows(s, replica) ? names[doubt] : NULL;
 }
 
 /* The connection to its master is closed, which is noticed there unless it is cut off. */
@@ -250,8 +252,9 @@ static void full_sync(struct server *s, unsigned master)
         server_keep(server_id(s));
     }
     *rewrite = (struct rewrite){s, ++s->rewrites};
-    world_after_or(NULL, world_random(world_chance(500) ? REWRITE_US : MS(300)), on_rewritten, free,
-                   rewrite);
+    int64_t takes_us = world_random(world_chance(500) ? REWRITE_US : MS(300));
+    world_after_or(NULL, takes_us + s->rewrite_us, on_rewritten, free, rewrite);
+    s->rewrite_us = 0;
     server_copy(server_id(s), master);
     s->is_synced = true;
 }
@@ -404,7 +407,8 @@ static unsigned candidate(const struct group *g)
         const struct server *s = &g->servers[(first + n) % SERVERS_MAX];
         bool is_known_dead = !is_running(master) || master->is_cut || master->is_in_room;
         if (!is_running(s) || s->is_cut || s->follows != g->master ||
-            !(s->is_synced || is_known_dead) || !s->is_promotable) {
+            !(s->is_synced || is_known_dead) ||
+            !(s->is_promotable || world_bugs.promote_doubtful)) {
             continue;
         }
         uint64_t position = is_known_dead ? server_position(server_id(s)) + 1 : 1;
@@ -673,20 +677,39 @@ static void on_master_dies(void *ctx)
     server_die(&g->servers[g->master], MS(50) + world_random(AWAY_US));
 }
 
-static void group_later(struct group *g, int64_t delay_us, world_event *run)
+static void group_later_of(struct group *g, int64_t delay_us, world_event *run, void *ctx)
 {
     int64_t at_us = world.now_us + delay_us;
     g->quiet_us = at_us > g->quiet_us ? at_us : g->quiet_us;
-    world_after(NULL, delay_us, run, g);
+    world_after(NULL, delay_us, run, ctx);
 }
 
-/* The machine goes; the master comes back last. */
+static void group_later(struct group *g, int64_t delay_us, world_event *run)
+{
+    group_later_of(g, delay_us, run, g);
+}
+
+/* The machine goes; this one comes back last. */
+static void on_all_die_but_late(void *ctx)
+{
+    struct server *last = ctx;
+    struct group *g = last->group;
+    for (unsigned i = 0; i <= replicas; i++) {
+        server_die(&g->servers[i],
+                   MS(50) + world_random(AWAY_US) + (i == last->number ? AWAY_US : 0));
+    }
+}
+
 static void on_all_die(void *ctx)
 {
     struct group *g = ctx;
-    for (unsigned i = 0; i <= replicas; i++) {
-        server_die(&g->servers[i], MS(50) + world_random(AWAY_US) + (i == g->master ? AWAY_US : 0));
-    }
+    on_all_die_but_late(&g->servers[g->master]);
+}
+
+static void on_goes(void *ctx)
+{
+    struct server *s = ctx;
+    server_die(s, AWAY_US + world_random(MS(6000)));
 }
 
 /* Whoever it is now, in somebody else's place maybe. */
@@ -697,11 +720,16 @@ static void on_other_dies(void *ctx)
                MS(50) + world_random(MS(1000)));
 }
 
+static void on_follower_dies(void *ctx)
+{
+    server_die(ctx, MS(50));
+}
+
 /* Troubles of which each alone is harmless. */
 static void trouble_of_copies(struct group *g, struct server *one, struct server *other)
 {
     int64_t then_us = MS(50) + world_random(AWAY_US);
-    switch (world_random(4)) {
+    switch (world_random(6)) {
     case 0: /* all at once */
         on_all_die(g);
         break;
@@ -714,6 +742,20 @@ static void trouble_of_copies(struct group *g, struct server *one, struct server
         server_die(one, MS(50));
         group_later(g, MS(1000) + world_random(MS(2000)), on_master_dies);
         group_later(g, MS(8000) + world_random(MS(4000)), on_other_dies);
+        break;
+    case 3: /* one is done without; the other has everything, and its file has not; then the machine
+               goes */
+        then_us = ALONE_US + world_random(MS(3000));
+        server_die(one, then_us + MS(2000));
+        group_later_of(g, then_us, on_follower_dies, other);
+        group_later(g, then_us + MS(1000) + world_random(MS(3000)), on_all_die);
+        break;
+    case 4: /* the file of one takes long; its master goes, the others go on, then the machine goes
+             */
+        one->rewrite_us = MS(20000);
+        server_die(one, MS(50));
+        group_later_of(g, MS(500) + world_random(MS(1000)), on_goes, &g->servers[g->master]);
+        group_later_of(g, MS(10000) + world_random(MS(4000)), on_all_die_but_late, other);
         break;
     default: /* both have everything, and their files have not; then the machine goes */
         server_die(one, MS(50));

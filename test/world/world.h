@@ -152,10 +152,12 @@ struct world_bugs {
     bool wait_unlisted;     /* once one was missing, no ROLE looks for it again */
     bool libraries_replace; /* whoever connects last has his functions, and others have none */
     bool degrade_at_once;   /* a short WAIT is enough for the next one to be short */
-    bool serve_alone;       /* after all were down, one decides alone that it has everything */
-    bool silence_is_even;   /* after it the same is asked again, with the same patience */
-    bool short_is_lost;     /* a short WAIT ends the connection */
-    bool silence_is_loss;   /* nobody counts in how many silences a command was out */
+    bool count_doubtful;    /* a replica whose file has not what it acknowledges */
+    bool promote_doubtful;
+    bool serve_alone;     /* after all were down, one decides alone that it has everything */
+    bool silence_is_even; /* after it the same is asked again, with the same patience */
+    bool short_is_lost;   /* a short WAIT ends the connection */
+    bool silence_is_loss; /* nobody counts in how many silences a command was out */
 };
 extern struct world_bugs world_bugs;
 /* Changes the libraries' text: `from` becomes `to`. NULL ends it. */
