@@ -6,7 +6,7 @@
 set -eu
 umask 077
 secrets=/run/kassa
-BOOT_SECONDS=${BOOT_SECONDS:-90}
+BOOT_SECONDS=${BOOT_SECONDS:-120}
 
 # bytes HEX: what the digits stand for.
 bytes() {
