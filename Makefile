@@ -45,7 +45,7 @@ BINARIES := $(PROGRAMS:%=$(OUT)/kassa-%)
 # Lua: a library is library.lua, what it builds on, and its own functions, as one C string.
 LUA_stock   := idempotency/library.lua idempotency/clock.lua idempotency/once.lua idempotency/folded.lua stock/stock.lua
 LUA_payment := idempotency/library.lua idempotency/clock.lua idempotency/once.lua idempotency/folded.lua payment/payment.lua
-LUA_order   := idempotency/library.lua idempotency/clock.lua idempotency/once.lua idempotency/folded.lua saga/journal.lua order/order.lua order/replay.lua
+LUA_order   := idempotency/library.lua idempotency/clock.lua idempotency/once.lua idempotency/folded.lua saga/journal.lua order/paid.lua order/order.lua order/replay.lua
 LUA_key     := idempotency/library.lua idempotency/clock.lua idempotency/key.lua
 LUA_trip    := idempotency/library.lua idempotency/clock.lua idempotency/once.lua saga/journal.lua test/live/trip.lua
 

@@ -1,6 +1,7 @@
 /* The first reading, of everything, while the system may be at work.
  *
  *   SCAN order:*  -> journals            (before any record: an end is written after its effects)
+ *   HGETALL of each bucket of paid orders (paid.c)
  *   SCAN stock:*, payment:* -> names of buckets, items, users
  *   HLEN, HSCAN of each bucket -> records
  *   HMGET of each item and user          (after the records) */
@@ -30,12 +31,28 @@ struct entity_call {
 
 /* ---- orders and their journals ---- */
 
+void reading_enter_order(struct audit *a, uint32_t order, const struct record_journal *j)
+{
+    struct record_key key;
+    bool is_read = record_key_parse(j->saga, &key);
+    if (is_read && record_key_bucket(&key) >= a->keep_from) {
+        struct book_saga *s = book_saga(&a->book, &key);
+        s->order = order;
+        is_read = saga_set_journal(s, j);
+    }
+    if (!is_read) {
+        struct fault fault = {
+            .check = CHECK_C3, .text = "journals that cannot be read", .found = 1};
+        struct slice name = slice_from(book_entity_name(&a->book.orders, order));
+        report_add(&a->report, &fault, j->saga, name, "order", name);
+    }
+}
+
 static void on_order(void *ctx, int err, const struct redis_reply *reply)
 {
     struct entity_call *call = ctx;
     struct audit *a = call->audit;
     uint32_t order = call->entity;
-    struct record_key key;
     free(call);
     if (!reading_is_answer(a, err, reply) || redis_reply_at(reply, 0).data == NULL) {
         return;
@@ -48,18 +65,7 @@ static void on_order(void *ctx, int err, const struct redis_reply *reply)
                                      redis_reply_at(reply, 1),
                                      redis_reply_at(reply, 2),
                                      redis_reply_at(reply, 3)};
-    bool is_read = record_key_parse(j.saga, &key);
-    if (is_read && record_key_bucket(&key) >= a->keep_from) {
-        struct book_saga *s = book_saga(&a->book, &key);
-        s->order = order;
-        is_read = saga_set_journal(s, &j);
-    }
-    if (!is_read) {
-        struct fault fault = {
-            .check = CHECK_C3, .text = "journals that cannot be read", .found = 1};
-        report_add(&a->report, &fault, j.saga, slice_from(book_entity_name(&a->book.orders, order)),
-                   "order", slice_from(book_entity_name(&a->book.orders, order)));
-    }
+    reading_enter_order(a, order, &j);
 }
 
 static void order_read(struct audit *a, struct slice name)
@@ -117,6 +123,15 @@ static void bucket_enter(struct audit *a, enum audit_store store, struct slice n
                name);
 }
 
+/* One of packed orders: it is read in its turn. */
+static void paid_enter(struct audit *a, struct slice number)
+{
+    int64_t bucket;
+    if (slice_int64(number, &bucket) && bucket >= 0 && (uint64_t)bucket >= a->paid_last) {
+        a->paid_last = (uint64_t)bucket + 1;
+    }
+}
+
 static void key_enter(struct audit *a, enum audit_store store, struct slice key)
 {
     static const char *const entities[STORE_COUNT] = {
@@ -131,6 +146,8 @@ static void key_enter(struct audit *a, enum audit_store store, struct slice key)
     };
     if (cut_prefix(&key, records[store])) {
         bucket_enter(a, store, key);
+    } else if (store == STORE_ORDER && cut_prefix(&key, "order:paid:")) {
+        paid_enter(a, key);
     } else if (cut_prefix(&key, entities[store]) && store == STORE_ORDER) {
         order_read(a, key);
     } else if (store != STORE_ORDER && memchr(key.data, ':', key.bytes) == NULL) {
@@ -178,7 +195,7 @@ static bool read_keys(struct audit *a, enum audit_store store)
 
 bool reading_orders(struct audit *a)
 {
-    return read_keys(a, STORE_ORDER);
+    return read_keys(a, STORE_ORDER) && reading_paid(a);
 }
 
 /* ---- records ---- */

@@ -1,6 +1,7 @@
 /* An audit at work: its stores, the calls that are out, the buckets and their versions.
  *
- *   reading_orders   orders and their journals first: what has ended then, has all its records
+ *   reading_orders   orders and their journals first: what has ended then, has all its records;
+ *                    then reading_paid, those that are packed
  *   reading_records  then every record, bucket by bucket
  *   reading_entities then users and items
  *   look_at_sagas    second looks: journal, records, journal again, until it stood still between
@@ -48,12 +49,14 @@ struct audit {
     struct bucket *buckets[STORE_COUNT];
     struct stray strays[READING_STRAYS_MAX];
     unsigned stray_count;
-    int64_t floor;     /* the highest of all stores: number of the first bucket that is kept */
-    int64_t keep_from; /* number of the first bucket that is not old */
-    int64_t settle_ms; /* monotonic: until when to look again */
-    int64_t done;      /* of the progress */
-    bool is_progress;  /* shown on standard error */
-    bool has_failed;   /* a store went away: nothing is proved */
+    int64_t floor;         /* the highest of all stores: number of the first bucket that is kept */
+    int64_t keep_from;     /* number of the first bucket that is not old */
+    int64_t settle_ms;     /* monotonic: until when to look again */
+    uint64_t paid_buckets; /* of packed orders, as far as known */
+    uint64_t paid_last;    /* one past the last of those that have a key */
+    int64_t done;          /* of the progress */
+    bool is_progress;      /* shown on standard error */
+    bool has_failed;       /* a store went away: nothing is proved */
     char reason[200];
 };
 
@@ -78,8 +81,12 @@ void reading_enter(struct audit *a, enum audit_store store, const struct bucket 
 void reading_enter_entity(struct audit *a, enum audit_store store, uint32_t entity,
                           const struct redis_reply *reply, unsigned at);
 
+/* What an order and its journal say; they may be packed. */
+void reading_enter_order(struct audit *a, uint32_t order, const struct record_journal *j);
+
 /* Errors: false when a store has failed; reason says why. */
 bool reading_orders(struct audit *a);
+bool reading_paid(struct audit *a); /* a part of it */
 bool reading_records(struct audit *a);
 bool reading_entities(struct audit *a);
 bool look_at_sagas(struct audit *a);

@@ -5,6 +5,8 @@
 -- a store, and each process calls the functions of its own: who connects last replaces nobody's.
 --   <library>:schema     'readers|writer' (below)
 --   <library>:libraries  names of the libraries in use, by when they were used last
+--   <library>:readers    a hash, while a new schema is not written yet: which of these libraries read
+--                        it, by name; since: when the first one came, by the slow clock, in ms
 -- Source: protocol.md section 3.6.
 
 local function register(name, callback, flags)
@@ -13,9 +15,10 @@ local function register(name, callback, flags)
 end
 
 -- The version of what is in the store, and the oldest one whose programs still understand what
--- this one writes. Raise the first when the form of a record or a key changes, and the second to
--- it when the programs before would misread that.
-local SCHEMA, SCHEMA_READERS = 1, 1
+-- this one writes at first. Raise the first when the form of a record or a key changes. What the
+-- programs before would misread is written when the mark's readers have been raised, too: a day later
+-- (readers_raise). 2: paid orders are packed.
+local SCHEMA, SCHEMA_READERS = LIBRARY == 'order' and 2 or 1, 1
 
 local USED_S = 3600 -- worth a write
 local UNUSED_S = 86400 -- then it may go: who still has it loads it again
@@ -34,6 +37,36 @@ local function schema_check(key)
     return nil
 end
 
+-- Has nothing but libraries that read SCHEMA been in the store for a day, then no others are awaited any
+-- more: the mark says so, and they are refused if they come. The day is one of the slow clock
+-- (clock.lua), which no jump makes shorter than half a day.
+local function readers_raise(schema, libraries, own)
+    local readers, writer = string.match(redis.call('GET', schema), '^(%d+)|(%d+)$')
+    if tonumber(readers) >= SCHEMA then
+        return
+    end
+    local key = LIBRARY .. ':readers'
+    local clock = tonumber(redis.call('GET', LIBRARY .. ':clock') or 0)
+    local since = redis.call('HGET', key, 'since')
+    if redis.call('HGET', key, own) ~= tostring(SCHEMA) then
+        redis.call('HSET', key, own, SCHEMA)
+    end
+    if not since then
+        if clock > 0 then
+            redis.call('HSET', key, 'since', string.format('%.0f', clock))
+        end
+        return
+    end
+    local is_known = clock - since >= UNUSED_S * 1000
+    for _, name in ipairs(is_known and redis.call('ZRANGE', libraries, 0, -1) or {}) do
+        is_known = is_known and tonumber(redis.call('HGET', key, name) or 0) >= SCHEMA
+    end
+    if is_known then
+        redis.call('SET', schema, SCHEMA .. '|' .. writer)
+        redis.call('DEL', key)
+    end
+end
+
 -- KEYS: schema, libraries. Marks this library as used; answers the names of those that nobody has
 -- used for long. Writes next to nothing when called often.
 local function greet(keys)
@@ -46,6 +79,7 @@ local function greet(keys)
     if not used_s or now_s - tonumber(used_s) >= USED_S then
         redis.call('ZADD', keys[2], now_s, own)
     end
+    readers_raise(keys[1], keys[2], own)
     return redis.call('ZRANGEBYSCORE', keys[2], '-inf', now_s - UNUSED_S, 'LIMIT', 0, 16)
 end
 

@@ -1,6 +1,7 @@
 -- order.lua: orders and the journal of their checkout sagas.
 --
 -- order:order:<id>  user, total, lines ('item*pieces,..'), journal (saga/journal.lua)
+-- order:paid..      orders that are paid for good (paid.lua); they have no hash of their own
 -- order:recent      saga|order of the newest sagas, newest first
 -- order:open        open sagas by due time; members are order ids
 -- order:buckets     the buckets of records that exist, by age
@@ -13,7 +14,22 @@
 --   'far'                  its id was made by a clock that differs: it never begins
 
 local function key_of(order)
-    return 'order:order:' .. order
+    return ORDER_PREFIX .. order
+end
+
+-- Everybody who reads an order does it here, or by journal_read: it may be packed. user, total, lines,
+-- journal; nothing when it is unknown.
+local function order_read(order)
+    local own = redis.call('HMGET', key_of(order), 'user', 'total', 'lines', 'journal')
+    if own[1] then
+        return own[1], own[2], own[3], own[4]
+    end
+    return paid_read(order)
+end
+
+-- The key of an order, by which order_create, order_find and order_add are called.
+local function order_of(key)
+    return string.sub(key, #ORDER_PREFIX + 1)
 end
 
 -- The bucket that a saga's own record is in (idempotency/once.h).
@@ -35,12 +51,12 @@ end
 
 -- ARGV: -, order, paid
 local function order_find(keys, argv)
-    local order = redis.call('HMGET', keys[2], 'user', 'total', 'lines', 'journal')
-    if not order[1] then
+    local user, total, lines, journal = order_read(order_of(keys[2]))
+    if not user then
         return {'unknown'}
     end
-    local is_paid = journal_parse(order[4])[STATE] == argv[3]
-    return {'order', order[1], order[2], order[3], is_paid and '1' or '0'}
+    local is_paid = journal_parse(journal)[STATE] == argv[3]
+    return {'order', user, total, lines, is_paid and '1' or '0'}
 end
 
 -- 2^53 - 1: two quantities within it never add up to a number within it by rounding.
@@ -75,18 +91,18 @@ end
 -- ARGV: id, item, pieces, cost of them, most lines, paid, failed
 local function order_add(keys, argv)
     return once(keys[1], argv[1], function()
-        local order = redis.call('HMGET', keys[2], 'lines', 'journal')
-        if not order[1] then
+        local user, _, before, journal = order_read(order_of(keys[2]))
+        if not user then
             return 'unknown'
         end
-        local state = journal_parse(order[2])[STATE]
+        local state = journal_parse(journal)[STATE]
         if state == argv[6] then
             return 'conflict|the order is paid'
         end
         if is_open(state, argv[6], argv[7]) then
             return 'conflict|a checkout of the order is running'
         end
-        local lines, reason = lines_add(order[1], argv[2], argv[3], argv[5])
+        local lines, reason = lines_add(before, argv[2], argv[3], argv[5])
         if not lines then
             return 'refused|' .. reason
         end
@@ -137,6 +153,7 @@ local function order_init(keys, argv)
                 end
                 if state then
                     redis.call('DEL', key)
+                    paid_drop(ms_text(order))
                 end
                 local first = math.random(0, items - 1)
                 local second = (first + math.random(1, math.max(items - 1, 1))) % items
@@ -202,12 +219,12 @@ local function order_checkout(keys, argv)
     local answers = once_each(keys[1], argv, 5, 3, function(at)
         local request, order = argv[at], argv[at + 1]
         local waiter, key = argv[at + 2] .. '/' .. request, key_of(order)
-        local read = redis.call('HMGET', key, 'user', 'total', 'lines', 'journal')
-        local now = journal_parse(read[4])
-        if not read[1] then
+        local user, total, lines, journal = order_read(order)
+        local now = journal_parse(journal)
+        if not user then
             return 'unknown'
         elseif now[STATE] == paid then -- for ever: needs no record
-            return journal_record('paid', order, read[4]), false
+            return journal_record('paid', order, journal), false
         elseif is_open(now[STATE], paid, failed) then
             return journal_record('running', order, journal_attach(key, now, waiter)),
                 'begun|' .. order .. '|' .. now[SAGA]
@@ -216,7 +233,7 @@ local function order_checkout(keys, argv)
         if age_ms > tonumber(argv[2]) or age_ms < -AHEAD_MAX_MS then
             return 'far' -- for good: its record says so
         end
-        local frozen, is_empty = read[1] .. '|' .. read[2] .. '|' .. read[3], read[3] == ''
+        local frozen, is_empty = user .. '|' .. total .. '|' .. lines, lines == ''
         local text = journal_begin(key, order, request, is_empty and paid or first, waiter, now_ms,
             not is_empty and tonumber(argv[1]), now, frozen, opened)
         begun[#begun + 1] = request .. '|' .. order
@@ -294,7 +311,7 @@ local LOOK_MAX, LIST_MAX = 50, RECENT_MIN
 
 -- Spares taking a journal apart that is not wanted.
 local function is_elsewhere(order, saga, state)
-    local text = redis.call('HGET', key_of(order), 'journal')
+    local text = journal_text(key_of(order))
     local newest, at = string.match(text or '', '^([^|]*)|%d+|([^|]*)|')
     return newest == saga and at ~= state
 end
@@ -373,9 +390,35 @@ local function fold(record, id, sums)
     end
 end
 
--- ARGV: see sweep
+-- Records of one call, because an order that is packed takes as long as some records that go.
+local PACK_MAX = 25
+
+-- ARGV: see sweep. A paid order is packed when the record of its saga goes. With nothing to drop, the
+-- cursor may be that of the walk.
 local function order_sweep(_, argv)
-    return sweep_summed('order', argv, fold)
+    local limit, cursor, is_allowed = argv[5], argv[6], paid_is_allowed()
+    if is_allowed then
+        limit = ms_text(math.min(tonumber(limit), PACK_MAX))
+    end
+    if not string.find(cursor, '^%d+$') then
+        if is_allowed then
+            return {redis.call('GET', 'order:clock') or '0', paid_walk(cursor, limit)}
+        end
+        cursor = '0'
+    end
+    local floor
+    local step = {argv[1], argv[2], argv[3], argv[4], limit, cursor}
+    local reply = sweep_summed('order', step, function(record, id, sums)
+        fold(record, id, sums)
+        if is_allowed and part(record, 1) == 'begun' then
+            floor = floor or paid_floor()
+            paid_take(part(record, 2), floor)
+        end
+    end)
+    if is_allowed and #reply == 1 and not redis.call('HGET', 'order:paid', 'walked') then
+        reply[2] = WALK
+    end
+    return reply
 end
 
 register('order_sweep', order_sweep, {'allow-oom'})

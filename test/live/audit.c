@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "audit/audit.h"
+#include "audit/packed.h"
 #include "idempotency/once.h"
 #include "test/lib/orders.h"
 #include "test/lib/store.h"
@@ -651,6 +652,68 @@ static int teardown(void **state)
     return 0;
 }
 
+/* One paid order, of so long ago that it is packed. */
+static void packed_make(void)
+{
+    static struct redis_command c;
+    const int64_t later_ms = w.now_ms + 20 * DAY_MS;
+    const char *id = id_at(w.now_ms), *name;
+    store_ask(w.store, "FLUSHALL");
+    store_ask(w.store, "FCALL", "payment_create", "2", bucket_of("payment", id),
+              "payment:user:user-0", id);
+    store_ask(w.store, "FCALL", "stock_create", "2", bucket_of("stock", id), "stock:item:item-0",
+              id, "5");
+    id = id_at(w.now_ms);
+    store_ask(w.store, "FCALL", "payment_fund", "2", bucket_of("payment", id),
+              "payment:user:user-0", id, "100");
+    store_ask(w.store, "FCALL", "stock_add", "2", bucket_of("stock", id), "stock:item:item-0", id,
+              "10");
+    begin(PAID, "user-0", "item-0", "2", "10");
+    charge(PAID, "user-0", "10");
+    take(PAID, "item-0", "2");
+    move(PAID, "CHARGING", "PAID");
+    store_ask(w.store, "SET", "order:schema", "2|2");
+    store_clock(w.store, later_ms);
+    orders_create(w.store, id_at(later_ms), "later", "user-0");
+    for (int i = 0; i < 3; i++) {
+        name = text_of("%s", i == 0 ? "" : store_ask(w.store, "GET", "order:clock"));
+        redis_command_reset(&c);
+        once_sweep(&c, &order_library, 8 * DAY_MS, "99999999999", name, 400 * DAY_MS, 500, "0");
+        store_ask_command(w.store, &c, NULL, NULL);
+    }
+    assert_string_equal(store_ask(w.store, "HGET", "order:paid", "orders"), "1");
+}
+
+/* Paid orders that are packed are read like all others: and each has its place, is there once, is
+ * older than the records that are kept, and can be read. */
+static void packed(void **state)
+{
+    (void)state;
+    packed_make();
+    assert_clean();
+    assert_non_null(strstr(w.text.data, " 2 orders"));
+    plant("HSET", "order:paid:0", "=order-0", "garbage");
+    assert_found("C3", "order order-0", NULL);
+    packed_make();
+    plant("HSET", "order:order:order-0", "user", "user-0", "total", "10", "lines", "item-0*2");
+    assert_found("C3", "order order-0", NULL);
+    assert_non_null(strstr(w.text.data, "there twice"));
+    packed_make();
+    plant("HSET", "order:paid", "buckets", "2");
+    if (packed_bucket(SLICE_TEXT("=order-0"), 2) == 0) {
+        assert_clean();
+        plant("RENAME", "order:paid:0", "order:paid:1");
+    }
+    assert_found("C3", "order order-0", w.saga[PAID]);
+    packed_make();
+    plant("RENAME", "order:paid:0", "order:paid:7");
+    assert_found("C3", "order 7", NULL);
+    packed_make();
+    plant("DEL", "order:floor");
+    assert_found("C3", "order order-0", w.saga[PAID]);
+    assert_non_null(strstr(w.text.data, "records of their saga are kept"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -662,7 +725,7 @@ int main(void)
         cmocka_unit_test(sweeping),      cmocka_unit_test(folded),
         cmocka_unit_test(folding),       cmocka_unit_test(folded_since),
         cmocka_unit_test(folded_batch),  cmocka_unit_test(folded_unknown),
-        cmocka_unit_test(folded_merged),
+        cmocka_unit_test(folded_merged), cmocka_unit_test(packed),
     };
     return cmocka_run_group_tests_name("audit", tests, setup, teardown);
 }

@@ -30,11 +30,11 @@ class Schema(Case):
         user = self.user(credit=5)
         for service in ("order", "stock", "payment"):
             with self.subTest(service=service):
-                self.mark(service, "2|2")
+                self.mark(service, "3|3")
                 try:
                     said = self.ready_until(lambda answer: answer.status == 503
                                             and "SCHEMA" in answer.body["error"])
-                    self.assertIn(f"{service}:schema is 2|2", said.body["error"])
+                    self.assertIn(f"{service}:schema is 3|3", said.body["error"])
                 finally:
                     self.mark(service, "1|1")
                 self.ready_until(lambda answer: answer.status == 200)

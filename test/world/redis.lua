@@ -51,9 +51,8 @@ function commands.HSET(key, ...)
     return added
 end
 
-function commands.HDEL(key, field)
-    local h = hash(key)
-    if not h or h.at[field] == nil then
+local function field_delete(h, field)
+    if h.at[field] == nil then
         return 0
     end
     h.at[field] = nil
@@ -63,10 +62,26 @@ function commands.HDEL(key, field)
             break
         end
     end
-    if #h.order == 0 then
+    return 1
+end
+
+function commands.HDEL(key, ...)
+    local h, removed = hash(key), 0
+    for _, field in ipairs(h and {...} or {}) do
+        removed = removed + field_delete(h, field)
+    end
+    if h and #h.order == 0 then
         data[key] = nil
     end
-    return 1
+    return removed
+end
+
+function commands.HGETALL(key)
+    local list, h = {}, hash(key)
+    for _, field in ipairs(h and h.order or {}) do
+        list[#list + 1], list[#list + 2] = field, h.at[field]
+    end
+    return list
 end
 
 function commands.HINCRBY(key, field, amount)

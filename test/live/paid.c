@@ -1,0 +1,581 @@
+/* Orders that are paid for good (order/paid.lua), in a real server: packed they answer as before,
+ * they are packed when nobody needs more of them and everybody can read them, and they are small.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "idempotency/once.h"
+#include "test/lib/orders.h"
+
+extern const struct redis_library order_library;
+
+#define NOW_MS  ORDERS_NOW_MS
+#define DAY_MS  (INT64_C(24) * 3600 * 1000)
+#define LIFE_MS (8 * DAY_MS)
+#define ANY     (400 * DAY_MS) /* time that has passed: as much as you like */
+#define ALL     "99999999999"  /* no saga is open */
+
+static struct store *store;
+
+/* As the servers of both deployments are set. */
+static void configure(const char *file)
+{
+    char line[256], name[64], value[64];
+    FILE *f = fopen(file, "r");
+    assert_non_null(f);
+    for (unsigned count = 0; fgets(line, sizeof(line), f) != NULL;) {
+        if (sscanf(line, "%63s %63s", name, value) == 2 &&
+            (strncmp(name, "hash-max-", 9) == 0 || strcmp(name, "latency-tracking") == 0)) {
+            store_ask(store, "CONFIG", "SET", name, value);
+            count++;
+        }
+    }
+    fclose(f);
+}
+
+static int group_setup(void **state)
+{
+    (void)state;
+    store = store_new(&order_library);
+    configure("deploy/native/redis.conf");
+    return 0;
+}
+
+static int group_teardown(void **state)
+{
+    (void)state;
+    store_free(store);
+    return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    store_ask(store, "FLUSHALL");
+    store_ask(store, "SET", "order:schema", "2|2");
+    return 0;
+}
+
+/* ---- the sweep ---- */
+
+/* One step. */
+static void sweep_step(const char *seen, const char *cursor)
+{
+    static struct redis_command c;
+    redis_command_reset(&c);
+    once_sweep(&c, &order_library, LIFE_MS, ALL, seen, ANY, 500, cursor);
+    store_ask_command(store, &c, NULL, NULL);
+}
+
+/* Until nothing is left to do, once the clock is known; how many steps that took. */
+static unsigned sweep_all(void)
+{
+    char clock[24] = "", cursor[24] = "0";
+    unsigned steps = 0;
+    do {
+        sweep_step(clock, cursor);
+        snprintf(clock, sizeof(clock), "%s", store_at(store, 0));
+        if (store_count(store) > 1) {
+            snprintf(cursor, sizeof(cursor), "%s", store_at(store, 1));
+        }
+        assert_true(++steps < 100000);
+    } while (store_count(store) > 1 || steps < 2);
+    return steps;
+}
+
+/* So long after NOW_MS, of which there is an id, too. */
+static void time_passes(int64_t ms)
+{
+    store_clock(store, NOW_MS + ms);
+    orders_create(store, id_at(NOW_MS + ms), "later", "u");
+}
+
+static bool is_packed(const char *order)
+{
+    return store_ask(store, "EXISTS", text_of("order:order:%s", order))[0] == '0';
+}
+
+static const char *packed_count(void)
+{
+    return text_of("%s", store_ask(store, "HGET", "order:paid", "orders"));
+}
+
+/* ---- orders ---- */
+
+static struct {
+    char order[72], saga[40], tale[8192];
+} paid[64];
+static unsigned paid_count;
+
+/* All that anybody is told of an order: but not who was told of its end. */
+static const char *tale_of(const char *order)
+{
+    static char tale[8192];
+    size_t bytes = 0;
+    orders_find(store, order);
+    for (unsigned i = 0; i < store_count(store); i++) {
+        bytes += (size_t)snprintf(tale + bytes, sizeof(tale) - bytes, "%s\n", store_at(store, i));
+    }
+    store_ask(store, "FCALL", "order_sagas", "2", "order:recent", "order:open", "10", "", order,
+              "0");
+    for (unsigned i = 0; i < RECORD_PARTS; i++) {
+        if (i != RECORD_WAITERS) {
+            bytes +=
+                (size_t)snprintf(tale + bytes, sizeof(tale) - bytes, "%s|", orders_at(store, 0, i));
+        }
+    }
+    return tale;
+}
+
+static void order_make(const char *order, const char *user)
+{
+    orders_create(store, id_at(NOW_MS - 60000), order, user);
+}
+
+static void line_add(const char *order, const char *item, const char *pieces, const char *cost)
+{
+    orders_add(store, id_at(NOW_MS - 50000), order, item, pieces, cost);
+}
+
+/* Its next attempt, by one more state on the way if that is named. */
+static const char *order_try(const char *order, const char *attempt, const char *by,
+                             const char *reason, const char *end)
+{
+    const char *saga = id_at(NOW_MS), *from = by ? by : "CHARGING";
+    orders_checkout(store, saga, order, NOW_MS + 3);
+    if (by != NULL) {
+        assert_string_equal(
+            orders_move(store, order, saga, attempt, "CHARGING", by, reason, NOW_MS + 60), "moved");
+    }
+    assert_string_equal(orders_move(store, order, saga, attempt, from, end, "", NOW_MS + 200),
+                        "moved");
+    return saga;
+}
+
+static void paid_keep(const char *order, const char *saga)
+{
+    snprintf(paid[paid_count].order, sizeof(paid[0].order), "%s", order);
+    snprintf(paid[paid_count].saga, sizeof(paid[0].saga), "%s", saga);
+    snprintf(paid[paid_count].tale, sizeof(paid[0].tale), "%s", tale_of(order));
+    paid_count++;
+}
+
+/* One with two lines, paid at its first attempt. */
+static const char *order_plain(const char *order, const char *user, const char *item,
+                               const char *other)
+{
+    order_make(order, user);
+    line_add(order, item, "2", "10");
+    line_add(order, other, "1", "4");
+    const char *saga = order_try(order, "1", NULL, "", "PAID");
+    paid_keep(order, saga);
+    return saga;
+}
+
+/* Every form of id, of amount and of story that there is. */
+static void orders_of_all_kinds(void)
+{
+    static const char *const names[] = {"0",
+                                        "7",
+                                        "4711",
+                                        "9999999",
+                                        "007",
+                                        "123456789012345",
+                                        "1234567890123456",
+                                        "99999999999999999999",
+                                        "a",
+                                        "o-1",
+                                        "abcdefghijklmno",
+                                        "abcdefghijklmn",
+                                        "_",
+                                        "0193ABCD-ef12-7000-8000-000000000001",
+                                        "0193abcd-ef12-4000-8000-000000000001",
+                                        "0193abcd-ef12-7000-8000-00000000000",
+                                        "2251799813685247",
+                                        "2251799813685248"};
+    char long_name[65];
+    memset(long_name, 'x', 64);
+    long_name[64] = '\0';
+    paid_count = 0;
+    for (int i = 0; i < 8; i++) {
+        order_plain(id_at(NOW_MS - 70000), id_at(NOW_MS - 300 * DAY_MS),
+                    id_at(NOW_MS - i * 100 * DAY_MS), id_at(NOW_MS - 90000));
+    }
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        order_plain(names[i], names[(i + 1) % 18], names[(i + 2) % 18], names[(i + 3) % 18]);
+    }
+    order_plain(long_name, long_name, long_name, "1");
+    /* ids from a clock that is ahead: of the order, of user and items */
+    order_plain(id_at(NOW_MS + 40000), id_at(NOW_MS + 50000), id_at(NOW_MS + 50000), "2");
+    order_make("large", "1");
+    line_add("large", "1", "9007199254740991", "9223372036854775807");
+    line_add("large", "2", "63", "0");
+    line_add("large", "3", "64", "0");
+    paid_keep("large", order_try("large", "1", NULL, "", "PAID"));
+    order_make("empty", "1");
+    const char *saga = id_at(NOW_MS);
+    assert_string_equal(orders_checkout(store, saga, "empty", NOW_MS), "paid");
+    paid_keep("empty", saga);
+    order_make("again", "1");
+    line_add("again", "1", "1", "1");
+    for (int i = 1; i < 70; i++) {
+        order_try("again", text_of("%d", i), NULL, "insufficient credit", "FAILED");
+    }
+    paid_keep("again", order_try("again", "70", NULL, "", "PAID"));
+    order_make("late", "1");
+    line_add("late", "1", "1", "1");
+    paid_keep("late", order_try("late", "1", "CANCELLING", "the checkout took too long", "PAID"));
+    order_make("asked", "1");
+    line_add("asked", "1", "1", "1");
+    const char *asked = id_at(NOW_MS);
+    orders_checkout(store, asked, "asked", NOW_MS);
+    assert_int_equal(orders_lease(store, NOW_MS + 2000, 10), 1);
+    assert_int_equal(orders_lease(store, NOW_MS + 20000, 10), 1);
+    orders_move(store, "asked", asked, "1", "CHARGING", "PAID", "", NOW_MS + 20100);
+    paid_keep("asked", asked);
+}
+
+/* Packed, each order tells the same as before, and is not to be changed or paid again. */
+static void they_answer_as_before(void **state)
+{
+    (void)state;
+    orders_of_all_kinds();
+    time_passes(20 * DAY_MS);
+    sweep_all();
+    assert_string_equal(packed_count(), text_of("%u", paid_count));
+    for (unsigned i = 0; i < paid_count; i++) {
+        const char *order = paid[i].order, *saga = paid[i].saga;
+        assert_true(is_packed(order));
+        assert_string_equal(tale_of(order), paid[i].tale);
+        assert_string_equal(orders_add(store, id_at(NOW_MS + 20 * DAY_MS), order, "i", "1", "1"),
+                            "conflict|the order is paid");
+        assert_string_equal(
+            orders_checkout(store, id_at(NOW_MS + 20 * DAY_MS), order, NOW_MS + 20 * DAY_MS),
+            "paid");
+        assert_string_equal(orders_at(store, 0, RECORD_SAGA), saga);
+        /* an answer that comes late */
+        assert_string_equal(orders_move(store, order, saga, orders_at(store, 0, RECORD_ATTEMPT),
+                                        "CHARGING", "PAID", "", NOW_MS + 20 * DAY_MS),
+                            "stale");
+        assert_string_equal(orders_at(store, 0, RECORD_STATE), "PAID");
+    }
+    assert_string_equal(store_ask(store, "EXISTS", "order:open"), "0");
+}
+
+/* A record that is younger than the saga: of a request that attached to it, or of a replay that
+ * reads the bucket at this moment. */
+static void records_find_them(void **state)
+{
+    (void)state;
+    const char *late = id_at(NOW_MS + 30000);
+    paid_count = 0;
+    order_make("o", "u");
+    line_add("o", "i", "1", "1");
+    const char *saga = id_at(NOW_MS);
+    orders_checkout(store, saga, "o", NOW_MS);
+    assert_string_equal(orders_checkout(store, late, "o", NOW_MS + 30000), "running");
+    orders_move(store, "o", saga, "1", "CHARGING", "PAID", "", NOW_MS + 30100);
+    time_passes(LIFE_MS + 20000);
+    sweep_all();
+    assert_true(is_packed("o"));
+    assert_string_equal(store_ask(store, "EXISTS", bucket_of("order", late)), "1");
+    assert_string_equal(orders_checkout(store, late, "o", NOW_MS + LIFE_MS + 20000), "paid");
+    assert_string_equal(orders_at(store, 0, RECORD_SAGA), saga);
+    store_ask(store, "HSET", bucket_of("order", saga), saga, text_of("begun|o|%s", saga));
+    assert_string_equal(
+        store_ask(store, "FCALL", "order_saga", "1", bucket_of("order", saga), saga),
+        text_of("saga|%s", strchr(store_ask(store, "FCALL", "order_sagas", "2", "order:recent",
+                                            "order:open", "10", "", "o", "0"),
+                                  '|') +
+                               1));
+    store_ask(store, "ZADD", "order:open", "1", "o");
+    assert_int_equal(orders_lease(store, NOW_MS + LIFE_MS + 20000, 10), 0);
+    assert_string_equal(store_ask(store, "EXISTS", "order:open"), "0");
+}
+
+/* What is young, open, failed or cannot be read stays as it is. */
+static void others_stay(void **state)
+{
+    (void)state;
+    paid_count = 0;
+    order_plain("young", "u", "i", "j");
+    order_make("open", "u");
+    line_add("open", "i", "1", "1");
+    orders_checkout(store, id_at(NOW_MS), "open", NOW_MS);
+    order_make("failed", "u");
+    line_add("failed", "i", "1", "1");
+    order_try("failed", "1", NULL, "insufficient credit", "FAILED");
+    time_passes(7 * DAY_MS);
+    sweep_all();
+    assert_false(is_packed("young"));
+    static const char *const damages[][2] = {
+        {"journal", "garbage"}, {"total", "9"}, {"lines", "i*2,j*01"}, {"user", "v"}};
+    for (int i = 0; i < 4; i++) {
+        order_plain(text_of("damaged-%d", i), "u", "i", "j");
+        store_ask(store, "HSET", text_of("order:order:damaged-%d", i), damages[i][0],
+                  damages[i][1]);
+    }
+    time_passes(20 * DAY_MS);
+    sweep_all();
+    assert_true(is_packed("young"));
+    assert_false(is_packed("open") || is_packed("failed"));
+    for (int i = 0; i < 4; i++) {
+        assert_false(is_packed(text_of("damaged-%d", i)));
+    }
+    assert_string_equal(packed_count(), "1");
+}
+
+/* A version that knows nothing of this may read: nothing is packed. When none may any more, those
+ * whose records have gone meanwhile are found. */
+static void not_before_all_can_read(void **state)
+{
+    (void)state;
+    paid_count = 0;
+    store_ask(store, "SET", "order:schema", "1|2");
+    for (int i = 0; i < 200; i++) {
+        paid_count = 0;
+        order_plain(text_of("%d", i), "u", "i", "j");
+    }
+    time_passes(20 * DAY_MS);
+    sweep_all();
+    assert_string_equal(store_ask(store, "EXISTS", "order:paid"), "0");
+    assert_string_equal(store_ask(store, "ZCARD", "order:buckets"), "1"); /* of now */
+    store_ask(store, "SET", "order:schema", "2|2");
+    sweep_all();
+    assert_string_equal(packed_count(), "200");
+    assert_string_equal(store_ask(store, "HGET", "order:paid", "walked"), "1");
+}
+
+/* The walk's cursor is good for one run of one server: another one begins anew, and misses none. */
+static void walk_begins_anew(void **state)
+{
+    (void)state;
+    store_ask(store, "SET", "order:schema", "1|2");
+    for (int i = 0; i < 200; i++) {
+        paid_count = 0;
+        order_plain(text_of("%d", i), "u", "i", "j");
+    }
+    time_passes(20 * DAY_MS);
+    sweep_all();
+    store_ask(store, "SET", "order:schema", "2|2");
+    char cursor[24] = "walkabcdef:127";
+    do {
+        sweep_step("", cursor);
+        snprintf(cursor, sizeof(cursor), "%s", store_at(store, 1));
+        assert_true(strlen(cursor) < sizeof(cursor) - 1);
+    } while (strcmp(cursor, "0") != 0);
+    assert_string_equal(packed_count(), "200");
+}
+
+/* A batch makes it anew: it is not paid, and can be, and is packed once more. */
+static void made_anew(void **state)
+{
+    (void)state;
+    paid_count = 0;
+    for (int i = 0; i < 3; i++) {
+        order_plain(text_of("%d", i), "u", "i", "j");
+    }
+    time_passes(20 * DAY_MS);
+    sweep_all();
+    assert_string_equal(packed_count(), "3");
+    const char *id = id_at(NOW_MS + 20 * DAY_MS);
+    assert_string_equal(orders_init(store, id, 2, 5, 5, "2", 7), "created");
+    assert_string_equal(packed_count(), "1");
+    assert_string_equal(orders_find(store, "1"), "order");
+    assert_string_equal(store_at(store, 4), "0");
+    assert_string_equal(orders_find(store, "2"), "order");
+    assert_string_equal(store_at(store, 4), "1");
+    const char *saga = id_at(NOW_MS + 20 * DAY_MS);
+    assert_string_equal(orders_checkout(store, saga, "1", NOW_MS + 20 * DAY_MS), "begun");
+    orders_move(store, "1", saga, "1", "CHARGING", "PAID", "", NOW_MS + 20 * DAY_MS);
+    time_passes(40 * DAY_MS);
+    sweep_all();
+    assert_string_equal(packed_count(), "2");
+    orders_find(store, "1");
+    assert_string_equal(store_at(store, 4), "1");
+}
+
+/* Packed bytes that are damaged are an error, and never "no such order". */
+static void damage_is_told(void **state)
+{
+    (void)state;
+    paid_count = 0;
+    order_plain("4711", "u", "i", "j");
+    time_passes(20 * DAY_MS);
+    sweep_all();
+    store_ask(store, "HSET", "order:paid:0", "4711", "\x05");
+    store_expect(store, STORE_ERROR, "FCALL", "order_find", "2", "order:once:0", "order:order:4711",
+                 "-", "4711", "PAID");
+    store_wait(store);
+    assert_int_equal(store_misanswered(store), 0);
+}
+
+static const char *greet(int64_t clock_ms)
+{
+    store_ask(store, "SET", "order:clock", text_of("%lld", (long long)clock_ms));
+    store_ask(store, "FCALL", "order_greet", "2", "order:schema", "order:libraries");
+    return text_of("%s", store_ask(store, "GET", "order:schema"));
+}
+
+/* The mark allows it when for a day there was nobody in the store who cannot read it. */
+static void mark_allows_it_after_a_day(void **state)
+{
+    (void)state;
+    store_ask(store, "DEL", "order:schema");
+    store_ask(store, "ZADD", "order:libraries", "1", "kassa_order_older");
+    assert_string_equal(greet(0), "1|2");
+    assert_string_equal(greet(NOW_MS), "1|2");
+    assert_string_equal(greet(NOW_MS + DAY_MS - 1), "1|2");
+    assert_string_equal(greet(NOW_MS + 2 * DAY_MS), "1|2"); /* the older one is still there */
+    store_ask(store, "ZREM", "order:libraries", "kassa_order_older");
+    store_ask(store, "ZADD", "order:libraries", "1", "kassa_order_newer");
+    assert_string_equal(greet(NOW_MS + 2 * DAY_MS), "1|2"); /* of this nobody knows */
+    store_ask(store, "HSET", "order:readers", "kassa_order_newer", "3");
+    assert_string_equal(greet(NOW_MS + DAY_MS - 1), "1|2");
+    assert_string_equal(greet(NOW_MS + DAY_MS), "2|2");
+    assert_string_equal(store_ask(store, "EXISTS", "order:readers"), "0");
+    assert_string_equal(greet(NOW_MS + DAY_MS), "2|2");
+}
+
+/* ---- how many bytes ---- */
+
+#define MANY       100000
+#define BYTES_EACH 100
+
+/* Orders as order_checkout and order_advance leave them, with the records of their sagas; ids are
+ * UUIDs of users and items that are up to two years old, or the numbers of batches. */
+static const char fill[] =
+    "local first, last, ms0, is_batch = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), "
+    "ARGV[4] == '1'\n"
+    "math.randomseed(first)\n"
+    "local function id(ms)\n"
+    "  return string.format('%08x-%04x-7%03x-%x%03x-%06x%06x', math.floor(ms / 65536), ms % "
+    "65536,\n"
+    "    math.random(0, 4095), math.random(8, 11), math.random(0, 4095), math.random(0, 2^24 - "
+    "1),\n"
+    "    math.random(0, 2^24 - 1))\n"
+    "end\n"
+    "local function old(ms)\n"
+    "  return is_batch and tostring(math.random(0, 99999)) or\n"
+    "    id(ms - math.random(1, 730) * 86400000 - math.random(0, 86400000))\n"
+    "end\n"
+    "for n = first, last - 1 do\n"
+    "  local ms = ms0 + n * 10\n"
+    "  local saga, order = id(ms), is_batch and tostring(n) or id(ms - math.random(2000, 600000))\n"
+    "  local user, total = old(ms), tostring(math.random(2, 5000))\n"
+    "  local lines = old(ms) .. '*' .. math.random(1, 9) .. ',' .. old(ms) .. '*1'\n"
+    "  local began = ms + math.random(0, 9)\n"
+    "  redis.call('HSET', 'order:order:' .. order, 'user', user, 'total', total, 'lines', lines,\n"
+    "    'journal', table.concat({saga, '1', 'PAID', '0', '0', '', id(ms) .. '/' .. saga, user,\n"
+    "    total, lines, string.format('CHARGING:%.0f:0,PAID:%.0f:0', began,\n"
+    "    began + math.random(5, 900))}, '|'))\n"
+    "  local bucket = string.format('%09x', math.floor(ms / 4096))\n"
+    "  redis.call('HSET', 'order:once:' .. bucket, saga, 'begun|' .. order .. '|' .. saga)\n"
+    "  redis.call('ZADD', 'order:buckets', math.floor(ms / 4096), bucket)\n"
+    "end\n";
+
+static int64_t number_after(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+    assert_non_null(at);
+    return strtoll(at + strlen(name), NULL, 10);
+}
+
+static int64_t used_memory(void)
+{
+    return number_after(store_ask(store, "INFO", "memory"), "used_memory:");
+}
+
+/* The tables of keys and fields shrink by themselves, in the background. */
+static int64_t used_memory_settled(int64_t base)
+{
+    int64_t used = INT64_MAX;
+    for (int i = 0; i < 200 && (used - base) / MANY > BYTES_EACH; i++) {
+        poll(NULL, 0, 20);
+        used = used_memory();
+    }
+    return used;
+}
+
+/* As the server counts each bucket, its key included. And that each bucket is short and packed. */
+static int64_t buckets_bytes(void)
+{
+    int64_t bytes = 0;
+    int count = atoi(store_ask(store, "HGET", "order:paid", "buckets"));
+    assert_in_range(count, MANY / 41, MANY / 39);
+    for (int i = 0; i < count; i++) {
+        const char *key = text_of("order:paid:%d", i);
+        bytes += strtoll(store_ask(store, "MEMORY", "USAGE", key, "SAMPLES", "0"), NULL, 10);
+        assert_in_range(atoi(store_ask(store, "HLEN", key)), 1, 128);
+        assert_string_equal(store_ask(store, "OBJECT", "ENCODING", key), "listpack");
+    }
+    return bytes;
+}
+
+static void many_are_small(bool is_batch)
+{
+    store_ask(store, "CONFIG", "SET", "appendonly", "no");
+    store_ask(store, "CONFIG", "SET", "slowlog-log-slower-than", "-1");
+    store_ask(store, "SET", "order:schema", "2|2");
+    sweep_step("", "0");
+    int64_t base = used_memory();
+    for (int i = 0; i < MANY; i += 1000) {
+        store_ask(store, "EVAL", fill, "0", text_of("%d", i), text_of("%d", i + 1000),
+                  text_of("%lld", (long long)NOW_MS), is_batch ? "1" : "0");
+    }
+    int64_t before = used_memory() - base;
+    store_ask(store, "CONFIG", "RESETSTAT");
+    time_passes(20 * DAY_MS);
+    unsigned steps = sweep_all();
+    int64_t took_us =
+        number_after(store_ask(store, "INFO", "commandstats"), "cmdstat_fcall:calls=");
+    took_us =
+        number_after(strstr(store_ask(store, "INFO", "commandstats"), "cmdstat_fcall:"), "usec=");
+    assert_string_equal(packed_count(), text_of("%d", MANY));
+    int64_t after = used_memory_settled(base) - base, keys = buckets_bytes();
+    print_message(
+        "%s: %.1f bytes each with records, then %.1f, %.1f of them in buckets; %u steps of "
+        "%.2f ms\n",
+        is_batch ? "numbers" : "UUIDs", (double)before / MANY, (double)after / MANY,
+        (double)keys / MANY, steps, (double)took_us / 1000 / steps);
+    assert_true(keys <= (int64_t)BYTES_EACH * MANY);
+    assert_true(after <= (int64_t)BYTES_EACH * MANY);
+    assert_true(steps >= MANY / 128); /* none of them is long */
+}
+
+static void many_of_the_api(void **state)
+{
+    (void)state;
+    many_are_small(false);
+}
+
+static void many_of_batches(void **state)
+{
+    (void)state;
+    many_are_small(true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(they_answer_as_before, setup),
+        cmocka_unit_test_setup(records_find_them, setup),
+        cmocka_unit_test_setup(others_stay, setup),
+        cmocka_unit_test_setup(not_before_all_can_read, setup),
+        cmocka_unit_test_setup(walk_begins_anew, setup),
+        cmocka_unit_test_setup(made_anew, setup),
+        cmocka_unit_test_setup(damage_is_told, setup),
+        cmocka_unit_test_setup(mark_allows_it_after_a_day, setup),
+        cmocka_unit_test_setup(many_of_the_api, setup),
+        cmocka_unit_test_setup(many_of_batches, setup),
+    };
+    return cmocka_run_group_tests_name("live/paid", tests, group_setup, group_teardown);
+}
