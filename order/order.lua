@@ -415,7 +415,7 @@ local function order_sweep(_, argv)
             paid_take(part(record, 2), floor)
         end
     end)
-    if is_allowed and #reply == 1 and not redis.call('HGET', 'order:paid', 'walked') then
+    if is_allowed and #reply == 1 and paid_has_to_walk() then
         reply[2] = WALK
     end
     return reply

@@ -20,26 +20,6 @@ local PAID_SCHEMA = 2
 
 -- ---- bytes ----
 
-local BYTE_OF, HEX_OF = {}, {} -- filled when they are needed first: nothing runs when a library is loaded
-
-local function hex_bytes(hex)
-    if not BYTE_OF.ff then
-        for byte = 0, 255 do
-            BYTE_OF[string.format('%02x', byte)] = string.char(byte)
-        end
-    end
-    return (string.gsub(hex, '%x%x', BYTE_OF))
-end
-
-local function bytes_hex(bytes)
-    if not HEX_OF['0'] then
-        for byte = 0, 255 do
-            HEX_OF[string.char(byte)] = string.format('%02x', byte)
-        end
-    end
-    return (string.gsub(bytes, '.', HEX_OF))
-end
-
 -- A whole number below 2^53: 7 bits a byte, the lowest first; the top bit says that more follow.
 local function number_pack(number)
     local bytes = ''
@@ -78,8 +58,13 @@ end
 local function head_pack(kind, bits, number)
     local rest, count = '', 0
     while number >= 2 ^ bits do
-        rest = string.char(number % 256) .. rest
-        number, count = math.floor(number / 256), count + 1
+        local low = number % 65536
+        if number < 2 ^ (bits + 8) then
+            rest, number, count = string.char(number % 256) .. rest, math.floor(number / 256), count + 1
+        else
+            rest = string.char(math.floor(low / 256), low % 256) .. rest
+            number, count = math.floor(number / 65536), count + 2
+        end
     end
     return string.char(kind + count * 2 ^ bits + number) .. rest
 end
@@ -95,15 +80,24 @@ end
 
 -- ---- texts ----
 
-local UUID = '^(%x%x%x%x%x%x%x%x)%-(%x%x%x%x)%-7(%x%x%x)%-([89ab])(%x%x%x)%-' ..
-    '(%x%x%x%x%x%x%x%x%x%x%x%x)$'
+local UUID = '^(%x%x%x%x%x%x%x%x)%-(%x%x%x%x)%-7(%x%x%x)%-([89ab]%x%x%x)%-(%x%x%x%x)(%x%x%x%x%x%x%x%x)$'
 
--- Of a UUIDv7 as we write it: when it was made, and the hex digits of its random part. nil: it is none.
+-- Of a UUIDv7 as we write it: when it was made, and its random part in 12, 14, 16 and 32 bits. nil: it
+-- is none.
 local function uuid_cut(text)
-    local high, low, a, variant, b, c = string.match(text, UUID)
+    local high, low, a, b, c, d = string.match(text, UUID)
     if high and not string.find(text, '%u') then
-        return tonumber(high .. low, 16), a, tonumber(variant, 16) % 4, b .. c
+        return tonumber(high, 16) * 65536 + tonumber(low, 16), tonumber(a, 16),
+            tonumber(b, 16) - 32768, tonumber(c, 16), tonumber(d, 16)
     end
+end
+
+-- The random part, with `above`, 4 bits, and `between`, 2 bits, in front of its first two numbers.
+local function random_pack(above, a, between, b, c, d)
+    local top, low = math.floor(d / 65536), d % 65536
+    a, b = above * 4096 + a, between * 16384 + b
+    return string.char(math.floor(a / 256), a % 256, math.floor(b / 256), b % 256, math.floor(c / 256),
+        c % 256, math.floor(top / 256), top % 256, math.floor(low / 256), low % 256)
 end
 
 local NUMBER_MAX = 2 ^ 51
@@ -116,13 +110,13 @@ local NUMBER_MAX = 2 ^ 51
 --   11nnnnnn  a text of n + 1 bytes, which follow
 -- and what does not fit, or has no place, of `beside` follows.
 local function text_pack(text, base, sign, beside)
-    local made, a, variant, b = uuid_cut(text)
+    local made, a, b, c, d = uuid_cut(text)
     local before = made and sign * (base - made)
     local packed
     if before and before >= 0 and before < 2 ^ 52 then
         local inside = beside and beside < 64 and beside or 0
-        packed = head_pack(0, 4, before) .. hex_bytes(string.format('%x%s%x%s',
-            math.floor(inside / 4), a, inside % 4 * 4 + variant, b))
+        packed = head_pack(0, 4, before) ..
+            random_pack(math.floor(inside / 4), a, inside % 4, b, c, d)
         if inside > 0 or not beside then
             return packed
         end
@@ -142,12 +136,11 @@ local function text_unpack(bytes, at, base, sign, has_beside)
     local head, text, inside, number = string.byte(bytes, at), nil, 0, nil
     if head < 128 then
         number, at = head_unpack(bytes, at, 4)
-        local time = string.format('%012x', base - sign * number)
-        local hex = bytes_hex(string.sub(bytes, at, at + 9))
-        local top, variant = tonumber(string.sub(hex, 1, 1), 16), tonumber(string.sub(hex, 5, 5), 16)
-        text = string.format('%s-%s-7%s-%x%s-%s', string.sub(time, 1, 8), string.sub(time, 9),
-            string.sub(hex, 2, 4), 8 + variant % 4, string.sub(hex, 6, 8), string.sub(hex, 9))
-        inside, at = top * 4 + math.floor(variant / 4), at + 10
+        local made, a, b, c, d, e, f, g, h, i, j = base - sign * number,
+            string.byte(bytes, at, at + 9)
+        text = string.format('%08x-%04x-7%x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x',
+            math.floor(made / 65536), made % 65536, a % 16, b, c % 64 + 128, d, e, f, g, h, i, j)
+        inside, at = math.floor(a / 16) * 4 + math.floor(c / 64), at + 10
     elseif head < 192 then
         number, at = head_unpack(bytes, at, 3)
         text = string.format('%.0f', number)
@@ -163,8 +156,12 @@ end
 -- An order's id as a field: a UUID in its 16 bytes; a number as it is, of which the server makes
 -- few bytes by itself; others with '=' in front, so that none of them has 16 bytes.
 local function name_pack(order)
-    if uuid_cut(order) then
-        return hex_bytes((string.gsub(order, '%-', '')))
+    local made, a, b, c, d = uuid_cut(order)
+    if made then
+        local high, low = math.floor(made / 2 ^ 24), made % 2 ^ 24
+        return string.char(math.floor(high / 65536), math.floor(high / 256) % 256, high % 256,
+            math.floor(low / 65536), math.floor(low / 256) % 256, low % 256) ..
+            random_pack(7, a, 2, b, c, d)
     elseif #order < 16 and string.find(order, '^%d+$') then
         return order
     end
@@ -292,7 +289,7 @@ local function bucket_split(buckets)
     local from, moved, names = bucket_key(buckets - round), {}, {}
     local all = redis.call('HGETALL', from)
     for i = 1, #all, 2 do
-        if bucket_at(all[i], buckets + 1) == buckets then
+        if hash_of(all[i]) % (round * 2) == buckets then
             names[#names + 1] = all[i]
             moved[#moved + 1], moved[#moved + 2] = all[i], all[i + 1]
         end
@@ -364,6 +361,11 @@ end
 
 local function paid_floor()
     return tonumber(redis.call('GET', 'order:floor') or 0)
+end
+
+-- Is the walk still to be made? Without a floor it would find nothing.
+local function paid_has_to_walk()
+    return paid_floor() > 0 and not redis.call('HGET', 'order:paid', 'walked')
 end
 
 -- Orders whose records were dropped before that was allowed: once, all keys are looked at, a part of
