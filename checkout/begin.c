@@ -15,7 +15,7 @@ void checkout_begin(const struct message *request, const char *bucket, const str
     redis_arg_text(call, "order:open");
     redis_arg_text(call, "order:recent");
     redis_arg_int(call, conf->saga_resend_ms);
-    redis_arg_int(call, KEEP_LATE_MS(once_life_ms(conf)));
+    redis_arg_int(call, KEEP_LATE_MS);
     redis_arg_text(call, saga_state_text(def, saga_begin(def).next));
     redis_arg_text(call, def->completed);
     redis_arg_text(call, def->aborted);

@@ -265,7 +265,8 @@ static void pending_claim(struct pending *p)
              SLICE_ARG(http_request_path(p->http)));
     p->is_claiming = true;
     crash_point("gateway.claim.before");
-    key_claim(&gw->call, slice_from(p->key), buf_slice(&fingerprint), slice_from(p->id.text));
+    key_claim(&gw->call, slice_from(p->key), buf_slice(&fingerprint), slice_from(p->id.text),
+              gw->context->conf.idempotency_days);
     redis_call(gw->store, &gw->call, on_claimed, p);
     crash_sent("gateway.claim.sent");
     buf_free(&fingerprint);
@@ -376,7 +377,9 @@ static void request_park(struct gateway *gw, struct http_request *http, struct p
     p->owner = gw;
     p->http = http;
     p->is_read = strcmp(p->match.route->method, "GET") == 0;
-    p->id = uuid_make(gateway_wall_ms(gw));
+    /* A batch may take long, and its chunks are known again until it is done. */
+    bool is_kept = key.bytes > 0 || is_batch(p->match.route->type);
+    p->id = is_kept ? uuid_make_kept(gateway_wall_ms(gw)) : uuid_make(gateway_wall_ms(gw));
     crash_point("gateway.park.after");
     if (is_async) {
         message_set(&p->match.command, async, 1);
@@ -436,7 +439,8 @@ static void on_request(void *ctx, struct http_request *http)
 static void key_let_go(struct gateway *gw, const struct pending *p)
 {
     if (p->key[0] != '\0') {
-        key_release(&gw->call, slice_from(p->key), slice_from(p->id.text));
+        key_release(&gw->call, slice_from(p->key), slice_from(p->id.text),
+                    gw->context->conf.idempotency_days);
         redis_call(gw->store, &gw->call, NULL, NULL);
     }
 }
@@ -526,6 +530,13 @@ static void answers_free(struct gateway *gw)
     }
 }
 
+static void gateway_sweep(void *ctx, struct redis_command *c, const char *seen, int64_t rise_ms,
+                          const char *cursor)
+{
+    const struct gateway *gw = ctx;
+    key_sweep(c, gw->context->conf.idempotency_days, seen, rise_ms, cursor);
+}
+
 int gateway_start(struct service_context *context)
 {
     struct gateway *gw = mem_new(sizeof(*gw));
@@ -559,7 +570,7 @@ int gateway_start(struct service_context *context)
     notice_channel(slice_from(gw->id.text), &channel);
     gw->store = redis_new(context->loop, conf, "saga", conf->saga_redis, &key_library);
     gw->libraries = libraries_new(context->loop, gw->store, &key_library);
-    gw->sweep = sweep_new(context->loop, gw->store, key_sweep, NULL);
+    gw->sweep = sweep_new(context->loop, gw->store, gateway_sweep, gw);
     gw->pulse = pulse_new(context->loop, gw->store, "saga");
     gw->notices =
         redis_subscribe(context->loop, conf, conf->saga_redis, channel.data, on_notice, gw);

@@ -1,14 +1,13 @@
 /* Idempotency-Key: from the header's text to the claim in the store, and back.
  *
  *   key --FNV-1a--> slot --.
- *   slow clock --> period --+--> kassa:keys:<period>:<slot>, and the same slot one period ago
+ *   slow clock --> day -----+--> kassa:keys:day:<day>:<slot>, and the same slot of the days before
  *
  * The slots keep each hash small enough for redis to grow and to drop it without a pause. */
 #include "idempotency/key.h"
 
 #include "runtime/err.h"
 
-#define KEY_PERIOD_MS   (INT64_C(86400000) * KEY_PERIOD_DAYS)
 #define KEY_SWEEP_SLOTS 32 /* of one step; the server frees them beside its work */
 
 bool key_parse(struct slice header, struct slice *ret_key)
@@ -32,7 +31,7 @@ static unsigned key_slot(struct slice key)
 }
 
 void key_claim(struct redis_command *c, struct slice key, struct slice fingerprint,
-               struct slice command_id)
+               struct slice command_id, int64_t days)
 {
     redis_command_reset(c);
     redis_function(c, &key_library, "key_claim", 0);
@@ -40,25 +39,24 @@ void key_claim(struct redis_command *c, struct slice key, struct slice fingerpri
     redis_arg(c, command_id);
     redis_arg(c, fingerprint);
     redis_arg_int(c, key_slot(key));
-    redis_arg_int(c, KEY_PERIOD_MS);
+    redis_arg_int(c, days);
 }
 
-void key_release(struct redis_command *c, struct slice key, struct slice command_id)
+void key_release(struct redis_command *c, struct slice key, struct slice command_id, int64_t days)
 {
     redis_command_reset(c);
     redis_function(c, &key_library, "key_release", 0);
     redis_arg(c, key);
     redis_arg(c, command_id);
     redis_arg_int(c, key_slot(key));
-    redis_arg_int(c, KEY_PERIOD_MS);
+    redis_arg_int(c, days);
 }
 
-void key_sweep(void *ctx, struct redis_command *c, const char *seen, int64_t rise_ms,
+void key_sweep(struct redis_command *c, int64_t days, const char *seen, int64_t rise_ms,
                const char *cursor)
 {
-    (void)ctx;
     redis_function(c, &key_library, "key_sweep", 0);
-    redis_arg_int(c, KEY_PERIOD_MS);
+    redis_arg_int(c, days);
     redis_arg_text(c, seen);
     redis_arg_int(c, rise_ms);
     redis_arg_int(c, KEY_SWEEP_SLOTS);

@@ -5,18 +5,17 @@
  * service answers it. So the answer is stored where the effect is, in the same atomic step, and
  * what is stored here is one field: key -> command id and a fingerprint of method and path.
  *
- * Keys lie in hashes kassa:keys:<period>:<slot>: a period is KEY_PERIOD_DAYS long by the slow clock
- * of the store, a claim looks into the current one and its neighbours, and whole hashes are
- * dropped: no Redis key for each request. Source: protocol.md section 3, README.md "The API". */
+ * Keys lie in hashes kassa:keys:day:<day>:<slot>, by the slow clock of the store; a claim looks
+ * into as many days as a key lives, and whole hashes are dropped: no Redis key for each request.
+ * Source: protocol.md section 3, README.md "The API". */
 #ifndef KASSA_IDEMPOTENCY_KEY_H
 #define KASSA_IDEMPOTENCY_KEY_H
 
 #include "idempotency/redis.h"
 
-#define KEY_BYTES_MIN   8
-#define KEY_BYTES_MAX   64
-#define KEY_PERIOD_DAYS 7
-#define KEY_SLOTS       1024
+#define KEY_BYTES_MIN 8
+#define KEY_BYTES_MAX 64
+#define KEY_SLOTS     1024
 
 extern const struct redis_library key_library; /* Lua, for redis_new */
 
@@ -24,16 +23,17 @@ extern const struct redis_library key_library; /* Lua, for redis_new */
  * Errors: false for anything else. */
 bool key_parse(struct slice header, struct slice *ret_key);
 
-/* Builds the claim. `fingerprint` is the method and the path. */
+/* Builds the claim. `fingerprint` is the method and the path. `days`, here and below: how long keys
+ * live (IDEMPOTENCY_DAYS). */
 void key_claim(struct redis_command *c, struct slice key, struct slice fingerprint,
-               struct slice command_id);
+               struct slice command_id, int64_t days);
 
 /* Builds the call by which the key does not stand for that command any more, whose record says that
  * it is never run. */
-void key_release(struct redis_command *c, struct slice key, struct slice command_id);
+void key_release(struct redis_command *c, struct slice key, struct slice command_id, int64_t days);
 
-/* A step of the sweep (sweep.h), which drops the keys of periods that are over. ctx is not used. */
-void key_sweep(void *ctx, struct redis_command *c, const char *seen, int64_t rise_ms,
+/* Builds a step of the sweep (sweep.h), which drops the keys of days that are over. */
+void key_sweep(struct redis_command *c, int64_t days, const char *seen, int64_t rise_ms,
                const char *cursor);
 
 enum key_claimed {

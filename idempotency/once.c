@@ -7,6 +7,8 @@
 #include "runtime/err.h"
 #include "runtime/uuid.h"
 
+#define KEPT_SPARE_MS 3600000
+
 int once_bucket(struct slice command_id, char ret_bucket[ONCE_BUCKET_TEXT_BYTES + 1])
 {
     int64_t made_ms;
@@ -22,13 +24,19 @@ int once_bucket(struct slice command_id, char ret_bucket[ONCE_BUCKET_TEXT_BYTES 
     return 0;
 }
 
-int64_t once_life_ms(const struct conf *conf)
+struct once_life once_life(const struct conf *conf, bool is_short)
 {
-    (void)conf;
-    return (ONCE_RECORD_DAYS + 1) * INT64_C(86400000);
+    int64_t ms = 1000 * conf->records_s;
+    int64_t key_ms = INT64_C(86400000) * conf->idempotency_days;
+    return (struct once_life){
+        .ms = is_short ? ONCE_LIFE_LEAST_MS : ms,
+        /* As long as the key at least, which goes by another clock; and no shorter than the rest.
+         */
+        .kept_ms = key_ms + KEPT_SPARE_MS > ms ? key_ms + KEPT_SPARE_MS : ms,
+    };
 }
 
-void once_sweep(struct redis_command *c, const struct redis_library *library, int64_t life_ms,
+void once_sweep(struct redis_command *c, const struct redis_library *library, struct once_life life,
                 const char *keep, const char *seen, int64_t rise_ms, int64_t limit,
                 const char *cursor)
 {
@@ -36,12 +44,13 @@ void once_sweep(struct redis_command *c, const struct redis_library *library, in
     snprintf(name, sizeof(name), "%s_sweep", library->name);
     redis_function(c, library, name, 1);
     redis_argf(c, "%s:buckets", library->name);
-    redis_arg_int(c, life_ms);
+    redis_arg_int(c, life.ms);
     redis_arg_text(c, keep);
     redis_arg_text(c, seen);
     redis_arg_int(c, rise_ms);
     redis_arg_int(c, limit);
     redis_arg_text(c, cursor);
+    redis_arg_int(c, life.kept_ms);
 }
 
 int64_t once_bucket_number(int64_t ms)

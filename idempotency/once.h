@@ -13,7 +13,6 @@
 
 #include "idempotency/redis.h"
 
-#define ONCE_RECORD_DAYS       7
 #define ONCE_BUCKET_TEXT_BYTES 9
 #define ONCE_BUCKET_SHIFT      12 /* the last 3 of the 12 hex digits of the time: 4096 ms */
 
@@ -21,12 +20,17 @@
  * Errors: -ERR_FIELD when it does not begin with one. */
 int once_bucket(struct slice command_id, char ret_bucket[ONCE_BUCKET_TEXT_BYTES + 1]);
 
-/* How long a record lives. */
-int64_t once_life_ms(const struct conf *conf);
+#define ONCE_LIFE_LEAST_MS 1200000
+
+/* How long records live. When memory is short those that no client's key stands for go earlier. */
+struct once_life {
+    int64_t ms, kept_ms;
+};
+struct once_life once_life(const struct conf *conf, bool is_short);
 
 /* Builds a step of the sweep (sweep.h) over a service's records. `keep`: the number of the
  * first bucket that an open saga may need; empty: nobody knows, and nothing is dropped. */
-void once_sweep(struct redis_command *c, const struct redis_library *library, int64_t life_ms,
+void once_sweep(struct redis_command *c, const struct redis_library *library, struct once_life life,
                 const char *keep, const char *seen, int64_t rise_ms, int64_t limit,
                 const char *cursor);
 

@@ -6,6 +6,10 @@
 -- Records do not live for ever. <service>:floor is the number of the first bucket that is kept,
 -- raised in the very call that begins to drop what lies below it: so what is refused as too old and
 -- what is gone are the same thing, whatever any clock says.
+-- What a client's key stands for is remembered for longer (is_kept): such a record is written twice,
+-- the second time into <service>:kept:<bucket>, and these have a floor of their own. The first copy
+-- keeps the books, and a command is looked for there first; so only who asks so late that it is gone
+-- looks for the second.
 -- Source: protocol.md sections 1.2, 2 and 3.3.
 
 -- A bucket: the 4096 ms that an id was made in.
@@ -19,17 +23,71 @@ local function id_ms(id)
     return tonumber(string.sub(id, 1, 8) .. string.sub(id, 10, 13), 16)
 end
 
--- Before a command acts for which there is no record. Refuses it where a record might have been
--- dropped; and enters a new bucket into the index by which it is found again.
-local function bucket_open(bucket)
+-- Does it stand for a client's key, or is it a batch, or a chunk of one? runtime/uuid.h says so in
+-- the id. What its saga's steps did is asked for by the saga alone, and no longer than it is open.
+local function is_kept(id)
+    return string.find(string.sub(id, 16, 16), '[89a-fA-F]') and string.find(id, '^:?%d*$', 37)
+end
+
+local function bucket_cut(bucket)
     local service, name = string.match(bucket, '^(.-):once:(%x+)$')
-    local number, floor = tonumber(name, 16), redis.call('GET', service .. ':floor')
-    if floor and number < tonumber(floor) then
-        error({err = 'TOOOLD the record of this command may have been dropped'})
+    return service, name, tonumber(name, 16)
+end
+
+-- Might its records have been dropped?
+local function is_below(floor_key, number)
+    local floor = redis.call('GET', floor_key)
+    return floor and number < tonumber(floor)
+end
+
+local function bucket_is_over(bucket)
+    local service, _, number = bucket_cut(bucket)
+    return is_below(service .. ':floor', number)
+end
+
+local function too_old()
+    error({err = 'TOOOLD the record of this command may have been dropped'})
+end
+
+-- The record of a command whose bucket is over, as it is kept; nil: it never acted. Refuses the
+-- command where that is not known.
+local function kept_seen(bucket, id)
+    local service, name, number = bucket_cut(bucket)
+    if not is_kept(id) or is_below(service .. ':kept:floor', number) then
+        too_old()
     end
-    if redis.call('EXISTS', bucket) == 0 then
-        redis.call('ZADD', service .. ':buckets', string.format('%.0f', number), name)
+    return redis.call('HGET', service .. ':kept:' .. name, id) or nil
+end
+
+-- Before a bucket's first record: into the index by which it is found again.
+local function bucket_enter(key, index, name, number)
+    if redis.call('EXISTS', key) == 0 then
+        redis.call('ZADD', index, string.format('%.0f', number), name)
     end
+end
+
+local function kept_put(bucket, id, record)
+    local service, name, number = bucket_cut(bucket)
+    bucket_enter(service .. ':kept:' .. name, service .. ':kept:buckets', name, number)
+    redis.call('HSET', service .. ':kept:' .. name, id, record)
+end
+
+-- Writes the records of {id, record, ..}.
+local function records_put(bucket, records)
+    local service, name, number = bucket_cut(bucket)
+    bucket_enter(bucket, service .. ':buckets', name, number)
+    redis.call('HSET', bucket, unpack(records))
+    for i = 1, #records, 2 do
+        if is_kept(records[i]) then
+            kept_put(bucket, records[i], records[i + 1])
+        end
+    end
+end
+
+-- A record that is only looked at: it may lie in either place.
+local function record_get(bucket, id)
+    return redis.call('HGET', bucket, id) or
+        redis.call('HGET', (string.gsub(bucket, ':once:', ':kept:', 1)), id)
 end
 
 -- The answer of command `id`. The duplicate check comes first, always: a balance test before it
@@ -39,9 +97,14 @@ local function once(bucket, id, act)
     if seen then
         return seen
     end
-    bucket_open(bucket)
+    if bucket_is_over(bucket) then
+        seen = kept_seen(bucket, id)
+        if seen then
+            return seen
+        end
+    end
     local answer = act()
-    redis.call('HSET', bucket, id, answer)
+    records_put(bucket, {id, answer})
     return answer
 end
 
@@ -72,11 +135,9 @@ local function once_each(bucket, argv, head, width, act, again)
         recorded[ids[i]] = seen
         is_new = is_new or not seen
     end
-    if is_new then
-        bucket_open(bucket)
-    end
+    local is_over = is_new and bucket_is_over(bucket)
     local answers = each_row(argv, head, width, function(at)
-        local seen = recorded[argv[at]]
+        local seen = recorded[argv[at]] or is_over and kept_seen(bucket, argv[at])
         if seen then
             return again and again(seen, at) or seen
         end
@@ -91,7 +152,7 @@ local function once_each(bucket, argv, head, width, act, again)
         return answer
     end)
     if #records > 0 then
-        redis.call('HSET', bucket, unpack(records))
+        records_put(bucket, records)
     end
     return answers
 end
@@ -143,34 +204,50 @@ local function parts(record)
     return all
 end
 
--- Raises the floor of `service` to where records are older than `life_ms`, but not beyond `keep`, the
--- first bucket that an open saga may need; '': nobody knows, so it stays. Returns the slow clock.
-local function floor_raise(service, life_ms, keep, seen, rise_ms)
+-- Raises a floor to where records are older than `life_ms`, but not beyond `keep`, the first bucket
+-- that an open saga may need; '': nobody knows, so it stays.
+local function floor_raise(key, clock, life_ms, keep)
+    local floor = keep ~= '' and math.min(bucket_number(clock - life_ms), tonumber(keep)) or 0
+    if floor > tonumber(redis.call('GET', key) or 0) then
+        redis.call('SET', key, string.format('%.0f', floor))
+    end
+end
+
+-- The slow clock of a service's records, moved on.
+local function records_clock(service, seen, rise_ms)
     local newest = redis.call('ZREVRANGE', service .. ':buckets', 0, 0)[1]
     if not newest then -- nothing to go by, and nothing to drop
         return tonumber(redis.call('GET', service .. ':clock') or 0)
     end
-    local clock = slow_clock(service, (tonumber(newest, 16) + 1) * BUCKET_MS, seen, rise_ms)
-    local floor = keep ~= '' and math.min(bucket_number(clock - life_ms), tonumber(keep)) or 0
-    if floor > tonumber(redis.call('GET', service .. ':floor') or 0) then
-        redis.call('SET', service .. ':floor', string.format('%.0f', floor))
-    end
-    return clock
+    return slow_clock(service, (tonumber(newest, 16) + 1) * BUCKET_MS, seen, rise_ms)
 end
 
--- Raises the floor, and drops about `limit` records of the oldest bucket below it, going on at
--- `cursor` ('0' at first). ARGV: life_ms, keep, seen, rise_ms (floor_raise), limit, cursor. Returns
--- the slow clock, and the cursor to go on at, which is absent when no such bucket is left. Starting
--- anew each time would look for ever at the part that is empty already.
+-- The oldest bucket below its floor: its name, or nil.
+local function bucket_below(index, floor_key)
+    local floor = redis.call('GET', floor_key) or '0'
+    return redis.call('ZRANGEBYSCORE', index, '-inf', '(' .. floor, 'LIMIT', 0, 1)[1]
+end
+
+-- Raises both floors, and drops about `limit` records of the oldest bucket below the first; when there
+-- is none, a whole bucket below the second, which the server frees beside its work. ARGV: life_ms,
+-- keep, seen, rise_ms (floor_raise, slow_clock), limit, cursor to go on at ('0' at first), and life_ms
+-- of what is kept for clients. Returns the slow clock, and the cursor to go on at, which is absent
+-- when nothing is left. Starting anew each time would look for ever at the part that is empty already.
 -- `fold(record, id)` keeps the books: what the record proved is taken into the entity's own totals.
 local function sweep(service, argv, fold)
-    local clock = string.format('%.0f', floor_raise(service, tonumber(argv[1]), argv[2], argv[3],
-        tonumber(argv[4])))
-    local buckets, prefix = service .. ':buckets', service .. ':once:'
-    local floor = redis.call('GET', service .. ':floor') or '0'
-    local name = redis.call('ZRANGEBYSCORE', buckets, '-inf', '(' .. floor, 'LIMIT', 0, 1)[1]
+    local ms = records_clock(service, argv[3], tonumber(argv[4]))
+    local clock, buckets, prefix = string.format('%.0f', ms), service .. ':buckets', service .. ':once:'
+    floor_raise(service .. ':floor', ms, tonumber(argv[1]), argv[2])
+    floor_raise(service .. ':kept:floor', ms, tonumber(argv[7]), argv[2])
+    local name = bucket_below(buckets, service .. ':floor')
     if not name then
-        return {clock}
+        local kept = bucket_below(service .. ':kept:buckets', service .. ':kept:floor')
+        if not kept then
+            return {clock}
+        end
+        redis.call('UNLINK', service .. ':kept:' .. kept)
+        redis.call('ZREM', service .. ':kept:buckets', kept)
+        return {clock, '0'}
     end
     local scan = redis.call('HSCAN', prefix .. name, argv[6], 'COUNT', argv[5])
     local fields = scan[2]

@@ -183,9 +183,11 @@ local function checkout_again(seen, order, waiter, paid, failed)
     end
     local now, text = journal_read(key_of(order))
     if now[SAGA] ~= saga then
-        local record = redis.call('HGET', bucket_of(saga), saga)
+        local record = record_get(bucket_of(saga), saga)
         if record and part(record, 1) == 'ended' then
             return journal_record('failed', order, select(2, journal_archived(record)))
+        elseif bucket_is_over(bucket_of(saga)) then
+            too_old() -- how it ended is not known any more
         end
         return 'unknown'
     elseif now[STATE] == paid then
@@ -279,7 +281,7 @@ local function saga_read(saga, seen)
     local now, text = journal_read(key_of(order))
     if now[SAGA] ~= saga then
         if kind == 'begun' then
-            seen = redis.call('HGET', bucket_of(saga), saga) or ''
+            seen = record_get(bucket_of(saga), saga) or ''
         end
         if part(seen, 1) ~= 'ended' then
             return nil
@@ -300,7 +302,7 @@ end
 
 -- KEYS: bucket. ARGV: saga
 local function order_saga(keys, argv)
-    local seen = redis.call('HGET', keys[1], argv[1])
+    local seen = record_get(keys[1], argv[1])
     local now, text, order = saga_read(argv[1], seen or '')
     return now and journal_record('saga', order, text) or 'unknown'
 end
@@ -407,7 +409,7 @@ local function order_sweep(_, argv)
         cursor = '0'
     end
     local floor
-    local step = {argv[1], argv[2], argv[3], argv[4], limit, cursor}
+    local step = {argv[1], argv[2], argv[3], argv[4], limit, cursor, argv[7]}
     local reply = sweep_summed('order', step, function(record, id, sums)
         fold(record, id, sums)
         if is_allowed and part(record, 1) == 'begun' then

@@ -140,6 +140,12 @@ static void on_ended(void *ctx, int err, const struct redis_reply *reply)
         return;
     }
     crash_point("replaying.end.after");
+    if (redis_reply_at(reply, 1).bytes > 0) {
+        log_error("replay_short", "participant=%s since_ms=%lld records_since_ms=%.*s",
+                  checkout_participant(c->row), (long long)c->since_ms,
+                  SLICE_ARG(redis_reply_at(reply, 1)));
+        stat_add(order_stats()->replay_short, 1);
+    }
     if (slice_is(redis_reply_at(reply, 0), "done")) {
         log_info("replay_done", "participant=%s since_ms=%lld commands=%lld",
                  checkout_participant(c->row), (long long)c->since_ms, (long long)c->sent);

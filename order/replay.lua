@@ -101,14 +101,16 @@ local function order_replay_step(keys, argv)
     return replay_part(keys[2], argv[3], now.first, argv[5], argv[6], now.since, argv[7], argv[8])
 end
 
--- KEYS: journal. ARGV: token. All of it is confirmed.
+-- KEYS: journal. ARGV: token. All of it is confirmed. Answers, behind that, the time before which there
+-- were no records of sagas to go by any more; '': they went back far enough.
 local function order_replay_end(keys, argv)
     local now = replay_read(keys[1])
     if not now or now.token ~= argv[1] then
-        return 'lost'
+        return {'lost', ''}
     end
+    local floor = tonumber(redis.call('GET', 'order:floor') or 0)
     redis.call('DEL', keys[1])
-    return 'done'
+    return {'done', floor > tonumber(now.first) and ms_text(floor * BUCKET_MS) or ''}
 end
 
 register('order_replay_begin', order_replay_begin, {'allow-oom'})

@@ -22,6 +22,9 @@ const struct order_stats *order_stats(void)
                                     "journals that no version of ours writes: look here");
         s.replayed = stat_counter("kassa_saga_replays_total", "",
                                   "saga commands sent again because a store may have lost them");
+        s.replay_short = stat_counter("kassa_replay_short_total", "",
+                                      "replays that could not go back as far as a store has lost "
+                                      "what it had, look here");
         s.open = stat_gauge("kassa_sagas_open", "", "sagas begun and not ended");
         s.oldest =
             stat_gauge("kassa_saga_oldest_seconds", "", "age of the oldest saga that is due");

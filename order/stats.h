@@ -8,7 +8,8 @@
 struct order_stats {
     struct stat_value *paid, *failed; /* sagas that ended */
     struct stat_value *stale, *denied;
-    struct stat_value *resent, *cancelled, *stuck, *replayed, *immovable, *unreadable;
+    struct stat_value *resent, *cancelled, *stuck, *replayed, *immovable, *unreadable,
+        *replay_short;
     struct stat_value *open, *oldest;
     struct stat_value *replay_oldest;
 };

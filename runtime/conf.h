@@ -91,6 +91,11 @@
       "a compensation asked for this often raises the alarm, and is asked for again")              \
     X(INT, replay_s, "REPLAY_SECONDS", 60, 1, 3600,                                                \
       "how much more than a store has lost is sent again, for clocks that differ")                 \
+    X(INT, records_s, "RECORDS_SECONDS", 3600, 1200, 691200,                                       \
+      "how long commands are remembered once their sagas have ended: as far back a repeat is "     \
+      "known, and a replay goes")                                                                  \
+    X(INT, idempotency_days, "IDEMPOTENCY_DAYS", 1, 1, 14,                                         \
+      "how long an Idempotency-Key that a client sent stands for its command")                     \
     X(INT, order_lines_max, "ORDER_LINES_MAX", 100, 1, 500, "different items in an order")         \
     X(INT, batch_max, "BATCH_MAX", 10000000, 1, 100000000, "entities of one batch_init")           \
     X(INT, drain_ms, "DRAIN_MS", 10000, 0, 600000, "time to finish what was taken, at SIGTERM")    \

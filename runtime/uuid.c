@@ -3,7 +3,8 @@
  *
  *   48 bits ms | 7 | 12 bits counter, high | 10 | 14 bits counter, low | 48 bits random
  *
- * The counter starts below 2^25 and has 26 bits: no process makes 33 million ids in a ms. */
+ * The counter has 25 bits and starts below 2^24: no process makes 16 million ids in a ms. The bit
+ * before them is the mark of uuid_make_kept. */
 #include "runtime/uuid.h"
 
 #include <assert.h>
@@ -12,7 +13,8 @@
 #include <sys/random.h>
 
 #define UUID_RANDOM_BYTES 4096 /* asked from the kernel at a time */
-#define UUID_COUNTER_BITS 26
+#define UUID_COUNTER_BITS 25
+#define UUID_KEPT         (1U << UUID_COUNTER_BITS)
 #define UUID_MS_BITS      48
 
 static uint64_t uuid_stream; /* 0: the kernel's randomness */
@@ -70,20 +72,8 @@ static uint32_t uuid_count(int64_t wall_ms)
     return counter;
 }
 
-struct uuid uuid_make(int64_t wall_ms)
+static struct uuid uuid_text(const unsigned char bytes[16])
 {
-    assert(wall_ms >= 0 && wall_ms < (int64_t)1 << UUID_MS_BITS);
-    uint32_t counter = uuid_count(wall_ms);
-    unsigned char bytes[16];
-    for (int i = 0; i < 6; i++) {
-        bytes[i] = (unsigned char)(wall_ms >> (40 - 8 * i));
-    }
-    bytes[6] = (unsigned char)(0x70 | (counter >> 22));
-    bytes[7] = (unsigned char)(counter >> 14);
-    bytes[8] = (unsigned char)(0x80 | ((counter >> 8) & 0x3f));
-    bytes[9] = (unsigned char)counter;
-    uuid_random(bytes + 10, 6);
-
     struct uuid id;
     char *out = id.text;
     for (int i = 0; i < 16; i++) {
@@ -95,6 +85,32 @@ struct uuid uuid_make(int64_t wall_ms)
     }
     *out = '\0';
     return id;
+}
+
+static struct uuid uuid_marked(int64_t wall_ms, uint32_t mark)
+{
+    assert(wall_ms >= 0 && wall_ms < (int64_t)1 << UUID_MS_BITS);
+    uint32_t counter = uuid_count(wall_ms) | mark;
+    unsigned char bytes[16];
+    for (int i = 0; i < 6; i++) {
+        bytes[i] = (unsigned char)(wall_ms >> (40 - 8 * i));
+    }
+    bytes[6] = (unsigned char)(0x70 | (counter >> 22));
+    bytes[7] = (unsigned char)(counter >> 14);
+    bytes[8] = (unsigned char)(0x80 | ((counter >> 8) & 0x3f));
+    bytes[9] = (unsigned char)counter;
+    uuid_random(bytes + 10, 6);
+    return uuid_text(bytes);
+}
+
+struct uuid uuid_make(int64_t wall_ms)
+{
+    return uuid_marked(wall_ms, 0);
+}
+
+struct uuid uuid_make_kept(int64_t wall_ms)
+{
+    return uuid_marked(wall_ms, UUID_KEPT);
 }
 
 /* One more than what the digit is worth; 0: it is none. */

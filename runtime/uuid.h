@@ -14,6 +14,10 @@ struct uuid {
 /* Ids made in one millisecond by one process are in increasing order. */
 struct uuid uuid_make(int64_t wall_ms);
 
+/* The same, marked: the record of its command is kept for as long as a client's key is good
+ * (idempotency/once.lua). It is a UUIDv7 like any other; the first bit of its counter is set. */
+struct uuid uuid_make_kept(int64_t wall_ms);
+
 /* From now on ids are a function of `seed` and of the times given; for simulations, where a seed
  * has to replay to the byte. */
 void uuid_seed(uint64_t seed);

@@ -525,7 +525,8 @@ static void consumer_sweep(void *ctx, struct redis_command *call, const char *se
     if (keep_from(c->keep, &bucket)) {
         snprintf(keep, sizeof(keep), "%lld", (long long)bucket);
     }
-    once_sweep(call, c->definition->library, once_life_ms(&c->context->conf), keep, seen, rise_ms,
+    once_sweep(call, c->definition->library,
+               once_life(&c->context->conf, memory_is_short(c->memory)), keep, seen, rise_ms,
                SWEEP_LIMIT, cursor);
 }
 
@@ -549,7 +550,7 @@ static int consumer_start(struct service_context *context)
     redis_watch_up(c->store, on_store_up, c);
     c->tick = loop_timer_new(context->loop, on_tick, c);
     c->keep = keep_new(context->loop, c->definition->is_participant ? NULL : c->store,
-                       c->definition->library, c->notice_store, once_life_ms(conf));
+                       c->definition->library, c->notice_store, KEEP_DELAY_MS);
     c->sweep = sweep_new(context->loop, c->store, consumer_sweep, c);
     c->libraries = libraries_new(context->loop, c->store, c->definition->library);
     c->pulse = pulse_new(context->loop, c->store, c->definition->name);

@@ -97,10 +97,22 @@ local function journal_index(open, opened, ended)
     end
 end
 
+-- A saga that ended in failure leaves its journal in its once-record, because the next attempt begins
+-- a new one. `waiters`: what the journal's part of that name is the beginning of. Who came to this
+-- saga under a key of his may ask for its end as long as the key is his.
+local function journal_archive(bucket, saga, waiters, record)
+    records_put(bucket, {saga, record})
+    for request in string.gmatch(string.match(waiters, '^[^|]*'), '/([^,]+)') do
+        if is_kept(request) and not is_kept(saga) then
+            kept_put(bucket, saga, record)
+            return
+        end
+    end
+end
+
 -- Compare-and-set of many: 'moved' if the journal was where the caller thought, else 'stale', with
 -- what it is now. KEYS: open. ARGV: from, to, resend_ms ('': the saga ends), '1' if it ends in
--- failure; then entity, saga, attempt, reason for each. One that ends in failure leaves its journal
--- in its once-record, because the next attempt begins a new one.
+-- failure; then entity, saga, attempt, reason for each.
 local ADVANCE_HEAD, ADVANCE_WIDTH = 4, 4
 local function journal_advance(keys, argv, prefix, bucket_of)
     local from, to, is_failure = argv[1], argv[2], argv[4] == '1'
@@ -127,7 +139,7 @@ local function journal_advance(keys, argv, prefix, bucket_of)
         text = saga .. '|' .. attempt .. '|' .. to .. '|' .. due_ms .. '|0|' ..
             (reason ~= '' and reason or was) .. '|' .. rest .. ',' .. to .. ':' .. now_ms .. ':0'
         if is_failure then -- first: nothing is done yet if this fails
-            redis.call('HSET', bucket_of(saga), saga, journal_record('ended', entity, text))
+            journal_archive(bucket_of(saga), saga, rest, journal_record('ended', entity, text))
         end
         redis.call('HSET', key, 'journal', text)
         if due_ms == '0' then

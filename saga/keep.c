@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "idempotency/once.h"
 #include "runtime/log.h"
 
 #define SAID_MAX 64 /* of what was found lately: one for each 64th of the delay */
@@ -20,10 +19,11 @@ struct keep {
     struct redis *store;                 /* NULL: not the owner */
     const struct redis_library *library; /* of the journal */
     struct redis *shared;
-    int64_t late_ms, delay_ms;
     struct loop_timer *timer;
     struct redis_command call;
+    int64_t delay_ms;
     bool is_calling;
+    bool has_heard; /* what was said before this process began, if anything was */
     /* of the look that is under way: */
     char cursor[24];   /* "0": a new one begins */
     int64_t oldest_ms; /* of what it has seen so far */
@@ -101,7 +101,7 @@ static void on_looked(void *ctx, int err, const struct redis_reply *reply)
         return;
     }
     if (strcmp(k->cursor, "0") == 0) {
-        k->oldest_ms = now_ms - k->late_ms; /* what begins from now on may be so old */
+        k->oldest_ms = now_ms - KEEP_LATE_MS; /* what begins from now on may be so old */
     }
     if (redis_reply_count(reply) > 2 && slice_int64(redis_reply_at(reply, 2), &oldest_ms) &&
         oldest_ms < k->oldest_ms) {
@@ -135,6 +135,7 @@ static void on_heard(void *ctx, int err, const struct redis_reply *reply)
     struct keep *k = ctx;
     int64_t bucket;
     k->is_calling = false;
+    k->has_heard = k->has_heard || err == 0;
     if (err == 0 && redis_reply_count(reply) > 0 &&
         slice_int64(redis_reply_at(reply, 0), &bucket)) {
         keep_know(k, bucket);
@@ -153,27 +154,26 @@ static void keep_hear(struct keep *k)
 static void on_timer(void *ctx)
 {
     struct keep *k = ctx;
-    struct redis *asked = k->store != NULL ? k->store : k->shared;
-    if (k->is_calling || !redis_is_up(asked)) {
+    if (k->is_calling) {
         return;
     }
-    if (k->store != NULL) {
-        keep_look(k);
-    } else {
+    bool is_owner = k->store != NULL;
+    if (redis_is_up(k->shared) && !(is_owner && k->has_heard)) {
         keep_hear(k);
+    } else if (is_owner && redis_is_up(k->store)) {
+        keep_look(k);
     }
 }
 
 struct keep *keep_new(struct loop *loop, struct redis *store, const struct redis_library *library,
-                      struct redis *shared, int64_t life_ms)
+                      struct redis *shared, int64_t delay_ms)
 {
     struct keep *k = mem_new(sizeof(*k));
     k->loop = loop;
     k->store = store;
     k->library = library;
     k->shared = shared;
-    k->late_ms = KEEP_LATE_MS(life_ms);
-    k->delay_ms = KEEP_DELAY_MS(life_ms);
+    k->delay_ms = delay_ms;
     strcpy(k->cursor, "0");
     k->timer = loop_timer_new(loop, on_timer, k);
     loop_timer_start(k->timer, KEEP_MS, KEEP_MS);

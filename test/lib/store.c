@@ -293,6 +293,11 @@ const char *id_at(int64_t wall_ms)
     return text_of("%s", uuid_make(wall_ms).text);
 }
 
+const char *id_kept_at(int64_t wall_ms)
+{
+    return text_of("%s", uuid_make_kept(wall_ms).text);
+}
+
 const char *bucket_of(const char *service, const char *id)
 {
     char bucket[ONCE_BUCKET_TEXT_BYTES + 1];

@@ -72,9 +72,11 @@ struct redis *store_redis(struct store *s);
 const char *store_node(const struct store *s); /* host:port of its server */
 
 /* Texts of a call, each good until the next 1024: a formatted one; a saga or request id made at
- * wall_ms; the key of an id's bucket of records, <service>:once:<bucket>. */
+ * wall_ms, that of a client's key; the key of an id's bucket of records, <service>:once:<bucket>.
+ */
 const char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *id_at(int64_t wall_ms);
+const char *id_kept_at(int64_t wall_ms);
 const char *bucket_of(const char *service, const char *id);
 
 #endif

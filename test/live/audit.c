@@ -381,7 +381,8 @@ static void sweeping(void **state)
     for (;;) {
         static struct redis_command c;
         redis_command_reset(&c);
-        once_sweep(&c, &payment_library, 8 * DAY_MS, "99999999999", "", 0, 20, cursor);
+        once_sweep(&c, &payment_library, (struct once_life){8 * DAY_MS, 8 * DAY_MS}, "99999999999",
+                   "", 0, 20, cursor);
         store_ask_command(w.store, &c, NULL, NULL);
         if (store_count(w.store) < 2) {
             break;

@@ -16,7 +16,8 @@
 #include "runtime/err.h"
 
 #define KEY_WAIT_MS 10000
-#define PERIOD_MS   (INT64_C(86400000) * KEY_PERIOD_DAYS)
+#define DAYS        2
+#define DAY_MS      INT64_C(86400000)
 
 struct key_test {
     struct loop *loop;
@@ -101,7 +102,7 @@ static void key_on_claimed(void *ctx, int err, const struct redis_reply *reply)
 
 static enum key_claimed key_ask(struct key_test *t, const char *fingerprint, const char *id)
 {
-    key_claim(&t->command, slice_from(t->key), slice_from(fingerprint), slice_from(id));
+    key_claim(&t->command, slice_from(t->key), slice_from(fingerprint), slice_from(id), DAYS);
     redis_call(t->redis, &t->command, key_on_claimed, t);
     key_wait(t);
     return t->claimed;
@@ -145,7 +146,7 @@ static void key_sweep_once(struct key_test *t, const char *seen, int64_t rise_ms
                            const char *cursor)
 {
     redis_command_reset(&t->command);
-    key_sweep(NULL, &t->command, seen, rise_ms, cursor);
+    key_sweep(&t->command, DAYS, seen, rise_ms, cursor);
     redis_call(t->redis, &t->command, key_on_text, t);
     key_wait(t);
 }
@@ -167,35 +168,97 @@ static void key_pass(struct key_test *t, int64_t ms)
     } while (t->count > 1);
 }
 
-/* A key of the previous period is known; of the one before that, no more. */
-static void key_previous_period(void **state)
+static void key_redis(struct key_test *t, const char *words)
+{
+    struct slice rest = slice_from(words), word;
+    redis_command_reset(&t->command);
+    while (slice_cut(&rest, ' ', &word)) {
+        redis_arg(&t->command, word);
+    }
+    redis_call(t->redis, &t->command, key_on_text, t);
+    key_wait(t);
+}
+
+/* A key is known for as many days as it is to live, and the rest of the last one; then no more. */
+static void key_lives_for_days(void **state)
 {
     struct key_test *t = *state;
     key_sweep_once(t, "", 0, "0");
     assert_int_equal(key_ask(t, "POST /a", "gw/1"), KEY_NEW);
-    key_pass(t, PERIOD_MS);
-    assert_int_equal(key_ask(t, "POST /a", "gw/2"), KEY_KNOWN);
-    assert_string_equal(t->command_id, "gw/1");
-    assert_int_equal(key_ask(t, "POST /b", "gw/2"), KEY_MISMATCH);
-    key_pass(t, PERIOD_MS);
+    for (int day = 0; day < DAYS; day++) {
+        key_pass(t, DAY_MS);
+        assert_int_equal(key_ask(t, "POST /a", "gw/2"), KEY_KNOWN);
+        assert_string_equal(t->command_id, "gw/1");
+        assert_int_equal(key_ask(t, "POST /b", "gw/2"), KEY_MISMATCH);
+    }
+    key_pass(t, DAY_MS);
     assert_int_equal(key_ask(t, "POST /a", "gw/3"), KEY_NEW);
 }
 
-/* The hash of a period goes with it: no sooner, no later. */
+/* The hash of a day goes with it: no sooner, no later. */
 static void key_is_dropped(void **state)
 {
     struct key_test *t = *state;
     key_sweep_once(t, "", 0, "0");
     assert_int_equal(key_ask(t, "POST /a", "gw/1"), KEY_NEW);
-    for (int n = 1; n <= 2; n++) {
-        key_pass(t, PERIOD_MS);
-        redis_command_reset(&t->command);
-        redis_arg_text(&t->command, "KEYS");
-        redis_arg_text(&t->command, "kassa:keys:[0-9]*");
-        redis_call(t->redis, &t->command, key_on_text, t);
-        key_wait(t);
-        assert_int_equal(t->count, n == 1);
+    for (int day = 1; day <= DAYS + 1; day++) {
+        key_pass(t, DAY_MS);
+        key_redis(t, "KEYS kassa:keys:day:*");
+        assert_int_equal(t->count, day <= DAYS);
     }
+}
+
+/* How many days keys live may be changed: those that are there are found. */
+static void key_days_may_change(void **state)
+{
+    struct key_test *t = *state;
+    key_sweep_once(t, "", 0, "0");
+    assert_int_equal(key_ask(t, "POST /a", "gw/1"), KEY_NEW);
+    for (int64_t days = 1; days <= 14; days += 13) {
+        key_claim(&t->command, slice_from(t->key), SLICE_TEXT("POST /a"), SLICE_TEXT("gw/2"), days);
+        redis_call(t->redis, &t->command, key_on_claimed, t);
+        key_wait(t);
+        assert_int_equal(t->claimed, KEY_KNOWN);
+    }
+}
+
+/* The version before this one has weeks: what it has claimed is found; and while it runs beside
+ * this one, so is what this one claims, where it looks. */
+static void key_of_another_version(void **state)
+{
+    struct key_test *t = *state;
+    char words[256], week[24], hash[64];
+    key_redis(t, "ZADD key:libraries 1 kassa_key_0000beef");
+    key_sweep_once(t, "", 0, "0");
+    snprintf(week, sizeof(week), "%lld", strtoll(t->text, NULL, 10) / (7 * DAY_MS));
+    assert_int_equal(key_ask(t, "POST /a", "gw/1"), KEY_NEW);
+    snprintf(words, sizeof(words), "KEYS kassa:keys:%s:*", week);
+    key_redis(t, words);
+    assert_int_equal(t->count, 1);
+    snprintf(hash, sizeof(hash), "%s", t->text);
+    snprintf(words, sizeof(words), "SET kassa:keys:from %s", week);
+    key_redis(t, words);
+    key_redis(t, "KEYS kassa:keys:day:*");
+    snprintf(words, sizeof(words), "DEL %s", t->text);
+    key_redis(t, words);
+    assert_int_equal(key_ask(t, "POST /a", "gw/2"), KEY_KNOWN);
+    assert_string_equal(t->command_id, "gw/1");
+    key_pass(t, 7 * DAY_MS);
+    assert_int_equal(key_ask(t, "POST /a", "gw/2"), KEY_KNOWN);
+    key_pass(t, 7 * DAY_MS);
+    snprintf(words, sizeof(words), "EXISTS %s", hash);
+    key_redis(t, words);
+    assert_string_equal(t->text, "0");
+}
+
+/* While no other version is there, nothing is claimed twice. */
+static void key_is_claimed_once(void **state)
+{
+    struct key_test *t = *state;
+    key_sweep_once(t, "", 0, "0");
+    assert_int_equal(key_ask(t, "POST /a", "gw/1"), KEY_NEW);
+    key_redis(t, "KEYS kassa:keys:*:*");
+    assert_int_equal(t->count, 1);
 }
 
 /* The store's clock may be anywhere: a key stays what it was. */
@@ -205,7 +268,7 @@ static void key_clock_jumps(void **state)
     key_sweep_once(t, "", 0, "0");
     assert_int_equal(key_ask(t, "POST /a", "gw/1"), KEY_NEW);
     char seen[64];
-    snprintf(seen, sizeof(seen), "%lld", strtoll(t->text, NULL, 10) - 20 * PERIOD_MS);
+    snprintf(seen, sizeof(seen), "%lld", strtoll(t->text, NULL, 10) - 140 * DAY_MS);
     redis_command_reset(&t->command); /* as if the clock had jumped since */
     redis_arg_text(&t->command, "SET");
     redis_arg_text(&t->command, "kassa:clock");
@@ -225,7 +288,7 @@ static void key_race(void **state)
     for (int i = 0; i < 100; i++) {
         char id[32];
         snprintf(id, sizeof(id), "gw/%d", i);
-        key_claim(&t->command, slice_from(t->key), SLICE_TEXT("POST /a"), slice_from(id));
+        key_claim(&t->command, slice_from(t->key), SLICE_TEXT("POST /a"), slice_from(id), DAYS);
         redis_call(t->redis, &t->command, key_on_claimed, t);
     }
     key_wait(t);
@@ -270,8 +333,10 @@ int main(void)
 {
 #define KEY(test) cmocka_unit_test_setup_teardown(test, key_setup, key_teardown)
     const struct CMUnitTest tests[] = {
-        KEY(key_new_then_known), KEY(key_mismatch), KEY(key_previous_period), KEY(key_is_dropped),
-        KEY(key_clock_jumps),    KEY(key_race),     KEY(key_read_nonsense),
+        KEY(key_new_then_known),  KEY(key_mismatch),           KEY(key_lives_for_days),
+        KEY(key_is_dropped),      KEY(key_days_may_change),    KEY(key_clock_jumps),
+        KEY(key_is_claimed_once), KEY(key_of_another_version), KEY(key_race),
+        KEY(key_read_nonsense),
     };
     return cmocka_run_group_tests_name("live/key", tests, NULL, NULL);
 }

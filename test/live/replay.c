@@ -281,14 +281,31 @@ static void replay_widened(void **state)
     assert_int_equal(store_count(store), 1);
 }
 
+/* A replay that goes back beyond the oldest record that is left says so when it ends. */
+static void replay_short(void **state)
+{
+    (void)state;
+    store_ask(store, "SET", "order:floor", number_of(NOW_MS));
+    announce(id_at(NOW_MS), NOW_MS - BUCKET_MS, NOW_MS, 0);
+    assert_true(take("", ""));
+    store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, "2");
+    assert_string_equal(store_at(store, 1),
+                        text_of("%lld", (long long)NOW_MS / BUCKET_MS * BUCKET_MS));
+    announce(id_at(NOW_MS), NOW_MS, NOW_MS, 0);
+    assert_true(take("", ""));
+    store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, "2");
+    assert_string_equal(store_at(store, 0), "done");
+    assert_string_equal(store_at(store, 1), "");
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(replay_in_parts), TEST(replay_within),         TEST(replay_since),
-        TEST(replay_archived), TEST(replay_of_the_damaged), TEST(replay_newest_first),
-        TEST(replay_to_one),   TEST(replay_widened),
+        TEST(replay_short),        TEST(replay_in_parts), TEST(replay_within),
+        TEST(replay_since),        TEST(replay_archived), TEST(replay_of_the_damaged),
+        TEST(replay_newest_first), TEST(replay_to_one),   TEST(replay_widened),
     };
     return cmocka_run_group_tests_name("replay", tests, group_setup, group_teardown);
 }

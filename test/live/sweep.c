@@ -38,9 +38,10 @@ static int64_t bucket_number(const char *service, const char *id)
     return strtoll(bucket_name(service, id), NULL, 16);
 }
 
-#define LIFE_MS (8 * DAY_MS)
-#define ANY     (400 * DAY_MS) /* time that has passed: as much as you like */
-#define ALL     "99999999999"  /* no saga is open */
+static const struct once_life life = {.ms = 8 * DAY_MS, .kept_ms = 16 * DAY_MS};
+
+#define ANY (400 * DAY_MS) /* time that has passed: as much as you like */
+#define ALL "99999999999"  /* no saga is open */
 
 /* One step; the slow clock that it leaves. */
 static const struct redis_library *library_of(const char *service)
@@ -55,7 +56,7 @@ static const char *sweep_once(struct store *s, const char *service, const char *
 {
     static struct redis_command c;
     redis_command_reset(&c);
-    once_sweep(&c, library_of(service), LIFE_MS, keep, seen, rise_ms, limit, cursor);
+    once_sweep(&c, library_of(service), life, keep, seen, rise_ms, limit, cursor);
     store_ask_command(s, &c, NULL, NULL);
     return text_of("%s", store_at(s, 0));
 }
@@ -350,7 +351,7 @@ static void order_sweep(void *ctx, struct redis_command *c, const char *seen, in
     if (keep_from(ctx, &bucket)) {
         snprintf(keep, sizeof(keep), "%lld", (long long)bucket);
     }
-    once_sweep(c, &order_library, LIFE_MS, keep, seen, rise_ms, SWEEP_LIMIT, cursor);
+    once_sweep(c, &order_library, life, keep, seen, rise_ms, SWEEP_LIMIT, cursor);
 }
 
 /* A process finds and drops what is old by itself, when it knows that no saga needs it. */
@@ -364,9 +365,8 @@ static void test_timer(void **state)
     record_young(s, "order");
     orders_checkout(s, old, "none", now_ms());
     assert_string_equal(store_ask(s, "HLEN", bucket), "1");
-    struct keep *keep =
-        keep_new(store_loop(s), store_redis(s), &order_library, store_redis(s), 100);
-    struct keep *other = keep_new(store_loop(s), NULL, NULL, store_redis(s), 100);
+    struct keep *keep = keep_new(store_loop(s), store_redis(s), &order_library, store_redis(s), 75);
+    struct keep *other = keep_new(store_loop(s), NULL, NULL, store_redis(s), 75);
     struct sweep *sweep = sweep_new(store_loop(s), store_redis(s), order_sweep, keep);
     int64_t bucket_of_owner, bucket_of_other;
     while (loop_now_ms(store_loop(s)) < until_ms &&
@@ -384,15 +384,178 @@ static void test_timer(void **state)
     store_free(s);
 }
 
+/* Who has the journal and has just started goes on from what was said last, and not from nothing
+ * until the delay is over: else records would live for as long as processes start anew. */
+static void test_keep_is_heard(void **state)
+{
+    struct store *s = store_new(&order_library);
+    int64_t until_ms = loop_now_ms(store_loop(s)) + 10000, bucket;
+    (void)state;
+    store_ask(s, "SET", KEEP_KEY, "4711");
+    struct keep *keep =
+        keep_new(store_loop(s), store_redis(s), &order_library, store_redis(s), KEEP_DELAY_MS);
+    while (loop_now_ms(store_loop(s)) < until_ms && !keep_from(keep, &bucket)) {
+        loop_turn(store_loop(s), true);
+    }
+    assert_true(keep_from(keep, &bucket));
+    assert_int_equal(bucket, 4711);
+    store_wait(s);
+    keep_free(keep);
+    store_free(s);
+}
+
+/* What a client's key stands for is answered as before when its record's first copy has been
+ * dropped, and acts if it never did; what no key stands for is refused then. The books balance all
+ * the same. */
+static void test_kept(void **state)
+{
+    struct store *s = store_new(&payment_library);
+    const char *old = id_kept_at(now_ms() - 9 * DAY_MS), *plain = id_at(now_ms() - 9 * DAY_MS);
+    const char *never = id_kept_at(now_ms() - 9 * DAY_MS), *bucket = bucket_of("payment", old);
+    (void)state;
+    record_young(s, "payment");
+    store_ask(s, "HSET", "payment:user:u", "credit", "100", "funded", "100");
+    store_ask(s, "FCALL", "payment_pay", "2", bucket, "payment:user:u", old, "u", "5");
+    sweep_all(s, "payment", 500);
+    assert_string_equal(store_ask(s, "EXISTS", bucket), "0");
+    store_expect(s, "paid|u|5||95", "FCALL", "payment_pay", "2", bucket, "payment:user:u", old, "u",
+                 "5");
+    store_expect(s, STORE_ERROR, "FCALL", "payment_pay", "2", bucket, "payment:user:u", plain, "u",
+                 "5");
+    store_expect(s, STORE_ERROR, "FCALL", "payment_charge", "1", bucket,
+                 text_of("%s:1:charge", old), "u", "5");
+    store_expect(s, "paid|u|7||88", "FCALL", "payment_pay", "2", bucket_of("payment", never),
+                 "payment:user:u", never, "u", "7");
+    store_wait(s);
+    assert_int_equal(store_misanswered(s), 0);
+    sweep_all(s, "payment", 500);
+    store_expect(s, "paid|u|7||88", "FCALL", "payment_pay", "2", bucket_of("payment", never),
+                 "payment:user:u", never, "u", "7");
+    store_wait(s);
+    assert_int_equal(store_misanswered(s), 0);
+    assert_string_equal(store_ask(s, "HGET", "payment:user:u", "credit"), "88");
+    assert_string_equal(store_ask(s, "HGET", "payment:user:u", "funded"), "88");
+    store_free(s);
+}
+
+/* A chunk of a batch is remembered as long as its batch. */
+static void test_kept_chunk(void **state)
+{
+    struct store *s = store_new(&payment_library);
+    const char *batch = id_kept_at(now_ms() - 9 * DAY_MS), *bucket = bucket_of("payment", batch);
+    const char *chunk = text_of("%s:0", batch);
+    (void)state;
+    record_young(s, "payment");
+    store_ask(s, "FCALL", "payment_init", "1", bucket, chunk, "0", "2", "9", "gen");
+    store_ask(s, "HINCRBY", "payment:user:1", "credit", "-4");
+    sweep_all(s, "payment", 500);
+    assert_string_equal(store_ask(s, "EXISTS", bucket), "0");
+    store_expect(s, "created", "FCALL", "payment_init", "1", bucket, chunk, "0", "2", "9", "gen");
+    store_wait(s);
+    assert_int_equal(store_misanswered(s), 0);
+    assert_string_equal(store_ask(s, "HGET", "payment:user:1", "credit"), "5");
+    store_free(s);
+}
+
+/* What is kept for clients goes too, a bucket at a time, and is refused from then on; not what an
+ * open saga may need. */
+static void test_kept_is_dropped(void **state)
+{
+    struct store *s = store_new(&payment_library);
+    const char *first = id_kept_at(now_ms() - 20 * DAY_MS);
+    const char *second = id_kept_at(now_ms() - 18 * DAY_MS);
+    char keep[24], clock[24];
+    (void)state;
+    record_young(s, "payment");
+    store_ask(s, "HSET", "payment:user:u", "credit", "100", "funded", "100");
+    store_ask(s, "FCALL", "payment_pay", "2", bucket_of("payment", first), "payment:user:u", first,
+              "u", "5");
+    store_ask(s, "FCALL", "payment_pay", "2", bucket_of("payment", second), "payment:user:u",
+              second, "u", "5");
+    snprintf(keep, sizeof(keep), "%lld", (long long)bucket_number("payment", second));
+    snprintf(clock, sizeof(clock), "%s", sweep_once(s, "payment", keep, "", ANY, 500, "0"));
+    for (int i = 0; i < 8; i++) {
+        sweep_once(s, "payment", keep, clock, ANY, 500, "0");
+    }
+    assert_string_equal(store_ask(s, "GET", "payment:kept:floor"), keep);
+    assert_string_equal(store_ask(s, "ZRANGE", "payment:kept:buckets", "0", "-1"),
+                        bucket_name("payment", second));
+    sweep_all(s, "payment", 500);
+    assert_string_equal(store_ask(s, "ZCARD", "payment:kept:buckets"), "0");
+    assert_string_equal(store_ask(s, "KEYS", "payment:kept:0*"), "");
+    store_expect(s, STORE_ERROR, "FCALL", "payment_pay", "2", bucket_of("payment", second),
+                 "payment:user:u", second, "u", "5");
+    store_wait(s);
+    assert_int_equal(store_misanswered(s), 0);
+    assert_string_equal(store_ask(s, "HGET", "payment:user:u", "credit"), "90");
+    assert_string_equal(store_ask(s, "HGET", "payment:user:u", "funded"), "90");
+    store_free(s);
+}
+
+/* A checkout that came under a key to somebody else's saga is told that one's end a day later, too,
+ * when another attempt has followed and the saga's own records have been dropped. Who came without
+ * a key, or to a saga of which nothing is left, is refused and not told that there was no such
+ * order. */
+static void test_kept_attached(void **state)
+{
+    struct store *s = store_new(&order_library);
+    int64_t old_ms = now_ms() - 9 * DAY_MS;
+    const char *saga = id_at(old_ms), *with_key = id_kept_at(old_ms), *without = id_at(old_ms);
+    const char *own = id_kept_at(old_ms);
+    (void)state;
+    orders_create(s, id_at(old_ms), "o", "u");
+    orders_add(s, id_at(old_ms), "o", "i", "1", "1");
+    assert_string_equal(orders_checkout(s, saga, "o", old_ms), "begun");
+    assert_string_equal(orders_checkout(s, without, "o", old_ms), "running");
+    assert_string_equal(orders_checkout(s, with_key, "o", old_ms), "running");
+    orders_move(s, "o", saga, "1", "CHARGING", "FAILED", "no", old_ms);
+    assert_string_equal(orders_checkout(s, own, "o", old_ms), "begun");
+    orders_move(s, "o", own, "2", "CHARGING", "FAILED", "nor now", old_ms);
+    assert_string_equal(orders_checkout(s, id_at(old_ms), "o", old_ms), "begun");
+    store_ask(s, "DEL", "test:ms");
+    record_young(s, "order");
+    sweep_all(s, "order", 500);
+    assert_string_equal(store_ask(s, "EXISTS", bucket_of("order", saga)), "0");
+    assert_string_equal(orders_checkout(s, with_key, "o", now_ms()), "failed");
+    assert_string_equal(orders_at(s, 0, RECORD_SAGA), saga);
+    assert_string_equal(orders_at(s, 0, RECORD_REASON), "no");
+    assert_string_equal(orders_checkout(s, own, "o", now_ms()), "failed");
+    assert_string_equal(orders_at(s, 0, RECORD_REASON), "nor now");
+    struct redis_command c = {0};
+    orders_checkout_build(&c, without, "o");
+    store_expect_command(s, STORE_ERROR, &c);
+    store_wait(s);
+    redis_command_free(&c);
+    store_ask(s, "DEL", text_of("order:kept:%s", bucket_name("order", saga)));
+    store_ask(s, "HSET", text_of("order:kept:%s", bucket_name("order", saga)), with_key,
+              text_of("begun|o|%s", saga));
+    orders_checkout_build(&c, with_key, "o");
+    store_expect_command(s, STORE_ERROR, &c);
+    store_wait(s);
+    redis_command_free(&c);
+    assert_int_equal(store_misanswered(s), 0);
+    store_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_payment), cmocka_unit_test(test_stock),
-        cmocka_unit_test(test_steps),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_clocks),  cmocka_unit_test(test_keep),
-        cmocka_unit_test(test_index),   cmocka_unit_test(test_full),
-        cmocka_unit_test(test_oldest),  cmocka_unit_test(test_periods),
+        cmocka_unit_test(test_payment),
+        cmocka_unit_test(test_stock),
+        cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_clocks),
+        cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_index),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_oldest),
+        cmocka_unit_test(test_periods),
         cmocka_unit_test(test_timer),
+        cmocka_unit_test(test_keep_is_heard),
+        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_kept_chunk),
+        cmocka_unit_test(test_kept_is_dropped),
+        cmocka_unit_test(test_kept_attached),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

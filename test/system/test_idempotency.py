@@ -1,8 +1,10 @@
 """Idempotency-Key on every kind of POST: one effect, one answer, refusals included."""
 
+import time
 import unittest
 
 from client import INSUFFICIENT_CREDIT, OUT_OF_STOCK, UUID7, Case, at_once, new_key
+from servers import VAR, redis
 
 BAD_KEYS = ("short12", "x" * 65, "with space", "dotted.key", "slash/key", "quo\"ted-key",
             '"unclosed-key', 'unopened-key"', '""', '"short12"', "semi;colon", "comma,comma", "")
@@ -238,6 +240,50 @@ class Idempotency(Case):
                 self.assert_refused(answer, INSUFFICIENT_CREDIT)
         self.assert_credit(user, 4)
         self.assert_stock(item, 0, 3)
+
+
+@unittest.skipUnless(VAR, "KASSA_VAR is not set")
+class Kept(Case):
+    """Records are dropped an hour after their time, but what a key stands for is answered as before
+    for as long as the key is good. The floors of the stores are raised by hand: no test waits so long.
+    """
+
+    def drop_records(self):
+        """All that there are by now."""
+        floor = time.time_ns() // 1000000 // 4096 + 2
+        while time.time_ns() // 1000000 // 4096 < floor:
+            time.sleep(0.2)
+        for service in ("payment", "stock", "order"):
+            redis("SET", f"{service}:floor", str(floor))
+        end = time.monotonic() + 30
+        while any(int(redis("ZCOUNT", f"{service}:buckets", "-inf", f"({floor}"))
+                  for service in ("payment", "stock", "order")):
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.1)
+
+    def test_repeat_of_each(self):
+        user, item = self.user(10), self.item(3, 1)
+        poor, order, later = self.user(1), self.order(user, (item, 1)), self.order(user, (item, 1))
+        refused, batch = self.order(poor, (item, 1)), "/payment/batch_init/3/7"
+        paths = (f"/payment/add_funds/{user}/5", f"/payment/pay/{user}/2", f"/stock/add/{item}/4",
+                 f"/orders/checkout/{order}", f"/orders/checkout/{refused}", batch,
+                 "/payment/create_user")
+        keyed = [(path, {"Idempotency-Key": new_key()}) for path in paths]
+        first = [self.post(path, headers) for path, headers in keyed]
+        self.post(f"/payment/add_funds/{poor}/9")
+        self.assert_paid(self.checkout(refused), refused, 3)  # another attempt
+        self.post("/payment/pay/1/3")
+        self.drop_records()
+        for (path, headers), answer in zip(keyed, first):
+            with self.subTest(path=path):
+                again = self.post(path, headers)
+                self.assertEqual((again.status, again.text), (answer.status, answer.text))
+                self.assertEqual(again.headers.get("saga-id"), answer.headers.get("saga-id"))
+        self.assert_credit(user, 10)
+        self.assert_credit(poor, 7)
+        self.assert_credit("1", 4)
+        self.assert_stock(item, 3, 3)
+        self.assert_paid(self.checkout(later), later, 3)
 
 
 if __name__ == "__main__":

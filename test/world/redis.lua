@@ -134,6 +134,8 @@ function commands.DEL(key)
     return was
 end
 
+commands.UNLINK = commands.DEL
+
 function commands.EXPIREAT()
     return 1 -- virtual time is too short for it
 end
@@ -303,7 +305,7 @@ end
 
 -- What goes to the replicas; a PUBLISH does, too.
 local is_write = {}
-for name in string.gmatch('DEL HDEL HINCRBY HSET LPUSH LTRIM PUBLISH SET ZADD ZREM', '%u+') do
+for name in string.gmatch('DEL HDEL HINCRBY HSET LPUSH LTRIM PUBLISH SET UNLINK ZADD ZREM', '%u+') do
     is_write[name] = true
 end
 

@@ -59,13 +59,13 @@ static void key_parse_refuses(void **state)
     assert_true(slice_is(key, "kept"));
 }
 
-/* The claim names the slot and how long a period is; which one it is, the store knows. */
+/* The claim names the slot and how many days keys live; which day it is, the store knows. */
 static void key_claim_arguments(void **state)
 {
     (void)state;
     struct redis_command *c = mem_new(sizeof(*c));
-    int64_t slot, period_ms;
-    key_claim(c, SLICE_TEXT("order-77-a"), SLICE_TEXT("POST /x"), SLICE_TEXT("0193:1"));
+    int64_t slot, days;
+    key_claim(c, SLICE_TEXT("order-77-a"), SLICE_TEXT("POST /x"), SLICE_TEXT("0193:1"), 3);
     assert_int_equal(c->count, 8);
     assert_true(slice_is(key_argument(c, 0), "FCALL"));
     char function[32];
@@ -77,8 +77,8 @@ static void key_claim_arguments(void **state)
     assert_true(slice_is(key_argument(c, 5), "POST /x"));
     assert_true(slice_int64(key_argument(c, 6), &slot));
     assert_in_range(slot, 0, KEY_SLOTS - 1);
-    assert_true(slice_int64(key_argument(c, 7), &period_ms));
-    assert_int_equal(period_ms, INT64_C(86400000) * KEY_PERIOD_DAYS);
+    assert_true(slice_int64(key_argument(c, 7), &days));
+    assert_int_equal(days, 3);
     redis_command_free(c);
     free(c);
 }
@@ -94,7 +94,7 @@ static void key_slots_spread(void **state)
         char key[32];
         int64_t slot = KEY_SLOTS;
         snprintf(key, sizeof(key), "request-%08u", i);
-        key_claim(c, slice_from(key), SLICE_TEXT("f"), SLICE_TEXT("c"));
+        key_claim(c, slice_from(key), SLICE_TEXT("f"), SLICE_TEXT("c"), 1);
         assert_true(slice_int64(key_argument(c, 6), &slot));
         assert_in_range(slot, 0, KEY_SLOTS - 1);
         hits[slot]++;

@@ -11,6 +11,7 @@
 #include "idempotency/once.h"
 #include "runtime/err.h"
 #include "runtime/uuid.h"
+#include "saga/keep.h"
 
 #define DAY_MS INT64_C(86400000)
 #define NOW_MS INT64_C(0x0193abcdef12)
@@ -77,13 +78,36 @@ static void once_bucket_of_other_texts(void **state)
     assert_string_equal(bucket, "kept");
 }
 
+static const char *lookup_none(const char *variable)
+{
+    (void)variable;
+    return NULL;
+}
+
+/* How long records live is a variable; when memory is short it is the least, but not of those that
+ * a client's key stands for, which live as long as the key, and never shorter than the others. */
+static void once_life_of_records(void **state)
+{
+    struct conf conf;
+    struct buf sentence = {0};
+    (void)state;
+    assert_int_equal(conf_load(&conf, lookup_none, &sentence), 0);
+    assert_int_equal(once_life(&conf, false).ms, 3600000);
+    assert_int_equal(once_life(&conf, true).ms, ONCE_LIFE_LEAST_MS);
+    assert_true(once_life(&conf, true).kept_ms > DAY_MS);
+    conf.records_s = 691200;
+    assert_int_equal(once_life(&conf, false).kept_ms, 8 * DAY_MS);
+    assert_true(KEEP_LATE_MS > conf.deadline_ms);
+    assert_true(KEEP_DELAY_MS > conf.saga_deadline_ms);
+    buf_free(&sentence);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(once_bucket_of_time),
-        cmocka_unit_test(once_bucket_of_upper_case),
-        cmocka_unit_test(once_bucket_width),
-        cmocka_unit_test(once_bucket_of_other_texts),
+        cmocka_unit_test(once_bucket_of_time),  cmocka_unit_test(once_bucket_of_upper_case),
+        cmocka_unit_test(once_bucket_width),    cmocka_unit_test(once_bucket_of_other_texts),
+        cmocka_unit_test(once_life_of_records),
     };
     return cmocka_run_group_tests_name("idempotency/once", tests, NULL, NULL);
 }

@@ -61,6 +61,25 @@ static void uuid_time_test(void **state)
     assert_int_equal(wall_ms, 0x0193ABCD0000);
 }
 
+/* One whose record is kept for a client is marked in its 16th place, and is a UUIDv7 like the
+ * others, which never have that mark. */
+static void uuid_kept_test(void **state)
+{
+    (void)state;
+    struct uuid last = uuid_make_kept(WALL_MS);
+    for (int i = 0; i < 100000; i++) {
+        struct uuid plain = uuid_make(WALL_MS + i % 7), kept = uuid_make_kept(WALL_MS + i % 7);
+        int64_t wall_ms;
+        assert_non_null(strchr("01234567", plain.text[15]));
+        assert_non_null(strchr("89abcdef", kept.text[15]));
+        assert_int_equal(kept.text[14], '7');
+        assert_true(uuid_time_ms(slice_from(kept.text), &wall_ms));
+        assert_int_equal(wall_ms, WALL_MS + i % 7);
+        assert_string_not_equal(kept.text, last.text);
+        last = kept;
+    }
+}
+
 /* Anything else has no time. */
 static void uuid_not_test(void **state)
 {
@@ -88,7 +107,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(uuid_form_test),   cmocka_unit_test(uuid_order_test),
         cmocka_unit_test(uuid_random_test), cmocka_unit_test(uuid_time_test),
-        cmocka_unit_test(uuid_not_test),
+        cmocka_unit_test(uuid_kept_test),   cmocka_unit_test(uuid_not_test),
     };
     return cmocka_run_group_tests_name("runtime/uuid", tests, NULL, NULL);
 }
