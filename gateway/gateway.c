@@ -16,6 +16,7 @@
 #include "broker/broker.h"
 #include "gateway/admission.h"
 #include "gateway/begin.h"
+#include "gateway/front.h"
 #include "gateway/pending.h"
 #include "gateway/prefer.h"
 #include "gateway/ready.h"
@@ -30,7 +31,8 @@
 #include "runtime/log.h"
 #include "runtime/stat.h"
 
-#define TICK_MS 20 /* how late a request may be asked for again */
+#define TICK_MS       20 /* how late a request may be asked for again */
+#define CLOCKS_DIFFER "clocks differ, nothing was begun"
 
 struct gateway {
     struct service_context *context;
@@ -55,6 +57,7 @@ struct gateway {
     struct stat_value *shed;
     struct stat_value *left;              /* by their clients */
     struct stat_value *late, *unreadable; /* answers */
+    struct stat_value *front_refused;
     struct stat_histogram *wait_ms;
 };
 
@@ -116,7 +119,7 @@ static void request_answer(struct pending *p, const struct reply *reply)
     struct gateway *gw = p->owner;
     struct headers headers = {0};
     char saga[ID_BYTES_MAX + 1] = "", location[ID_BYTES_MAX + 16];
-    if (p->key[0] != '\0') {
+    if (p->key[0] != '\0' && !p->is_front) {
         headers_add(&headers, "Idempotency-Key", p->key);
     }
     if (reply->saga.bytes > 0) {
@@ -343,17 +346,32 @@ static void serve_local(struct gateway *gw, struct http_request *http, const str
     http_reply(http, 200, &type, 1, buf_slice(&text));
 }
 
-/* Reads the headers that matter. False: refused already. */
-static bool request_headers(struct http_request *http, const struct route *route, bool *ret_async,
-                            struct slice *ret_key)
+/* What a request's headers say that matters. */
+struct wanted {
+    bool is_async;
+    bool is_front;    /* the key is nginx' own */
+    struct slice key; /* of a POST; absent: none */
+    struct front front;
+};
+
+/* False: refused already. */
+static bool request_headers(struct http_request *http, const struct route *route,
+                            struct wanted *ret_wanted)
 {
+    struct wanted *w = ret_wanted;
     struct slice header = http_request_header(http, "Idempotency-Key");
-    if (header.data != NULL && strcmp(route->method, "POST") == 0 && !key_parse(header, ret_key)) {
+    bool is_post = strcmp(route->method, "POST") == 0;
+    if (is_post && front_read(http_request_header(http, FRONT_HEADER), &w->front)) {
+        w->is_front = header.data == NULL || slice_equal(header, w->front.key);
+    }
+    if (w->is_front) {
+        w->key = w->front.key;
+    } else if (header.data != NULL && is_post && !key_parse(header, &w->key)) {
         refuse_now(http, route, 400,
                    SLICE_TEXT("Idempotency-Key must be 8 to 64 letters, digits, '-' or '_'"), NULL);
         return false;
     }
-    *ret_async =
+    w->is_async =
         route->type == MESSAGE_ORDER_CHECKOUT && prefer_async(http_request_header(http, "Prefer"));
     return true;
 }
@@ -366,8 +384,15 @@ static int64_t gateway_wall_ms(const struct gateway *gw)
     return wall_ms;
 }
 
+/* A batch may take long, and its chunks are known again until it is done. */
+static struct uuid request_id(const struct gateway *gw, const struct pending *p, bool has_key)
+{
+    int64_t wall_ms = gateway_wall_ms(gw);
+    return has_key || is_batch(p->match.route->type) ? uuid_make_kept(wall_ms) : uuid_make(wall_ms);
+}
+
 static void request_park(struct gateway *gw, struct http_request *http, struct pending *p,
-                         bool is_async, struct slice key)
+                         const struct wanted *wanted)
 {
     if (gw->table.count == 0) {
         loop_timer_start(gw->tick, TICK_MS, TICK_MS);
@@ -377,18 +402,18 @@ static void request_park(struct gateway *gw, struct http_request *http, struct p
     p->owner = gw;
     p->http = http;
     p->is_read = strcmp(p->match.route->method, "GET") == 0;
-    /* A batch may take long, and its chunks are known again until it is done. */
-    bool is_kept = key.bytes > 0 || is_batch(p->match.route->type);
-    p->id = is_kept ? uuid_make_kept(gateway_wall_ms(gw)) : uuid_make(gateway_wall_ms(gw));
+    p->is_front = wanted->is_front;
+    p->id = wanted->is_front ? front_id(&wanted->front, is_batch(p->match.route->type))
+                             : request_id(gw, p, wanted->key.bytes > 0);
     crash_point("gateway.park.after");
-    if (is_async) {
+    if (wanted->is_async) {
         message_set(&p->match.command, async, 1);
     }
-    if (key.bytes > 0) {
-        slice_copy(key, p->key, sizeof(p->key));
-        pending_claim(p);
-    } else {
+    slice_copy(wanted->key, p->key, sizeof(p->key));
+    if (p->key[0] == '\0' || (p->is_front && gw->context->conf.front_ids)) {
         pending_begin(p);
+    } else {
+        pending_claim(p);
     }
 }
 
@@ -413,8 +438,7 @@ static void on_request(void *ctx, struct http_request *http)
 {
     struct gateway *gw = ctx;
     struct pending *p = pending_draft(&gw->table);
-    struct slice key = {0};
-    bool is_async = false;
+    struct wanted wanted = {0};
     route_find(&gw->context->conf, http_request_method(http), http_request_path(http),
                http_request_query(http), &p->match);
     const struct route *route = p->match.route;
@@ -427,8 +451,12 @@ static void on_request(void *ctx, struct http_request *http)
         request_turn_away(gw, http, route, short_of);
     } else if (!admission_let_in(&gw->admission, gw->table.count, loop_now_ms(gw->context->loop))) {
         request_turn_away(gw, http, route, gw->turned_away);
-    } else if (request_headers(http, route, &is_async, &key)) {
-        request_park(gw, http, p, is_async, key);
+    } else if (request_headers(http, route, &wanted)) {
+        if (wanted.is_front && wanted.front.made_ms > gateway_wall_ms(gw) + FRONT_AHEAD_MS) {
+            refuse_now(http, route, 429, SLICE_TEXT(CLOCKS_DIFFER), NULL);
+        } else {
+            request_park(gw, http, p, &wanted);
+        }
     }
 }
 
@@ -449,8 +477,32 @@ static void key_let_go(struct gateway *gw, const struct pending *p)
  * ago; without one it is of this very request, by a clock that is wrong: nothing was begun. */
 static struct reply reply_expired(const struct pending *p)
 {
-    return p->key[0] != '\0' ? reply_error(422, SLICE_TEXT("the Idempotency-Key has expired"))
-                             : reply_error(429, SLICE_TEXT("clocks differ, nothing was begun"));
+    return p->key[0] != '\0' && !p->is_front
+               ? reply_error(422, SLICE_TEXT("the Idempotency-Key has expired"))
+               : reply_error(429, SLICE_TEXT(CLOCKS_DIFFER));
+}
+
+/* The id that nginx' clock has made is refused, for good, so nothing is or will be done under it:
+ * then a key stands for another one, by our clock. All that get to know of that refusal, at
+ * whichever gateway, find the same key. False: that is not so, or was done before. */
+static bool front_again(struct gateway *gw, const struct message *answer)
+{
+    struct pending *p = pending_find(&gw->table, answer->id);
+    if ((answer->type != MESSAGE_EXPIRED && answer->type != MESSAGE_LATER) || p == NULL ||
+        !p->is_front || p->is_again) {
+        return false;
+    }
+    stat_add(gw->front_refused, 1);
+    p = pending_withdraw(&gw->table, answer->id);
+    for (struct pending *next; p != NULL; p = next) {
+        next = p->next_same;
+        p->next_same = NULL;
+        key_let_go(gw, p); /* of a gateway with FRONT_IDS=0, or of another version */
+        p->is_again = true;
+        p->id = request_id(gw, p, false);
+        pending_claim(p);
+    }
+    return true;
 }
 
 static void on_answer(void *ctx, const struct message *answer)
@@ -460,6 +512,9 @@ static void on_answer(void *ctx, const struct message *answer)
         return;
     }
     struct pending *p;
+    if (front_again(gw, answer)) {
+        return;
+    }
     if (answer->type == MESSAGE_SAGA_RUNNING) {
         /* an end for those who asked for 202, progress for the others */
         p = pending_find(&gw->table, answer->id);
@@ -555,6 +610,8 @@ int gateway_start(struct service_context *context)
                             "answers that nobody waited for: repeats, mostly");
     gw->unreadable =
         stat_counter("kassa_notices_unreadable_total", "", "notices that no version of ours sends");
+    gw->front_refused = stat_counter("kassa_front_ids_refused_total", "",
+                                     "commands that got another id because nginx' clock differs");
     gw->wait_ms = stat_histogram("kassa_http_request_seconds", "", "from request to answer");
     answers_new(gw);
     int err = http_open(context->loop, conf, conf->http_host, (int)conf->http_port, on_request, gw,

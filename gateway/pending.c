@@ -96,6 +96,19 @@ struct pending *pending_take(struct pending_table *t, struct slice id)
     return first;
 }
 
+struct pending *pending_withdraw(struct pending_table *t, struct slice id)
+{
+    struct pending *first = pending_find(t, id);
+    if (first != NULL) {
+        HASH_DELETE(by_id, t->by_id, first);
+    }
+    for (struct pending *p = first; p != NULL; p = p->next_same) {
+        p->is_entered = false;
+        p->is_claimed = false;
+    }
+    return first;
+}
+
 void pending_remove(struct pending_table *t, struct pending *p)
 {
     if (p->is_entered) {

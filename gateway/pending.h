@@ -25,6 +25,8 @@ struct pending {
     struct route_match match; /* match.command is what is asked for; its id is `id` */
     struct uuid id;
     char key[KEY_BYTES_MAX + 1]; /* Idempotency-Key; "": none */
+    bool is_front;               /* nginx has made the key, for its own repeats (front.h) */
+    bool is_again;               /* the first id of such a one was refused; this is another */
     bool is_read;                /* has no effect: nothing is lost when it comes late, or never */
     bool is_claimed;             /* the key names `id` now, or there is no key */
     bool is_claiming;            /* a claim is under way */
@@ -60,6 +62,8 @@ void pending_enter(struct pending_table *t, struct pending *p);
 struct pending *pending_find(const struct pending_table *t, struct slice id);
 /* Takes all that wait for p's id out of the table; the caller answers and frees each. */
 struct pending *pending_take(struct pending_table *t, struct slice id);
+/* The same, but they stay parked, and each is to be entered under another id. */
+struct pending *pending_withdraw(struct pending_table *t, struct slice id);
 /* Takes just this one out. */
 void pending_remove(struct pending_table *t, struct pending *p);
 void pending_free(struct pending *p);

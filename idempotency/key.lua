@@ -13,45 +13,33 @@ local function keys_of(day, slot)
 end
 
 -- Not by the store's clock: after a jump of that one the same key would be another's.
-local function clock_now()
-    return tonumber(redis.call('GET', 'kassa:clock') or slow_clock('kassa', math.huge, '', 0))
+local function day_now()
+    return math.floor((redis.call('GET', 'kassa:clock') or slow_clock('kassa', math.huge, '', 0)) / DAY_MS)
 end
 
 -- The version before this one has weeks instead of days: kassa:keys:<week>:<slot>, of which the first
--- that is kept is in kassa:keys:from. A store that it has not used has none of these. While it is used,
--- which the list of libraries tells (library.lua), it has to find what is claimed here, too.
-local WEEK_MS = 7 * DAY_MS
-local function week_keys(clock, slot)
-    local week = math.floor(clock / WEEK_MS)
-    local names = {}
-    for i, at in ipairs({week, week - 1, week + 1}) do
-        names[i] = string.format('kassa:keys:%.0f:%s', at, slot)
-    end
-    return names
+-- that is kept is in kassa:keys:from. While both are used, each has to find what the other one has
+-- claimed. So a claim is written there, too, and goes from there with its day. The next version need not.
+local function week_of(day, slot)
+    return string.format('kassa:keys:%.0f:%s', math.floor(day / 7), slot)
 end
 
--- The hashes that a key may be in, the one it is claimed in first.
-local function keys_all(clock, slot, days)
-    local day = math.floor(clock / DAY_MS)
-    local names = {keys_of(day, slot)}
+-- The hashes that a key may be in; it is claimed in the first two.
+local function keys_all(day, slot, days)
+    local names = {keys_of(day, slot), week_of(day, slot), week_of(day - 7, slot), week_of(day + 7, slot)}
     for at = day - 1, day - days, -1 do
         names[#names + 1] = keys_of(at, slot)
     end
     names[#names + 1] = keys_of(day + 1, slot) -- the clock's tail was lost
-    if redis.call('EXISTS', 'kassa:keys:from') == 1 then
-        for _, name in ipairs(week_keys(clock, slot)) do
-            names[#names + 1] = name
-        end
-    end
     return names
 end
 
 -- KEYS: -. ARGV: key, command id, fingerprint, slot, days
 -- Answers: "new", "known" or "mismatch", and the command id that the key stands for
 local function key_claim(_, args)
-    local key, command_id, slot, clock = args[1], args[2], args[4], clock_now()
+    local key, command_id = args[1], args[2]
     local fingerprint = redis.sha1hex(args[3])
-    local names = keys_all(clock, slot, tonumber(args[5]))
+    local names = keys_all(day_now(), args[4], tonumber(args[5]))
     for _, name in ipairs(names) do
         local record = redis.call('HGET', name, key)
         if record then
@@ -59,9 +47,8 @@ local function key_claim(_, args)
             return {is_same and 'known' or 'mismatch', string.sub(record, 41)}
         end
     end
-    redis.call('HSET', names[1], key, fingerprint .. command_id)
-    if redis.call('ZCARD', 'key:libraries') > 1 then
-        redis.call('HSET', week_keys(clock, slot)[1], key, fingerprint .. command_id)
+    for i = 1, 2 do
+        redis.call('HSET', names[i], key, fingerprint .. command_id)
     end
     return {'new', command_id}
 end
@@ -70,7 +57,7 @@ end
 -- under the key is another one. KEYS: -. ARGV: key, command id, slot, days
 local function key_release(_, args)
     local key, command_id, released = args[1], args[2], 0
-    for _, name in ipairs(keys_all(clock_now(), args[3], tonumber(args[4]))) do
+    for _, name in ipairs(keys_all(day_now(), args[3], tonumber(args[4]))) do
         if string.sub(redis.call('HGET', name, key) or '', 41) == command_id then
             released = released + redis.call('HDEL', name, key)
         end
@@ -78,17 +65,27 @@ local function key_release(_, args)
     return released
 end
 
+-- A day's copies in the week, and the day.
+local function slot_drop(day, slot)
+    local claimed = redis.call('HKEYS', keys_of(day, slot))
+    for at = 1, #claimed, 1000 do
+        redis.call('HDEL', week_of(day, slot), unpack(claimed, at, math.min(at + 999, #claimed)))
+    end
+    redis.call('UNLINK', keys_of(day, slot))
+end
+
 -- Drops up to `limit` slots of period `from_key` when that is before `first`, from `cursor` on, which
 -- is a period and a slot. Returns the cursor to go on at; nil: nothing is left to drop.
-local function period_drop(from_key, first, prefix, cursor, limit)
+local function period_drop(from_key, first, prefix, cursor, limit, drop)
     local from = tonumber(redis.call('GET', from_key) or first)
     local at, slot = string.match(cursor, '^' .. prefix .. '(%d+)/(%d+)$')
     if from >= first then
+        redis.call('SET', from_key, string.format('%.0f', from))
         return nil
     end
     slot = tonumber(at) == from and tonumber(slot) or 0
     for i = slot, math.min(slot + limit, SLOTS) - 1 do
-        redis.call('UNLINK', string.format('%s%.0f:%d', prefix, from, i))
+        drop(from, i)
     end
     if slot + limit >= SLOTS then
         redis.call('SET', from_key, string.format('%.0f', from + 1))
@@ -103,14 +100,12 @@ end
 local function key_sweep(_, args)
     local days, limit = tonumber(args[1]), tonumber(args[4])
     local clock = slow_clock('kassa', math.huge, args[2], tonumber(args[3]))
-    local first = math.floor(clock / DAY_MS) - days
-    local cursor = period_drop('kassa:keys:day', first, 'kassa:keys:day:', args[5], limit)
-    if not cursor and redis.call('EXISTS', 'kassa:keys:day') == 0 then
-        redis.call('SET', 'kassa:keys:day', string.format('%.0f', first))
-    elseif not cursor and redis.call('EXISTS', 'kassa:keys:from') == 1 then
-        local week = math.floor(clock / WEEK_MS) - 1
-        cursor = period_drop('kassa:keys:from', week, 'kassa:keys:', args[5], limit)
-    end
+    local day = math.floor(clock / DAY_MS)
+    local cursor = period_drop('kassa:keys:day', day - days, 'kassa:keys:day:', args[5], limit, slot_drop) or
+        period_drop('kassa:keys:from', math.min(math.floor(day / 7) - 1, math.floor((day - days) / 7)),
+            'kassa:keys:', args[5], limit, function(week, slot)
+            redis.call('UNLINK', week_of(7 * week, slot))
+        end)
     return {string.format('%.0f', clock), cursor}
 end
 

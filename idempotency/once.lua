@@ -112,12 +112,12 @@ end
 -- of `width` for each. act(at) answers the row that begins at argv[at]. One that fails does not
 -- touch the others: its answer is nil, and it is sent alone to learn why.
 local function each_row(argv, head, width, act)
-    local answers, is_alone = {}, #argv == head + width
+    local answers = {}
+    if #argv == head + width then
+        return {act(head + 1) or false} -- an error that was caught loses its name
+    end
     for at = head + 1, #argv, width do
         local is_done, answer = pcall(act, at)
-        if not is_done and is_alone then
-            error(answer, 0)
-        end
         answers[#answers + 1] = is_done and answer
     end
     return answers

@@ -79,6 +79,9 @@
       "when even the fastest answers have waited longer, it is an overload")                       \
     X(INT, gateway_begins, "GATEWAY_BEGINS", 1, 0, 1,                                              \
       "1: a gateway begins checkouts in the orders' store itself; 0: asks an order service to")    \
+    X(INT, front_ids, "FRONT_IDS", 1, 0, 1,                                                        \
+      "1: a POST that nginx may repeat gets its command's id from nginx; 0: a key is claimed for " \
+      "it, too, for gateways of the version before this one")                                      \
     X(INT, reask_ms, "REASK_MS", 1000, 50, 60000, "a waiting request is asked for again each")     \
     X(INT, deadline_ms, "DEADLINE_MS", 240000, 1000, 280000,                                       \
       "a request without any answer is told so after this")                                        \

@@ -12,10 +12,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define UUID_RANDOM_BYTES 4096 /* asked from the kernel at a time */
+#define UUID_POOL_BYTES   4096 /* asked from the kernel at a time */
 #define UUID_COUNTER_BITS 25
-#define UUID_KEPT         (1U << UUID_COUNTER_BITS)
-#define UUID_MS_BITS      48
 
 static uint64_t uuid_stream; /* 0: the kernel's randomness */
 static int64_t uuid_last_ms = -1;
@@ -43,8 +41,8 @@ static void uuid_random(void *ret_bytes, size_t bytes)
         uuid_random_seeded(ret_bytes, bytes);
         return;
     }
-    static unsigned char pool[UUID_RANDOM_BYTES];
-    static size_t used = UUID_RANDOM_BYTES;
+    static unsigned char pool[UUID_POOL_BYTES];
+    static size_t used = UUID_POOL_BYTES;
     assert(bytes <= sizeof(pool));
     if (sizeof(pool) - used < bytes) {
         for (size_t have = 0; have < sizeof(pool);) {
@@ -72,8 +70,19 @@ static uint32_t uuid_count(int64_t wall_ms)
     return counter;
 }
 
-static struct uuid uuid_text(const unsigned char bytes[16])
+/* `rest`: what is behind the time, where it is not version, variant and mark. */
+static struct uuid uuid_text(int64_t wall_ms, const unsigned char rest[UUID_RANDOM_BYTES],
+                             bool is_kept)
 {
+    assert(wall_ms >= 0 && wall_ms < (int64_t)1 << UUID_MS_BITS);
+    unsigned char bytes[6 + UUID_RANDOM_BYTES];
+    for (int i = 0; i < 6; i++) {
+        bytes[i] = (unsigned char)(wall_ms >> (40 - 8 * i));
+    }
+    memcpy(bytes + 6, rest, UUID_RANDOM_BYTES);
+    bytes[6] = (unsigned char)(0x70 | (is_kept ? 8 : 0) | (bytes[6] & 7));
+    bytes[8] = (unsigned char)(0x80 | (bytes[8] & 0x3f));
+
     struct uuid id;
     char *out = id.text;
     for (int i = 0; i < 16; i++) {
@@ -87,30 +96,31 @@ static struct uuid uuid_text(const unsigned char bytes[16])
     return id;
 }
 
-static struct uuid uuid_marked(int64_t wall_ms, uint32_t mark)
+struct uuid uuid_of(int64_t wall_ms, const unsigned char *random, bool is_kept)
 {
-    assert(wall_ms >= 0 && wall_ms < (int64_t)1 << UUID_MS_BITS);
-    uint32_t counter = uuid_count(wall_ms) | mark;
-    unsigned char bytes[16];
-    for (int i = 0; i < 6; i++) {
-        bytes[i] = (unsigned char)(wall_ms >> (40 - 8 * i));
-    }
-    bytes[6] = (unsigned char)(0x70 | (counter >> 22));
-    bytes[7] = (unsigned char)(counter >> 14);
-    bytes[8] = (unsigned char)(0x80 | ((counter >> 8) & 0x3f));
-    bytes[9] = (unsigned char)counter;
-    uuid_random(bytes + 10, 6);
-    return uuid_text(bytes);
+    return uuid_text(wall_ms, random, is_kept);
+}
+
+static struct uuid uuid_next(int64_t wall_ms, bool is_kept)
+{
+    uint32_t counter = uuid_count(wall_ms);
+    unsigned char rest[UUID_RANDOM_BYTES];
+    rest[0] = (unsigned char)(counter >> 22);
+    rest[1] = (unsigned char)(counter >> 14);
+    rest[2] = (unsigned char)(counter >> 8);
+    rest[3] = (unsigned char)counter;
+    uuid_random(rest + 4, 6);
+    return uuid_text(wall_ms, rest, is_kept);
 }
 
 struct uuid uuid_make(int64_t wall_ms)
 {
-    return uuid_marked(wall_ms, 0);
+    return uuid_next(wall_ms, false);
 }
 
 struct uuid uuid_make_kept(int64_t wall_ms)
 {
-    return uuid_marked(wall_ms, UUID_KEPT);
+    return uuid_next(wall_ms, true);
 }
 
 /* One more than what the digit is worth; 0: it is none. */

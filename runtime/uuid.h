@@ -6,7 +6,9 @@
 #include <stdint.h>
 #include "runtime/buf.h"
 
-#define UUID_TEXT_BYTES 36
+#define UUID_TEXT_BYTES   36
+#define UUID_MS_BITS      48
+#define UUID_RANDOM_BYTES 10
 struct uuid {
     char text[UUID_TEXT_BYTES + 1];
 };
@@ -17,6 +19,10 @@ struct uuid uuid_make(int64_t wall_ms);
 /* The same, marked: the record of its command is kept for as long as a client's key is good
  * (idempotency/once.lua). It is a UUIDv7 like any other; the first bit of its counter is set. */
 struct uuid uuid_make_kept(int64_t wall_ms);
+
+/* One of that time whose random bits are those of `random`, UUID_RANDOM_BYTES of them: the same for
+ * the same. kept: as uuid_make_kept. */
+struct uuid uuid_of(int64_t wall_ms, const unsigned char *random, bool is_kept);
 
 /* From now on ids are a function of `seed` and of the times given; for simulations, where a seed
  * has to replay to the byte. */

@@ -113,6 +113,8 @@ drill_plan_previous() {
     done
     for name in gateway-1 gateway-2; do
         drill_previous "$name" gateway "HTTP_PORT=${DRILL_PORTS[$name]}"
+        drill_plan "$name-beside" "$name" "$KASSA_VAR/run/kassa-gateway" \
+            "HTTP_PORT=${DRILL_PORTS[$name]}" FRONT_IDS=0
     done
 }
 

@@ -5,7 +5,8 @@ stores, and as gateways behind the same nginx.
     order, payment, stock:  new --> new + old --> old --> new + old --> new
     gateway-1, gateway-2:   one after the other, each in the place of its other version
 
-The services come before the gateways, as in deploy/compose/renew.sh.
+The services come before the gateways, as in deploy/compose/renew.sh. Beside a gateway of the previous
+release, and until there is none, this one's run with FRONT_IDS=0 (docs/operations.md).
 """
 
 import asyncio
@@ -31,6 +32,8 @@ class Versions(AnyFault):
     """Broken when a version did not take part. Gateways drain, and nginx asks the other one."""
 
     async def strike(self):
+        for name in GATEWAYS:
+            await self.replace(name, "-beside")
         for name in SERVICES:
             await self.join(f"{name}-previous")
         await self.replace(GATEWAYS[0], "-previous")
@@ -43,11 +46,13 @@ class Versions(AnyFault):
     async def mend(self):
         for name in SERVICES:
             await self.join(name)
-        await self.replace(GATEWAYS[0], "")
+        await self.replace(GATEWAYS[0], "-beside")
         await asyncio.sleep(MIXED_S)
         for name in SERVICES:
             await self.leave(f"{name}-previous")
-        await self.replace(GATEWAYS[1], "")
+        await self.replace(GATEWAYS[1], "-beside")
+        for name in GATEWAYS:
+            await self.replace(name, "")
 
     async def join(self, name):
         """One more on the same queue, until it has done something."""

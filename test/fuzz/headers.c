@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "gateway/front.h"
 #include "gateway/prefer.h"
 #include "gateway/routes.h"
 #include "idempotency/key.h"
@@ -38,6 +39,19 @@ static void prefer_check(struct slice header)
     }
 }
 
+static void front_check(struct slice header)
+{
+    struct front front = {.made_ms = -1};
+    if (front_read(header, &front)) {
+        int64_t wall_ms;
+        assert(front.key.data + front.key.bytes == header.data + header.bytes);
+        assert(uuid_time_ms(slice_from(front_id(&front, false).text), &wall_ms));
+        assert(wall_ms == front.made_ms);
+    } else {
+        assert(front.made_ms == -1);
+    }
+}
+
 static void amount_check(struct slice text)
 {
     int64_t amount = -1;
@@ -65,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct slice text = fuzz_slice(data, size);
     key_check(text);
     prefer_check(text);
+    front_check(text);
     amount_check(text);
     bucket_check(text);
     return 0;

@@ -205,6 +205,9 @@ static bool is_expected(const char *expected, int err, const struct redis_reply 
     if (strcmp(expected, STORE_FULL) == 0) {
         return err == -ERR_STORE_FULL;
     }
+    if (strcmp(expected, STORE_TOO_OLD) == 0) {
+        return err == -ERR_TOO_OLD;
+    }
     if (strcmp(expected, STORE_ERROR) == 0) {
         return err == -ERR_STORE_REPLY || err == -ERR_TOO_OLD;
     }

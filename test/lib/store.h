@@ -52,8 +52,9 @@ void store_expect_words(struct store *s, const char *expected, const char *const
 #define store_expect(s, expected, ...)                                                             \
     store_expect_words(s, expected, (const char *const[]){__VA_ARGS__, NULL})
 /* The same of what a builder made. STORE_ERROR: an error of the server is expected. */
-#define STORE_ERROR "-"
-#define STORE_FULL  "-full"
+#define STORE_ERROR   "-"
+#define STORE_TOO_OLD "-TOOOLD"
+#define STORE_FULL    "-full"
 void store_expect_command(struct store *s, const char *expected, const struct redis_command *c);
 void store_wait(struct store *s);            /* until everything is answered */
 unsigned store_misanswered(struct store *s); /* since it was asked last */

@@ -222,22 +222,18 @@ static void key_days_may_change(void **state)
     }
 }
 
-/* The version before this one has weeks: what it has claimed is found; and while it runs beside
- * this one, so is what this one claims, where it looks. */
+/* The version before this one has weeks: what it has claimed is found, until two of them are over;
+ * and so is what this one claims, where that one looks, for as long as the key lives. */
 static void key_of_another_version(void **state)
 {
     struct key_test *t = *state;
-    char words[256], week[24], hash[64];
-    key_redis(t, "ZADD key:libraries 1 kassa_key_0000beef");
+    char words[256], weeks[64];
     key_sweep_once(t, "", 0, "0");
-    snprintf(week, sizeof(week), "%lld", strtoll(t->text, NULL, 10) / (7 * DAY_MS));
+    snprintf(weeks, sizeof(weeks), "KEYS kassa:keys:%lld:*",
+             strtoll(t->text, NULL, 10) / (7 * DAY_MS));
     assert_int_equal(key_ask(t, "POST /a", "gw/1"), KEY_NEW);
-    snprintf(words, sizeof(words), "KEYS kassa:keys:%s:*", week);
-    key_redis(t, words);
+    key_redis(t, weeks);
     assert_int_equal(t->count, 1);
-    snprintf(hash, sizeof(hash), "%s", t->text);
-    snprintf(words, sizeof(words), "SET kassa:keys:from %s", week);
-    key_redis(t, words);
     key_redis(t, "KEYS kassa:keys:day:*");
     snprintf(words, sizeof(words), "DEL %s", t->text);
     key_redis(t, words);
@@ -246,19 +242,26 @@ static void key_of_another_version(void **state)
     key_pass(t, 7 * DAY_MS);
     assert_int_equal(key_ask(t, "POST /a", "gw/2"), KEY_KNOWN);
     key_pass(t, 7 * DAY_MS);
-    snprintf(words, sizeof(words), "EXISTS %s", hash);
-    key_redis(t, words);
-    assert_string_equal(t->text, "0");
+    key_redis(t, weeks);
+    assert_int_equal(t->count, 0);
 }
 
-/* While no other version is there, nothing is claimed twice. */
-static void key_is_claimed_once(void **state)
+/* What is there for that version's sake goes with the day it was claimed on. */
+static void key_leaves_the_week(void **state)
 {
     struct key_test *t = *state;
+    char first[64];
     key_sweep_once(t, "", 0, "0");
+    int64_t day = strtoll(t->text, NULL, 10) / DAY_MS;
+    key_pass(t,
+             (7 - day % 7) % 7 * DAY_MS); /* so that the week is not over when its first day is */
+    snprintf(first, sizeof(first), "KEYS kassa:keys:%lld:*", (long long)(day + 6) / 7);
     assert_int_equal(key_ask(t, "POST /a", "gw/1"), KEY_NEW);
-    key_redis(t, "KEYS kassa:keys:*:*");
+    key_redis(t, first);
     assert_int_equal(t->count, 1);
+    key_pass(t, (DAYS + 1) * DAY_MS);
+    key_redis(t, first);
+    assert_int_equal(t->count, 0);
 }
 
 /* The store's clock may be anywhere: a key stays what it was. */
@@ -335,7 +338,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         KEY(key_new_then_known),  KEY(key_mismatch),           KEY(key_lives_for_days),
         KEY(key_is_dropped),      KEY(key_days_may_change),    KEY(key_clock_jumps),
-        KEY(key_is_claimed_once), KEY(key_of_another_version), KEY(key_race),
+        KEY(key_leaves_the_week), KEY(key_of_another_version), KEY(key_race),
         KEY(key_read_nonsense),
     };
     return cmocka_run_group_tests_name("live/key", tests, NULL, NULL);

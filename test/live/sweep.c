@@ -170,9 +170,9 @@ static void test_refused(void **state)
               "5");
     store_ask(s, "FCALL", "payment_pay", "2", late_bucket, "payment:user:u", later, "u", "7");
     sweep_all(s, "payment", 500);
-    store_expect(s, STORE_ERROR, "FCALL", "payment_pay", "2", bucket_of("payment", old),
+    store_expect(s, STORE_TOO_OLD, "FCALL", "payment_pay", "2", bucket_of("payment", old),
                  "payment:user:u", old, "u", "5");
-    store_expect(s, STORE_ERROR, "FCALL", "payment_charge", "1", bucket_of("payment", old),
+    store_expect(s, STORE_TOO_OLD, "FCALL", "payment_charge", "1", bucket_of("payment", old),
                  text_of("%s:1:charge", old), "u", "5");
     store_expect(s, "paid|u|7||88", "FCALL", "payment_pay", "2", late_bucket, "payment:user:u",
                  later, "u", "7");
@@ -420,9 +420,9 @@ static void test_kept(void **state)
     assert_string_equal(store_ask(s, "EXISTS", bucket), "0");
     store_expect(s, "paid|u|5||95", "FCALL", "payment_pay", "2", bucket, "payment:user:u", old, "u",
                  "5");
-    store_expect(s, STORE_ERROR, "FCALL", "payment_pay", "2", bucket, "payment:user:u", plain, "u",
-                 "5");
-    store_expect(s, STORE_ERROR, "FCALL", "payment_charge", "1", bucket,
+    store_expect(s, STORE_TOO_OLD, "FCALL", "payment_pay", "2", bucket, "payment:user:u", plain,
+                 "u", "5");
+    store_expect(s, STORE_TOO_OLD, "FCALL", "payment_charge", "1", bucket,
                  text_of("%s:1:charge", old), "u", "5");
     store_expect(s, "paid|u|7||88", "FCALL", "payment_pay", "2", bucket_of("payment", never),
                  "payment:user:u", never, "u", "7");
@@ -483,7 +483,7 @@ static void test_kept_is_dropped(void **state)
     sweep_all(s, "payment", 500);
     assert_string_equal(store_ask(s, "ZCARD", "payment:kept:buckets"), "0");
     assert_string_equal(store_ask(s, "KEYS", "payment:kept:0*"), "");
-    store_expect(s, STORE_ERROR, "FCALL", "payment_pay", "2", bucket_of("payment", second),
+    store_expect(s, STORE_TOO_OLD, "FCALL", "payment_pay", "2", bucket_of("payment", second),
                  "payment:user:u", second, "u", "5");
     store_wait(s);
     assert_int_equal(store_misanswered(s), 0);
@@ -523,14 +523,14 @@ static void test_kept_attached(void **state)
     assert_string_equal(orders_at(s, 0, RECORD_REASON), "nor now");
     struct redis_command c = {0};
     orders_checkout_build(&c, without, "o");
-    store_expect_command(s, STORE_ERROR, &c);
+    store_expect_command(s, STORE_TOO_OLD, &c);
     store_wait(s);
     redis_command_free(&c);
     store_ask(s, "DEL", text_of("order:kept:%s", bucket_name("order", saga)));
     store_ask(s, "HSET", text_of("order:kept:%s", bucket_name("order", saga)), with_key,
               text_of("begun|o|%s", saga));
     orders_checkout_build(&c, with_key, "o");
-    store_expect_command(s, STORE_ERROR, &c);
+    store_expect_command(s, STORE_TOO_OLD, &c);
     store_wait(s);
     redis_command_free(&c);
     assert_int_equal(store_misanswered(s), 0);

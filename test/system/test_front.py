@@ -1,6 +1,7 @@
 """nginx reads its configuration anew, as when a gateway comes: no client loses a request by it."""
 
 import itertools
+import secrets
 import threading
 import time
 import unittest
@@ -8,14 +9,14 @@ import unittest
 import client
 from client import Case, Client
 from front import NGINX, Front
+from servers import VAR, redis
 
 CLIENTS = 16
 RELOADS = 5
 CLOSING_S = 0.5  # these clients are never idle
 
 
-@unittest.skipUnless(NGINX, "nginx is not installed")
-class Reload(Case):
+class ThroughFront(Case):
     def setUp(self):
         super().setUp()
         self.front = Front(client.HOST, client.PORT)
@@ -27,6 +28,9 @@ class Reload(Case):
         self.addCleanup(made.close)
         return made
 
+
+@unittest.skipUnless(NGINX, "nginx is not installed")
+class Reload(ThroughFront):
     def test_nobody_is_dropped(self):
         user = self.user()
         is_over = threading.Event()
@@ -62,6 +66,101 @@ class Reload(Case):
         self.assertEqual(during.headers.get("connection"), "close")
         self.assertEqual((before.status, before.text), (during.status, during.text))
         self.assertNotEqual(one.get(path).headers.get("connection"), "close")
+
+
+def name_of(offset_s=0, digits=None):
+    """As nginx makes one."""
+    digits = digits or secrets.token_hex(16)
+    return {"Kassa-Request": f"{time.time() + offset_s:.3f}-{digits}", "Idempotency-Key": digits}
+
+
+class Tries(Case):
+    """The second try of nginx is the same command, at whichever gateway, and however wrong its clock is."""
+
+    def refused_total(self):
+        lines = self.get("/metrics").text.splitlines()
+        return sum(int(line.split()[1]) for line in lines
+                   if line.startswith("kassa_front_ids_refused_total"))
+
+    def twice(self, path, name):
+        first, second = self.post(path, name), self.post(path, name)
+        self.assertEqual((first.status, first.text), (second.status, second.text))
+        self.assertNotIn("idempotency-key", first.headers)
+        return first
+
+    def test_one_effect(self):
+        user = self.user()
+        self.assert_ok(self.twice(f"/payment/add_funds/{user}/5", name_of()), {"done": True, "credit": 5})
+        self.assert_credit(user, 5)
+        self.assertEqual(self.twice("/payment/create_user", name_of()).status, 200)
+        self.assertEqual(self.twice("/payment/batch_init/2/7", name_of()).status, 200)
+
+    def test_a_checkout(self):
+        user, item = self.user(10), self.item(3, 10)
+        for offset_s in (0, -400, 200, -7200):
+            with self.subTest(offset_s=offset_s):
+                order = self.order(user, (item, 1))
+                self.assert_paid(self.twice(f"/orders/checkout/{order}", name_of(offset_s)), order, 3)
+                self.post(f"/payment/add_funds/{user}/3")
+        self.assert_credit(user, 10)
+
+    def test_a_clock_that_is_wrong(self):
+        """The store refuses the id that such a clock has made: for orders, checkouts show that."""
+        user, item = self.user(10), self.item(3, 10)
+        before = self.refused_total()
+        order = self.order(user, (item, 1))
+        self.assert_paid(self.twice(f"/orders/checkout/{order}", name_of(-400)), order, 3)
+        self.assertEqual(self.refused_total() - before, 2)
+
+    def test_far_ahead(self):
+        user = self.user()
+        answer = self.post(f"/payment/add_funds/{user}/5", name_of(7200))
+        self.assertEqual((answer.status, answer.body["error"]), (429, "clocks differ, nothing was begun"))
+        self.assert_credit(user, 0)
+
+    def test_a_name_that_is_none(self):
+        user = self.user()
+        for name in ("", "1795269802.123-", "now-0123456789abcdef0123456789abcdef"):
+            self.assertEqual(self.post(f"/payment/add_funds/{user}/5", {"Kassa-Request": name}).status, 200)
+        self.assert_credit(user, 15)
+
+    @unittest.skipUnless(VAR, "KASSA_VAR is not set")
+    def test_below_the_floor(self):
+        """What lies below the floor gets another id, once."""
+        user = self.user()
+        floor = redis("GET", "payment:floor").decode().strip()
+        redis("SET", "payment:floor", str(time.time_ns() // 4096000000 - 1000))
+        try:
+            self.assert_ok(self.twice(f"/payment/add_funds/{user}/5", name_of(-7200)),
+                           {"done": True, "credit": 5})
+        finally:
+            redis("SET", "payment:floor", floor or "0")
+        self.assert_credit(user, 5)
+
+
+@unittest.skipUnless(NGINX and VAR, "nginx is not installed, or KASSA_VAR is not set")
+class NoClaim(ThroughFront):
+    def claims(self):
+        return len(redis("KEYS", "kassa:keys:day:*:*", port="SAGA_REDIS_PORT").split())
+
+    def test_nothing_is_written_down(self):
+        """A POST without a key leaves no claim, one with a key does; and a client cannot name requests."""
+        user, one = self.user(), self.through_front()
+        redis("FLUSHALL", port="SAGA_REDIS_PORT")
+        for _ in range(2):
+            name = name_of()
+            for _ in range(2):
+                answer = one.post(f"/payment/add_funds/{user}/1", {"Kassa-Request": name["Kassa-Request"]})
+                self.assertEqual(answer.status, 200)
+                self.assertNotIn("idempotency-key", answer.headers)
+        self.assert_credit(user, 4)
+        self.assertEqual(self.claims(), 0)
+        key = secrets.token_hex(16)
+        for _ in range(2):
+            answer = one.post(f"/payment/add_funds/{user}/1", {"Idempotency-Key": key})
+            self.assertEqual(answer.headers.get("idempotency-key"), key)
+        self.assert_credit(user, 5)
+        self.assertEqual(self.claims(), 1)
 
 
 if __name__ == "__main__":

@@ -136,6 +136,15 @@ end
 
 commands.UNLINK = commands.DEL
 
+function commands.HKEYS(key)
+    local list = {}
+    for field in pairs(data[key] or {}) do
+        list[#list + 1] = field
+    end
+    table.sort(list)
+    return list
+end
+
 function commands.EXPIREAT()
     return 1 -- virtual time is too short for it
 end

@@ -291,6 +291,28 @@ static void deadline_of_each(void **state)
     assert_true(pending_is_late(t, p, 245000));
 }
 
+/* Those who wait for an id that is refused stay parked, and are entered under another one. */
+static void withdraw_and_enter_again(void **state)
+{
+    struct pending_table *t = *state;
+    struct pending *first = enter(t, ID_A, 0), *second = enter(t, ID_A, 10);
+    struct pending *list = pending_withdraw(t, slice_from(ID_A));
+    assert_ptr_equal(list, first);
+    assert_ptr_equal(list->next_same, second);
+    assert_null(pending_find(t, slice_from(ID_A)));
+    assert_null(pending_withdraw(t, slice_from(ID_A)));
+    assert_int_equal(t->count, 2);
+    for (struct pending *p = list, *next; p != NULL; p = next) {
+        next = p->next_same;
+        p->next_same = NULL;
+        assert_false(p->is_claimed);
+        strcpy(p->id.text, ID_B);
+        pending_enter(t, p);
+    }
+    assert_int_equal(chain_count(t, ID_B), 2);
+    assert_ptr_equal(pending_due(t, 1000), first);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -303,6 +325,7 @@ int main(void)
         TEST(remove_chain_in_every_order),
         TEST(join_after_the_first_left),
         TEST(remove_before_enter),
+        TEST(withdraw_and_enter_again),
         TEST(full_table),
         TEST(due_in_order),
         TEST(reads_are_asked_for_less),
