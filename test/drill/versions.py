@@ -34,6 +34,7 @@ class Versions(AnyFault):
     async def strike(self):
         for name in GATEWAYS:
             await self.replace(name, "-beside")
+            await asyncio.sleep(MIXED_S)
         for name in SERVICES:
             await self.join(f"{name}-previous")
         await self.replace(GATEWAYS[0], "-previous")
@@ -52,6 +53,7 @@ class Versions(AnyFault):
             await self.leave(f"{name}-previous")
         await self.replace(GATEWAYS[1], "-beside")
         for name in GATEWAYS:
+            await asyncio.sleep(MIXED_S)
             await self.replace(name, "")
 
     async def join(self, name):

@@ -56,7 +56,7 @@ static void call_of_a_request(void **state)
     char expected[512];
     int bytes = snprintf(expected, sizeof(expected),
                          "FCALLorder_checkout_%s3order:once:0193abcdeorder:openorder:"
-                         "recent1000172800000"
+                         "recent1000300000"
                          "CHARGINGPAIDFAILED" REQUEST "order_7gw",
                          order_library.hash);
     assert_int_equal(call.bytes.bytes, bytes);
