@@ -55,6 +55,15 @@ class Metrics(unittest.TestCase):
 
         self.soon(lambda: up() == TARGETS, lambda: f"{up()}, should be {TARGETS}")
 
+    def test_the_alarms_are_loaded(self):
+        """And what they look at is there: an expression without a series never tells."""
+        rules = [rule for group in ask("rules")["groups"] for rule in group["rules"]]
+        self.assertEqual([rule["name"] for rule in rules], ["StoreMemory"])
+        for rule in rules:
+            self.assertEqual((rule["health"], rule["state"]), ("ok", "inactive"))
+            series = rule["query"].rpartition(">")[0]
+            self.soon(lambda: len(numbers(series)) >= len(GROUPS), lambda: series)
+
     def test_each_node_of_a_store_is_looked_into(self):
         """The exporter is up even when the node that it is to ask refuses it."""
         def up():
