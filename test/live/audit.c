@@ -408,7 +408,8 @@ static bool sweep_step(int service, int64_t limit, char cursor[24])
     static struct redis_command c;
     store_clock(w.store, w.now_ms);
     redis_command_reset(&c);
-    once_sweep(&c, libraries[service], 8 * DAY_MS, "99999999999", "", 0, limit, cursor);
+    once_sweep(&c, libraries[service], (struct once_life){8 * DAY_MS, 8 * DAY_MS}, "99999999999",
+               "", 0, limit, cursor);
     store_ask_command(w.store, &c, NULL, NULL);
     if (store_count(w.store) < 2) {
         return false;
@@ -679,7 +680,8 @@ static void packed_make(void)
     for (int i = 0; i < 3; i++) {
         name = text_of("%s", i == 0 ? "" : store_ask(w.store, "GET", "order:clock"));
         redis_command_reset(&c);
-        once_sweep(&c, &order_library, 8 * DAY_MS, "99999999999", name, 400 * DAY_MS, 500, "0");
+        once_sweep(&c, &order_library, (struct once_life){8 * DAY_MS, 8 * DAY_MS}, "99999999999",
+                   name, 400 * DAY_MS, 500, "0");
         store_ask_command(w.store, &c, NULL, NULL);
     }
     assert_string_equal(store_ask(w.store, "HGET", "order:paid", "orders"), "1");

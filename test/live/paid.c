@@ -82,7 +82,8 @@ static void sweep_step(const char *seen, const char *cursor)
     static struct redis_command c;
     double began_ms = monotonic_ms();
     redis_command_reset(&c);
-    once_sweep(&c, &order_library, LIFE_MS, ALL, seen, ANY, 500, cursor);
+    once_sweep(&c, &order_library, (struct once_life){LIFE_MS, LIFE_MS}, ALL, seen, ANY, 500,
+               cursor);
     store_ask_command(store, &c, NULL, NULL);
     double took_ms = monotonic_ms() - began_ms;
     longest_ms = took_ms > longest_ms ? took_ms : longest_ms;
