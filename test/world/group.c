@@ -125,11 +125,12 @@ static bool is_running(const struct server *s)
     return s->is_up && !s->is_frozen;
 }
 
-/* Does a replica hear its master, and the other way round? */
+/* Does a replica hear its master, and the other way round? One that was started, and is in its
+ * room, nobody reaches where replicas look for it. */
 static bool is_linked(const struct server *master, const struct server *s)
 {
-    return s->follows == master->number && s->is_synced && is_running(s) &&
-           s->is_cut == master->is_cut;
+    return s->follows == master->number && s->is_synced && is_running(s) && is_running(master) &&
+           is_master(master) && s->is_cut == master->is_cut;
 }
 
 static bool knows(const struct server *master, unsigned replica)
