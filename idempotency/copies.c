@@ -23,6 +23,7 @@ static void copies_restart(struct copies *c)
 {
     c->short_ms = 0;
     c->named_lately = 0;
+    c->comings = 0;
 }
 
 void copies_lost(struct copies *c)
@@ -125,6 +126,21 @@ void copies_listed(struct copies *c, const struct copies_list *l)
         }
         c->which = l->which;
     }
+}
+
+/* Of the first time it is only known that nobody comes unnoticed from now on. Whose coming it was
+ * nobody knows; while none is listed, it is the other one that follows a successor. */
+void copies_came(struct copies *c, int64_t comings, int64_t now_ms)
+{
+    bool is_same = comings >= 0 && c->comings == comings + 1;
+    if (!is_same && c->comings != 0 && c->which != 0) {
+        c->is_successor = false;
+    }
+    if (!is_same && c->short_ms > 0) {
+        copies_restart(c);
+        c->short_ms = now_ms;
+    }
+    c->comings = comings + 1;
 }
 
 bool copies_are_missing(const struct copies *c)

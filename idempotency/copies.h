@@ -3,17 +3,21 @@
  *
  * One that is missing may have been promoted, without this master knowing it; then what the others
  * acknowledge here is lost. So it is done without only
- * - when the master itself, never out of sight, has not listed it for `degrade_ms`, in which the
- *   Sentinels tell each other of a promotion, and most of them name this master still, each asked
- *   after that time;
+ * - when the master itself has not listed it for `degrade_ms`, in which the Sentinels tell each
+ *   other of a promotion, no replica has come to it in that time, and most of them name this master
+ *   still, each asked after that time;
  * - or when it is the old master, in whose place most of them have just named this one, and which
  *   has not come back yet. (Back to the old one is no succession: a Sentinel that has not heard of
  *   the promotion yet says so, too.)
  *
  * A WAIT for fewer than all says no more than that so many have it, even if the missing one is back
  * long since, and is promoted next. So such a WAIT is followed by a ROLE: what is not listed then
- * will take over all that was written before, when it comes back. And it is looked for twice a
- * second, for it must not come and go unnoticed, nor another one go in its place.
+ * will take over all that was written before, when it comes back. And it must not come and go
+ * unnoticed, nor another one go in its place: it is looked for twice a second, and since a look may
+ * be late, because the server is slow or this process stood still, the master is asked how often a
+ * replica has come. It counts those that have gone on where they were (sync_partial_ok); so does
+ * whoever is about to be promoted, for who was given everything anew is in doubt until he connects
+ * again.
  *
  * Nor is it done without before that is written down where all who have what is answered then have
  * it: the master keeps a list of them in its data (deploy/compose/copy.sh), which is asked for
@@ -56,6 +60,7 @@ struct copies {
     unsigned unsure;                /* of those listed last: they may be promoted */
     int64_t short_ms;               /* since when the same ones are missing; 0: none is */
     uint32_t which;                 /* who was listed last, while one was missing; 0: nobody */
+    int64_t comings;                /* of replicas, ever, by the master, and 1 more; 0: not known */
     uint32_t named;                 /* by which Sentinels, since `master` is this one: bits */
     uint32_t named_lately;          /* .. and degrade_ms after short_ms, or later */
     bool is_written;                /* who is missing is on no list of those who have all */
@@ -83,6 +88,9 @@ void copies_named(struct copies *c, const char *node, unsigned sentinel, int64_t
 void copies_kept(struct copies *c, struct slice with);
 /* The master has listed its replicas. */
 void copies_listed(struct copies *c, const struct copies_list *l);
+/* It has said how often a replica has come and gone on where it was; -1: it does not say. To be
+ * told before it lists them. */
+void copies_came(struct copies *c, int64_t comings, int64_t now_ms);
 /* It cannot be reached, or another one was named: what was known of it is old. */
 void copies_lost(struct copies *c);
 /* Has the master, and have the Sentinels, to be asked again each COPIES_LOOK_MS? */

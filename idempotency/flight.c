@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "idempotency/info.h"
 #include "idempotency/wire.h"
 #include "runtime/log.h"
 
@@ -71,6 +72,17 @@ static void flight_ask_kept(unsigned needed, flight_send *send, void *ctx)
     flight_say(WAITER_KEPT, needed, &c, send, ctx);
 }
 
+/* Who is listed, and whether somebody has come since this was asked last. */
+static void flight_ask_who(enum waiter_kind kind, unsigned needed, flight_send *send, void *ctx)
+{
+    static struct redis_command c;
+    redis_command_reset(&c);
+    redis_arg_text(&c, "INFO");
+    redis_arg_text(&c, "stats");
+    flight_say(WAITER_CAME, needed, &c, send, ctx);
+    flight_ask_role(kind, needed, send, ctx);
+}
+
 void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_send *send, void *ctx)
 {
     static struct redis_command c;
@@ -102,7 +114,7 @@ void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_sen
         flight_say(WAITER_WAIT, needed, &c, send, ctx);
     }
     f->waits++;
-    flight_ask_role(WAITER_ROLE, needed, send, ctx);
+    (needed < f->copies.all ? flight_ask_who : flight_ask_role)(WAITER_ROLE, needed, send, ctx);
     f->is_begun = false;
 }
 
@@ -114,7 +126,7 @@ void flight_lost(struct flight *f)
 
 void flight_look(flight_send *send, void *ctx)
 {
-    flight_ask_role(WAITER_LOOK, 0, send, ctx);
+    flight_ask_who(WAITER_LOOK, 0, send, ctx);
 }
 
 /* "master", its offset, and for each replica address, port and offset, which is 0 for one that has
@@ -139,6 +151,16 @@ bool flight_role(struct flight *f, const struct redis_reply *reply)
     }
     copies_listed(&f->copies, &list);
     return true;
+}
+
+/* -1: it does not say. */
+static int64_t flight_comings(const struct redis_reply *reply, int err)
+{
+    int64_t comings = -1;
+    if (err == 0) {
+        info_number(redis_reply_at(reply, 0), "sync_partial_ok", &comings);
+    }
+    return comings;
 }
 
 static enum flight_verdict flight_count(struct flight *f, unsigned needed, int64_t now_ms)
@@ -167,6 +189,9 @@ enum flight_verdict flight_answer(struct flight *f, struct waiter waiter,
         return err || !flight_read_count(f, reply, &f->waited) ? FLIGHT_IS_BROKEN : FLIGHT_GOES_ON;
     case WAITER_ROLE:
         return flight_role(f, reply) ? flight_count(f, waiter.needed, now_ms) : FLIGHT_IS_BROKEN;
+    case WAITER_CAME:
+        copies_came(&f->copies, flight_comings(reply, err), now_ms);
+        return FLIGHT_GOES_ON;
     case WAITER_LOOK:
         return flight_role(f, reply) ? FLIGHT_GOES_ON : FLIGHT_IS_BROKEN;
     case WAITER_TIME:

@@ -12,6 +12,7 @@ enum waiter_kind {
     WAITER_WAIT,
     WAITER_ROLE, /* behind a WAIT */
     WAITER_LOOK, /* a ROLE alone */
+    WAITER_CAME, /* before a ROLE: has somebody come since? */
     WAITER_TIME,
     WAITER_ASK /* about the server: redis_ask */
 };

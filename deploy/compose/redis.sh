@@ -136,7 +136,7 @@ users() {
     saga)
         serve gateway '*' "$own_data +subscribe"
         for name in order stock payment; do
-            serve "$name" "$said" '+get +set +time'
+            serve "$name" "$said" '+get +set +time +info'
         done
         return
         ;;

@@ -74,6 +74,7 @@ struct server {
     struct age age, file_age;
     unsigned follows; /* NOBODY: it is a master */
     uint64_t life;    /* grows with each start and each change of role */
+    uint64_t comings; /* of replicas that went on where they were, since it started */
     struct known known[SERVERS_MAX];
     int64_t turn_us; /* the end of the turn that it is in, or was last */
     int64_t next_us; /* .. of the one behind it, 0: nothing waits for one */
@@ -154,6 +155,11 @@ static void link_close(struct server *s)
     if (is_replica(s) && s->group->servers[s->follows].is_cut == s->is_cut) {
         s->group->servers[s->follows].known[s->number].is_connected = false;
     }
+}
+
+uint64_t group_comings(const struct group *g, unsigned server)
+{
+    return g->servers[server].comings;
 }
 
 /* ---- WAIT ---- */
@@ -272,6 +278,7 @@ static void on_pull(void *ctx)
         return; /* when it can be reached, its followers are told */
     }
     if (s->is_synced) {
+        master->comings += !knows(master, s->number);
         server_follow(server_id(s), server_id(master));
     } else {
         full_sync(s, server_id(master));
@@ -428,6 +435,7 @@ static void on_start(void *ctx)
     struct server *s = ctx;
     s->is_up = true;
     s->life++;
+    s->comings = 0;
     memset(s->known, 0, sizeof(s->known));
     if (!s->is_on_disk) {
         server_restore(server_id(s));
@@ -556,6 +564,7 @@ static void watch_decide(struct server *s)
 /* It connects anew, under another name. */
 static void rename_to(struct server *s, struct known *known, enum doubt doubt)
 {
+    s->group->servers[s->follows].comings++;
     known->doubt = doubt;
     s->next = doubt == IS_SURE ? IS_UNSURE : doubt;
 }
@@ -726,6 +735,17 @@ static void on_follower_dies(void *ctx)
     server_die(ctx, MS(50));
 }
 
+/* Some of those who look for replicas do not, for some moments. */
+static void on_nobody_looks(void *ctx)
+{
+    (void)ctx;
+    for (unsigned i = 0; i < world.node_count; i++) {
+        if (world.nodes[i].is_up && world_random(2) > 0) {
+            node_stand_still(&world.nodes[i], MS(500) + world_random(MS(4000)));
+        }
+    }
+}
+
 /* Troubles of which each alone is harmless. */
 static void trouble_of_copies(struct group *g, struct server *one, struct server *other)
 {
@@ -801,6 +821,9 @@ static void trouble_make(struct group *g)
         frozen_us = MS(4000) + world_random(AWAY_US);
         server_die(one, frozen_us);
         group_later(g, frozen_us + MS(1000) + world_random(MS(3000)), on_wanted);
+        if (world_random(2) > 0) {
+            group_later(g, frozen_us, on_nobody_looks);
+        }
         break;
     case 7:
     case 8:

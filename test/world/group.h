@@ -38,6 +38,9 @@ uint64_t group_life(const struct group *g, unsigned server);
  */
 const char *group_listed_as(const struct group *g, unsigned server, unsigned replica);
 
+/* What INFO says there: how often a replica has come that needed only the rest (copies.h). */
+uint64_t group_comings(const struct group *g, unsigned server);
+
 /* Executes a command there; it goes to the replicas. Owns: the caller (server_reply_free). */
 struct redis_reply *group_execute(struct group *g, unsigned server, const struct redis_command *c);
 

@@ -312,6 +312,11 @@ function commands.PING()
     return {ok = 'PONG'}
 end
 
+-- Of a connection that has gone: nobody hears it.
+function commands.ROLE()
+    return {'master'}
+end
+
 -- What goes to the replicas; a PUBLISH does, too.
 local is_write = {}
 for name in string.gmatch('DEL HDEL HINCRBY HSET LPUSH LTRIM PUBLISH SET UNLINK ZADD ZREM', '%u+') do

@@ -134,6 +134,31 @@ static struct redis_reply *role_reply(const struct redis *r)
     return server_reply_of(texts, count);
 }
 
+/* INFO stats. */
+static struct redis_reply *came_reply(const struct redis *r)
+{
+    char text[64];
+    const char *texts[] = {text};
+    uint64_t comings = world_bugs.come_unseen ? 0 : group_comings(r->group, r->server);
+    snprintf(text, sizeof(text), "# Stats\r\nsync_partial_ok:%llu\r\n",
+             (unsigned long long)comings);
+    return server_reply_of(texts, 1);
+}
+
+/* What the connection asks for itself. NULL: another command. */
+static struct redis_reply *own_reply(const struct redis *r, enum waiter_kind kind)
+{
+    switch (kind) {
+    case WAITER_ROLE:
+    case WAITER_LOOK:
+        return role_reply(r);
+    case WAITER_CAME:
+        return came_reply(r);
+    default:
+        return NULL;
+    }
+}
+
 /* The next Sentinel names the master. */
 static unsigned sentinel_ask(struct redis *r, unsigned *ret_sentinel)
 {
@@ -414,18 +439,18 @@ static void replies_send(struct redis *r, unsigned count)
     world_after_or(r->node, 100, on_replies, free, replies);
 }
 
-/* The WAIT of a flight is over, and the ROLE behind it, if there is one, is asked. */
+/* The WAIT of a flight is over, and what is behind it is asked. */
 static void on_counted(void *ctx, unsigned count)
 {
     struct redis *r = ctx;
     char text[16];
     const char *texts[] = {text};
-    struct call *role = TAILQ_NEXT(r->waiting_for, in_list);
     count = world_bugs.wait_for_one && count > 0 ? r->flight.copies.all : count;
     snprintf(text, sizeof(text), "%u", count);
     r->waiting_for->reply = server_reply_of(texts, 1);
-    if (role != NULL) {
-        role->reply = role_reply(r);
+    for (struct call *call = TAILQ_NEXT(r->waiting_for, in_list); call != NULL;
+         call = TAILQ_NEXT(call, in_list)) {
+        call->reply = own_reply(r, call->waiter.kind);
     }
     r->wait = NULL;
     r->waiting_for = NULL;
@@ -482,15 +507,15 @@ static bool pipeline_commands(struct pipeline *p, unsigned done, struct call *ca
         if (is_wait) {
             break;
         }
-        bool is_role = slice_is(server_word(c, 0), "ROLE");
-        struct redis_reply *reply = is_role ? role_reply(p->redis) : pipeline_command(p, c);
-        if (call != NULL) {
-            p->redis->offset = is_role ? p->redis->offset : group_position(p->group, p->server);
-            call->reply = reply;
-            call = TAILQ_NEXT(call, in_list);
-        } else {
+        struct redis_reply *own = call != NULL ? own_reply(p->redis, call->waiter.kind) : NULL;
+        struct redis_reply *reply = own != NULL ? own : pipeline_command(p, c);
+        if (call == NULL) {
             server_reply_free(reply);
+            continue;
         }
+        p->redis->offset = own != NULL ? p->redis->offset : group_position(p->group, p->server);
+        call->reply = reply;
+        call = TAILQ_NEXT(call, in_list);
     }
     return true;
 }

@@ -138,6 +138,11 @@ bool world_step(void)
         }
         return true;
     }
+    if (e.node != NULL && e.node->still_us > world.now_us) {
+        e.at_us = e.node->still_us;
+        heap_push(e);
+        return true;
+    }
     event_run(&e);
     return true;
 }
@@ -175,6 +180,7 @@ static void node_begin(void *ctx)
     node->life++;
     node->is_up = true;
     node->is_dying = false;
+    node->still_us = 0;
     world.current = node;
     node->loop = loop_new();
     node->context.loop = node->loop;
@@ -207,6 +213,14 @@ void node_kill(struct node *node)
     node->is_up = false;
     node->is_dying = false;
     world_after(NULL, 50000 + (int64_t)world_random(3000) * 1000, node_begin, node);
+}
+
+void node_stand_still(struct node *node, int64_t still_us)
+{
+    world.current = node;
+    world_say("stands still");
+    world.current = NULL;
+    node->still_us = world.now_us + still_us;
 }
 
 void world_say(const char *format, ...)

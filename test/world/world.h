@@ -45,7 +45,8 @@ struct node {
     const struct service *service;
     struct service_context context;
     struct loop *loop;
-    uint64_t life; /* grows at each start: events of an older life are void */
+    uint64_t life;    /* grows at each start: events of an older life are void */
+    int64_t still_us; /* until then it stands still: what happens to it waits */
     bool is_up;
     bool is_dying; /* its effects have no effect any more; taken down after this event */
 };
@@ -85,6 +86,8 @@ void world_reset(uint64_t seed);
 struct node *world_node(const char *name, const struct service *service, const struct conf *conf);
 void node_start(struct node *node);
 void node_kill(struct node *node);
+/* As by SIGSTOP, for so long. What it has sent goes on. */
+void node_stand_still(struct node *node, int64_t still_us);
 
 /* One line of the transcript: time, node, text. */
 void world_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -149,6 +152,7 @@ struct world_bugs {
     bool no_resend;
     bool wait_for_one; /* replica */
     bool wait_for_none;
+    bool come_unseen;       /* who comes and goes between two looks is not noticed */
     bool wait_unlisted;     /* once one was missing, no ROLE looks for it again */
     bool libraries_replace; /* whoever connects last has his functions, and others have none */
     bool degrade_at_once;   /* a short WAIT is enough for the next one to be short */

@@ -172,6 +172,42 @@ static void who_was_back_begins_anew(void **state)
     assert_false(flight(&c, 1, "b", LATE_MS));
 }
 
+/* It came and went between two looks, which were late: the server was slow, or this process stood
+ * still. Nobody has seen it but the master, who counts. */
+static void who_came_and_went_unseen_begins_anew(void **state)
+{
+    (void)state;
+    struct copies c = without_one();
+    copies_came(&c, 7, LATE_MS + 1); /* who was it, before that? */
+    assert_int_equal(copies_needed(&c, LATE_MS + 1), 2);
+    name(&c, "a:1", 0, "b", LATE_MS + 1 + DEGRADE_MS);
+    name(&c, "a:1", 1, "b", LATE_MS + 1 + DEGRADE_MS);
+    copies_came(&c, 7, LATE_MS + 1 + DEGRADE_MS);
+    assert_true(flight(&c, 1, "b", LATE_MS + 1 + DEGRADE_MS));
+    copies_came(&c, 8, LATE_MS + 2 + DEGRADE_MS);
+    assert_false(flight(&c, 1, "b", LATE_MS + 2 + DEGRADE_MS));
+    copies_came(&c, -1, LATE_MS + 2 + 3 * DEGRADE_MS); /* nor when it does not say */
+    assert_false(flight(&c, 1, "b", LATE_MS + 2 + 3 * DEGRADE_MS));
+}
+
+/* C comes to its new master, and is not the one that this one is master instead of. */
+static void who_follows_a_successor_may_come(void **state)
+{
+    (void)state;
+    struct copies c = whole();
+    copies_lost(&c);
+    name(&c, "b:1", 1, "", START_MS);
+    assert_false(flight(&c, 0, "", START_MS));
+    copies_came(&c, 0, START_MS);
+    copies_came(&c, 1, START_MS);
+    name(&c, "b:1", 2, "c", START_MS);
+    assert_false(flight(&c, 1, "c", START_MS));
+    copies_came(&c, 1, START_MS);
+    assert_true(flight(&c, 1, "c", START_MS));
+    copies_came(&c, 2, START_MS); /* A, maybe */
+    assert_false(flight(&c, 1, "c", START_MS));
+}
+
 /* C is back, and B is gone: as many as before, but B may have been promoted. */
 static void another_one_is_missing(void **state)
 {
@@ -356,6 +392,8 @@ int main(void)
         cmocka_unit_test(names_count_after_the_time_only),
         cmocka_unit_test(who_is_back_is_needed_again),
         cmocka_unit_test(who_was_back_begins_anew),
+        cmocka_unit_test(who_came_and_went_unseen_begins_anew),
+        cmocka_unit_test(who_follows_a_successor_may_come),
         cmocka_unit_test(another_one_is_missing),
         cmocka_unit_test(a_master_out_of_sight),
         cmocka_unit_test(who_is_listed_is_not_missing),
