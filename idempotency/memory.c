@@ -44,10 +44,19 @@ struct memory {
     struct stat_value *used, *limit;
 };
 
-static void memory_log(const struct memory *m, struct memory_use use)
+static void memory_log(bool is_short, const char *group, struct memory_use use)
 {
-    log_write(m->is_short ? LOG_WARN : LOG_INFO, m->is_short ? "store_short" : "store_roomy",
-              "group=%s used=%lld limit=%lld", m->group, (long long)use.used, (long long)use.limit);
+    log_write(is_short ? LOG_WARN : LOG_INFO, is_short ? "store_short" : "store_roomy",
+              "group=%s used=%lld limit=%lld", group, (long long)use.used, (long long)use.limit);
+}
+
+static void memory_judge(struct memory *m, bool is_short)
+{
+    bool was_short = m->is_short;
+    m->is_short = is_short;
+    if (m->on_short != NULL && (is_short || was_short)) {
+        m->on_short(m->ctx, is_short);
+    }
 }
 
 static void on_info(void *ctx, int err, const struct redis_reply *reply)
@@ -60,19 +69,19 @@ static void on_info(void *ctx, int err, const struct redis_reply *reply)
     }
     stat_set(m->used, use.used);
     stat_set(m->limit, use.limit);
-    bool was_short = m->is_short;
-    m->is_short = memory_is_short_of(use, was_short);
-    if (m->is_short != was_short) {
-        memory_log(m, use);
+    bool is_short = memory_is_short_of(use, m->is_short);
+    if (m->is_short != is_short) {
+        memory_log(is_short, m->group, use);
     }
-    if (m->on_short != NULL && (m->is_short || was_short)) {
-        m->on_short(m->ctx, m->is_short);
-    }
+    memory_judge(m, is_short);
 }
 
 static void on_timer(void *ctx)
 {
     struct memory *m = ctx;
+    if (redis_is_full(m->store)) {
+        memory_judge(m, true);
+    }
     if (m->is_asking || !redis_is_up(m->store)) {
         return;
     }
@@ -113,5 +122,5 @@ void memory_free(struct memory *m)
 
 bool memory_is_short(const struct memory *m)
 {
-    return m != NULL && m->is_short && redis_is_up(m->store);
+    return m != NULL && (redis_is_full(m->store) || (m->is_short && redis_is_up(m->store)));
 }

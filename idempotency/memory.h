@@ -3,6 +3,7 @@
  *
  *   INFO memory, each MEMORY_MS --> used, limit --> short from 90 % on, over again below 85 %
  *
+ * A store that is too full to load the library is short as well, and nobody can ask it.
  * Used is what the server itself compares with its limit; the limit may be changed while it runs.
  * Source: protocol.md section 2.7; Redis manual: INFO, maxmemory. */
 #ifndef KASSA_IDEMPOTENCY_MEMORY_H
@@ -42,7 +43,8 @@ struct memory *memory_new(struct loop *loop, struct redis *store, const char *gr
                           memory_on_short *on_short, void *ctx);
 void memory_free(struct memory *m); /* NULL is fine */
 
-/* By the last answer; a store that is away is not short of memory. NULL is fine: no. */
+/* By the last answer; a store that is away is not short of memory, but one that has no room for the
+ * library is. NULL is fine: no. */
 bool memory_is_short(const struct memory *m);
 
 #endif

@@ -773,6 +773,11 @@ const char *redis_refusal(const struct redis *r)
     return is_refused ? r->pace.told : NULL;
 }
 
+bool redis_is_full(const struct redis *r)
+{
+    return r->state != REDIS_UP && redis_error_of(slice_from(r->pace.told)) == -ERR_STORE_FULL;
+}
+
 unsigned redis_outstanding(const struct redis *r)
 {
     return r->out.count + r->flight.held.count + r->backlog.count + r->failed.count +

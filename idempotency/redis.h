@@ -47,6 +47,8 @@ bool redis_is_up(const struct redis *r);
 /* The store's word, when it is there and its data are not for this version
  * (idempotency/library.lua); else NULL. */
 const char *redis_refusal(const struct redis *r);
+/* It is there, and cannot be used because its memory is too full to load the library. */
+bool redis_is_full(const struct redis *r);
 unsigned redis_outstanding(const struct redis *r);
 
 typedef void redis_on_up(void *ctx);

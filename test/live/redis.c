@@ -442,6 +442,28 @@ static void live_full_memory(void **state)
     assert_true(live_wait(t, live_is_down));
     assert_true(live_wait(t, live_is_up));
     assert_non_null(strstr(live_ask(t, "SET live:text 1"), "OOM"));
+    assert_false(redis_is_full(t->redis));
+}
+
+/* One that lacks the library of this version cannot take it, and is known to be full until it can.
+ */
+static void live_full_for_the_library(void **state)
+{
+    struct live *t = *state;
+    struct live newer = *t;
+    newer.command = (struct redis_command){0};
+    redis_server_ask(t->server, "CONFIG SET maxmemory 1");
+    newer.redis = redis_new(t->loop, &t->conf, "newer", redis_server_node(t->server), &live_newer);
+    for (int64_t end_ms = loop_now_ms(t->loop) + 1500; loop_now_ms(t->loop) < end_ms;) {
+        loop_turn(t->loop, true);
+        assert_false(redis_is_up(newer.redis));
+    }
+    assert_true(redis_is_full(newer.redis));
+    assert_false(redis_is_full(t->redis));
+    redis_server_ask(t->server, "CONFIG SET maxmemory 0");
+    assert_true(live_wait(&newer, live_is_up));
+    assert_false(redis_is_full(newer.redis));
+    redis_free(newer.redis);
 }
 
 /* What a newer version has written, and this one cannot read, is not used; and somebody says why.
@@ -639,6 +661,7 @@ int main(void)
         PRIVATE(live_functions_flushed),
         PRIVATE(live_two_versions),
         PRIVATE(live_full_memory),
+        PRIVATE(live_full_for_the_library),
         PRIVATE(live_newer_schema),
         PRIVATE(live_broken_library),
         PRIVATE(live_password),
