@@ -7,6 +7,7 @@
 
 #include "idempotency/once.h"
 #include "runtime/crash.h"
+#include "runtime/err.h"
 #include "runtime/log.h"
 #include "runtime/stat.h"
 #include "runtime/uuid.h"
@@ -18,6 +19,7 @@ enum replay_state {
     REPLAY_ASKING,     /* INFO, GET */
     REPLAY_ANNOUNCING, /* order.replay is not confirmed */
     REPLAY_WRITING,    /* SET: the announcement is out */
+    REPLAY_REFUSED,    /* the store is there and refuses that, for its memory is full: later */
     REPLAY_KNOWN,      /* the run of this connection is the one of <name>:run */
 };
 
@@ -50,7 +52,8 @@ static void on_written(void *ctx, int err, const struct redis_reply *reply)
 {
     struct replay *r = ctx;
     (void)reply;
-    r->state = REPLAY_UNKNOWN;
+    bool is_there = err != -ERR_STORE_DOWN && err != -ERR_STORE_TIMEOUT;
+    r->state = err != 0 && is_there ? REPLAY_REFUSED : REPLAY_UNKNOWN;
     if (err == 0) {
         replay_ask(r);
     }
@@ -176,6 +179,9 @@ static void on_pulse(void *ctx)
     struct replay *r = ctx;
     if (r->state == REPLAY_KNOWN && redis_is_up(r->store)) {
         replay_write(r, NULL);
+    } else if (r->state == REPLAY_REFUSED && redis_is_up(r->store)) {
+        r->state = REPLAY_WRITING;
+        replay_write(r, on_written);
     }
 }
 
