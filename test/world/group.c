@@ -958,10 +958,24 @@ unsigned group_truth(const struct group *g)
     return server_id(&g->servers[g->master]);
 }
 
+unsigned group_master(const struct group *g)
+{
+    return g->master;
+}
+
 void group_set(struct group *g, const struct redis_command *c)
 {
     for (unsigned i = 0; i <= replicas; i++) {
         server_reply_free(server_execute(server_id(&g->servers[i]), c));
+    }
+}
+
+void group_limit(struct group *g, unsigned percent)
+{
+    unsigned truth = group_truth(g);
+    world_say("%s has a limit of %lld bytes", g->name, (long long)server_limit(truth, percent));
+    for (unsigned i = 0; i <= replicas; i++) {
+        server_limit_like(server_id(&g->servers[i]), truth);
     }
 }
 

@@ -67,9 +67,12 @@ void group_check(void);
 
 /* The server that was promoted last has what is true, as its number for server.h. */
 unsigned group_truth(const struct group *g);
+unsigned group_master(const struct group *g); /* .. within the group */
 
 /* Before the run: all servers have it. */
 void group_set(struct group *g, const struct redis_command *c);
+/* Its servers have a limit to their memory, of which `percent` are used now; 0: none. */
+void group_limit(struct group *g, unsigned percent);
 /* The master is another server now, with other data. Only where there are no replicas. */
 void group_restarted(struct group *g);
 

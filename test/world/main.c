@@ -50,6 +50,11 @@ static struct conf conf_make(void)
     assert(err == 0);
     buf_free(&sentence);
     conf.saga_deadline_ms = 5000; /* some sagas meet it */
+    /* Names that nobody looks up: each store is one of its own (group.h). */
+    snprintf(conf.order_redis, sizeof(conf.order_redis), "order:6379");
+    snprintf(conf.payment_redis, sizeof(conf.payment_redis), "payment:6379");
+    snprintf(conf.stock_redis, sizeof(conf.stock_redis), "stock:6379");
+    snprintf(conf.saga_redis, sizeof(conf.saga_redis), "saga:6379");
     if (world_bugs.no_reask) {
         conf.reask_ms = 100000000;
     }
@@ -148,6 +153,47 @@ static void costs_make(const struct conf *conf, const char *loss)
     }
 }
 
+/* Some of the others have a store that is full of something else, in the middle of the storm or
+ * just before its end, until long after it: what was begun has to end before that. */
+#define FULL_US  INT64_C(6500000)  /* full by then, at the latest */
+#define ENDED_US INT64_C(40000000) /* of calm, until what has begun has ended */
+
+static bool is_full;
+
+static void on_full(void *ctx)
+{
+    static const unsigned used[] = {95, 99, 105, 150}; /* percent; new work is refused from 90 on */
+    const char *const *service = ctx;
+    store_limit(*service, used[world_random(4)]);
+}
+
+static void on_room(void *ctx)
+{
+    const char *const *service = ctx;
+    is_full = false;
+    if (!group_are_whole()) {
+        world_say("%s is not whole", *service);
+    } else {
+        shop_check_ended();
+    }
+    store_limit(*service, 0);
+}
+
+static void limits_make(const char *loss)
+{
+    static const char *const services[] = {"order", "payment", "stock", "saga"};
+    static const char *service;
+    const struct world_costs none = {0};
+    is_full = world.has_limits =
+        loss == NULL && memcmp(&world.costs, &none, sizeof(none)) == 0 && world_random(3) == 0;
+    if (world.has_limits) {
+        service = services[world_random(4)];
+        world_after(NULL, world_random(FULL_US), on_full, &service);
+        shop_is_full(STORM_US, STORM_US + ENDED_US);
+        world_after(NULL, STORM_US + ENDED_US, on_room, &service);
+    }
+}
+
 static bool is_loss_due; /* and so nothing is settled */
 
 /* What is lost is sent again for some moments only: in these nodes die more often. */
@@ -195,7 +241,7 @@ struct totals {
 /* A service that is down has not told yet what its store has lost. */
 static bool has_settled(void)
 {
-    return world.is_calm && !is_loss_due && shop_waiting() == 0 && broker_is_idle() &&
+    return world.is_calm && !is_loss_due && !is_full && shop_waiting() == 0 && broker_is_idle() &&
            group_are_whole() && store_is_announced("payment") && store_is_announced("stock") &&
            store_is_replayed("payment") && store_is_replayed("stock");
 }
@@ -254,6 +300,7 @@ static bool seed_run(uint64_t seed, struct totals *totals)
         node_start(&world.nodes[i]);
     }
     shop_open(gateways, 2, loss);
+    limits_make(loss);
     world_after(NULL, STORM_US, on_calm, NULL);
     clock_world_jump(world.chances.clocks, STORM_US);
     is_loss_due = loss != NULL;
@@ -278,6 +325,9 @@ static bool seed_run(uint64_t seed, struct totals *totals)
         shop_check();
         if (world.costs.has_poison && !broker_is_idle()) {
             world_fault("a command is kept that nobody can carry out");
+        }
+        if (world.has_limits && !has_settled()) {
+            world_fault("there is room again, and not everything comes to rest");
         }
         group_check();
         if (loss == NULL && rollbacks() != rolled_back) {

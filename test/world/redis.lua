@@ -124,8 +124,13 @@ function commands.HSCAN(key, cursor, _, count)
     return {'0', list}
 end
 
+-- Of what has a time. Nothing of it is dropped before: that would be no write.
+local function is_over(key)
+    return data[key] and data[key].until_ms and data[key].until_ms <= world_ms
+end
+
 function commands.EXISTS(key)
-    return data[key] and 1 or 0
+    return data[key] and not is_over(key) and 1 or 0
 end
 
 function commands.DEL(key)
@@ -290,16 +295,59 @@ function commands.LRANGE(key, first, last)
     return list
 end
 
-function commands.SET(key, value)
-    data[key] = {kind = 'text', value = value}
+function commands.SET(key, value, unit, until_ms) -- EX is for days, see EXPIREAT
+    data[key] = {kind = 'text', value = value, until_ms = unit == 'PXAT' and tonumber(until_ms) or nil}
     return {ok = 'OK'}
 end
 
 function commands.GET(key)
-    return data[key] and data[key].value or false
+    return data[key] and not is_over(key) and data[key].value or false
 end
 
-function commands.INFO()
+function commands.MGET(...)
+    local values = {}
+    for i, key in ipairs({...}) do
+        values[i] = commands.GET(key)
+    end
+    return values
+end
+
+-- A memory in which nothing but keys and what is in them takes room.
+local function used()
+    local bytes = 0
+    for key, value in pairs(data) do
+        bytes = bytes + #key + #(value.value or '')
+        for field, text_ in pairs(value.at or {}) do
+            bytes = bytes + #field + #text_
+        end
+        for member in pairs(value.score or {}) do
+            bytes = bytes + #member + 8
+        end
+    end
+    return bytes
+end
+
+local FULL = "OOM command not allowed when used memory > 'maxmemory'."
+local function is_full()
+    return server.limit and used() > server.limit
+end
+
+-- So that the server uses `percent` of it; 0: none.
+function world_limit(number, percent)
+    world_use(number)
+    server.limit = percent > 0 and math.floor(used() * 100 / percent) or nil
+    return server.limit or 0
+end
+
+function world_limit_like(number, other)
+    servers[number].limit = servers[other].limit
+end
+
+function commands.INFO(section)
+    if section == 'memory' then
+        return string.format('used_memory:%d\r\nmaxmemory:%d\r\nmem_not_counted_for_evict:0\r\n',
+            used(), server.limit or 0)
+    end
     return '# Server\r\nrun_id:' .. server.run .. '\r\n'
 end
 
@@ -323,6 +371,12 @@ for name in string.gmatch('DEL HDEL HINCRBY HSET LPUSH LTRIM PUBLISH SET UNLINK 
     is_write[name] = true
 end
 
+-- What is refused when the memory is full; a PUBLISH and what frees something are not.
+local needs_room = {}
+for name in string.gmatch('HINCRBY HSET LPUSH SET ZADD', '%u+') do
+    needs_room[name] = true
+end
+
 function commands.PUBLISH()
     return 0 -- the world sees to who hears it
 end
@@ -336,6 +390,9 @@ local function run(name, ...)
     local command = commands[name]
     if not command then
         error('the modelled store does not know ' .. name)
+    end
+    if name == 'SET' and arguments[3] == 'PX' then -- the replicas are told until when, as by Redis
+        arguments = {arguments[1], arguments[2], 'PXAT', text(world_ms + arguments[4])}
     end
     if is_write[name] then
         server.log[#server.log + 1] = {name, unpack(arguments)}
@@ -361,12 +418,18 @@ function redis.sha1hex(value)
     return string.rep('0', 40 - math.min(#value, 40)) .. string.sub(value, -40)
 end
 
+local frees = {} -- name -> does not mind that the memory is full, or does not write
+
 function redis.register_function(name, callback)
+    local flags = {}
     if type(name) == 'table' then
-        name, callback = name.function_name, name.callback
+        name, callback, flags = name.function_name, name.callback, name.flags or {}
     end
     assert(not functions[name], name)
     functions[name] = callback
+    for _, flag in ipairs(flags) do
+        frees[name] = frees[name] or flag == 'allow-oom' or flag == 'no-writes'
+    end
 end
 
 -- Which versions of a library a server has is a part of its data: replicas take it over, and it can be
@@ -378,6 +441,9 @@ end
 -- `replaced`: a version that goes by it, as when all have the same name.
 local function load(library, hash, replaced)
     if not redis.call('GET', loaded(library, hash)) then
+        if is_full() then
+            return {err = FULL}
+        end
         redis.call('DEL', loaded(library, replaced))
         redis.call('SET', loaded(library, hash), '1')
     end
@@ -395,7 +461,7 @@ function world_run(...)
     if words[1] == 'LOAD' then
         return load(words[2], words[3], words[4])
     elseif string.upper(words[1]) ~= 'FCALL' then
-        return redis.pcall(...)
+        return needs_room[string.upper(words[1])] and is_full() and {err = FULL} or redis.pcall(...)
     end
     local keys, arguments, count = {}, {}, tonumber(words[3])
     for i = 4, #words do
@@ -408,6 +474,9 @@ function world_run(...)
     local callback = is_loaded(words[2]) and functions[words[2]]
     if not callback then
         return {err = 'ERR Function not found'}
+    elseif not frees[words[2]] and is_full() then
+        return {err = 'OOM allow-oom flag is not set on the function, can not run it when used ' ..
+            "memory > 'maxmemory'"}
     end
     return callback(keys, arguments)
 end

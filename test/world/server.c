@@ -189,7 +189,9 @@ struct redis_reply *server_execute(unsigned server, const struct redis_command *
         }
     } else if (lua_istable(lua, -1) && field_is("err", reply)) {
         reply->is_error = true;
-        world_fault("the store refuses: %.*s", SLICE_ARG(server_word(c, 1)));
+        if (strncmp(reply->bytes.data, "OOM ", 4) != 0) {
+            world_fault("the store refuses: %.*s", SLICE_ARG(server_word(c, 1)));
+        }
     } else if (!lua_istable(lua, -1) || !field_is("ok", reply)) {
         reply_add_value(reply, lua_gettop(lua));
     }
@@ -299,6 +301,16 @@ void server_keep(unsigned server)
 void server_restore(unsigned server)
 {
     server_call("world_restore", server, 0, NULL);
+}
+
+int64_t server_limit(unsigned server, unsigned percent)
+{
+    return server_call("world_limit", server, (int)percent, NULL);
+}
+
+void server_limit_like(unsigned server, unsigned other)
+{
+    server_call("world_limit_like", server, (int)other, NULL);
 }
 
 bool server_is_announced(unsigned server, const char *service)

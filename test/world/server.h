@@ -32,6 +32,9 @@ void server_follow(unsigned server, unsigned master); /* takes the rest of its l
 bool server_is_same(unsigned server, unsigned other); /* have they the same data? */
 void server_keep(unsigned server);                    /* remembers what it has now */
 void server_restore(unsigned server);                 /* has that again, as another server */
+/* Gives it a limit to its memory, of which it uses so much now; 0: none. Returns it, in bytes. */
+int64_t server_limit(unsigned server, unsigned percent);
+void server_limit_like(unsigned server, unsigned other); /* the same limit */
 bool server_is_announced(unsigned server, const char *service);
 bool server_has(unsigned server, const char *key);
 void server_each(unsigned server, store_on_field *on_field, void *ctx);

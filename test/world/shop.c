@@ -8,14 +8,16 @@
 #include <string.h>
 
 #include "test/world/books.h"
+#include "test/world/group.h"
 
 #define USERS        4
 #define ITEMS        3
 #define ORDERS       8
 #define REQUESTS_MAX 64
-#define LOOK_MS      6000 /* what was told is looked at within this time */
-#define OPEN_MS      4000 /* requests come within this time */
-#define LISTS        40   /* that are asked for at once */
+#define LOOK_MS      6000    /* what was told is looked at within this time */
+#define OPEN_MS      4000    /* requests come within this time */
+#define FULL_TOLD_US 6000000 /* until each gateway knows that a store is full */
+#define LISTS        40      /* that are asked for at once */
 
 enum kind { CHECKOUT, FUND, ADD, CANCEL };
 
@@ -36,7 +38,9 @@ static struct {
     struct request requests[REQUESTS_MAX];
     unsigned request_count, answered;
     unsigned credit[USERS], stock[ITEMS];
-    const char *loss; /* whose store loses its tail; NULL: none */
+    const char *loss;   /* whose store loses its tail; NULL: none */
+    int64_t settled_us; /* then all know which store is full */
+    int64_t room_us;    /* soon it will not be so any more */
 } shop;
 
 #define PLENTY 1000 /* what is sent again because it was lost must not be refused now */
@@ -176,6 +180,54 @@ static void request_at(struct request *r, int64_t at_us, world_event *send)
     } else {
         world_after(NULL, at_us, send, r);
     }
+}
+
+/* The first answer, while a store is full: nothing was begun. Then it is a request like any other.
+ */
+static void turned_away_send(void *ctx);
+
+static void on_turned_away(void *ctx, unsigned status, const char *body)
+{
+    struct request *r = ctx;
+    if (status == 0) {
+        world_after(NULL, 100000, turned_away_send, r);
+        return;
+    }
+    if (status != 429 || strstr(body, "is nearly full") == NULL) {
+        world_fault("%s: %u %s, but a store is full", r->path, status, body);
+    }
+    on_answered(r, status, body);
+}
+
+static void turned_away_send(void *ctx)
+{
+    struct request *r = ctx;
+    if (!group_are_whole()) {
+        shop.settled_us = world.now_us + FULL_TOLD_US;
+    }
+    if (world.now_us <
+        shop.settled_us) { /* who tells the gateways has to reach the store of keys */
+        bool is_in_time = shop.settled_us < shop.room_us;
+        world_after(NULL, is_in_time ? 500000 : 0, is_in_time ? turned_away_send : request_send, r);
+        return;
+    }
+    struct node *gateway = shop.gateways[world_random(shop.gateway_count)];
+    http_world_request(gateway, "POST", r->path, r->key, on_turned_away, r);
+}
+
+void shop_is_full(int64_t from_us, int64_t to_us)
+{
+    int64_t at_us = from_us + FULL_TOLD_US;
+    shop.room_us = world.now_us + to_us - FULL_TOLD_US;
+    struct request *r = request_new(FUND);
+    r->user = world_random(USERS);
+    r->amount = 1;
+    snprintf(r->path, sizeof(r->path), "/payment/add_funds/u%u/1", r->user);
+    request_at(r, at_us, turned_away_send);
+    r = request_new(CHECKOUT);
+    r->order = world_random(ORDERS);
+    snprintf(r->path, sizeof(r->path), "/orders/checkout/o%u", r->order);
+    request_at(r, at_us, turned_away_send);
 }
 
 static int64_t soon_us(void)
@@ -359,6 +411,20 @@ static void check_request(const struct books *books, const struct request *r)
     if (r->status == 400 && body_has(r, "out of stock") && books_has_stock(books, o->lines)) {
         world_fault("%s: told out of stock, but it is all there", r->path);
     }
+}
+
+void shop_check_ended(void)
+{
+    struct books books;
+    books_read(&books);
+    for (unsigned i = 0; i < books.order_count; i++) {
+        const struct books_order *o = &books.orders[i];
+        if (o->saga[0] != '\0' && strcmp(o->state, "PAID") != 0 &&
+            strcmp(o->state, "FAILED") != 0) {
+            world_fault("order %s: still %s, since a store is full", o->id, o->state);
+        }
+    }
+    books_free(&books);
 }
 
 void shop_check(void)

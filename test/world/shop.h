@@ -7,6 +7,11 @@
 /* Fills the store and schedules the clients, by chance. `gateways`: the nodes they talk to.
  * `loss`: the service whose store will lose its tail, static text; NULL: none. */
 void shop_open(struct node *const *gateways, unsigned count, const char *loss);
+/* From then on the memory of some store is full, and soon each gateway knows it: who comes then is
+ * sent away. */
+void shop_is_full(int64_t from_us, int64_t to_us);
+/* No saga is open. */
+void shop_check_ended(void);
 /* Leaves out the requests whose bit is set, from the next shop_open on: to shorten a failing run.
  */
 void shop_leave_out(uint64_t requests);

@@ -55,6 +55,7 @@ struct redis {
     unsigned questions;
     const struct redis_library *library; /* NULL: none */
     bool is_other_version;               /* of the library */
+    bool is_full;                        /* there was no room for that */
     struct flight flight;
     uint64_t offset; /* of what this connection has written */
     int64_t timeout_ms;
@@ -223,21 +224,30 @@ static void look(struct redis *r)
     }
 }
 
-/* The library is loaded, unless it is there. */
-static void greet(struct redis *r)
+/* The library is loaded, unless it is there. False: there is no room for it. */
+static bool library_load(struct group *g, unsigned server, const struct redis_library *library,
+                         bool is_other_version)
 {
     struct redis_command *c = mem_new(sizeof(*c));
     char own[16], other[16];
-    snprintf(own, sizeof(own), "%s", r->library->hash);
+    snprintf(own, sizeof(own), "%s", library->hash);
     snprintf(other, sizeof(other), "%s", own);
-    (r->is_other_version ? own : other)[0] = SERVER_OTHER_VERSION;
+    (is_other_version ? own : other)[0] = SERVER_OTHER_VERSION;
     redis_arg_text(c, "LOAD");
-    redis_arg_text(c, r->library->name);
+    redis_arg_text(c, library->name);
     redis_arg_text(c, own);
     redis_arg_text(c, world_bugs.libraries_replace ? other : "");
-    server_reply_free(group_execute(r->group, r->server, c));
+    struct redis_reply *reply = group_execute(g, server, c);
+    bool is_good = !server_reply_is_error(reply);
+    server_reply_free(reply);
     redis_command_free(c);
     free(c);
+    return is_good;
+}
+
+static bool greet(struct redis *r)
+{
+    return r->library == NULL || library_load(r->group, r->server, r->library, r->is_other_version);
 }
 
 static void on_attempt(void *ctx);
@@ -245,6 +255,7 @@ static void on_attempt(void *ctx);
 static void on_greeted(void *ctx)
 {
     struct redis *r = ctx;
+    r->is_full = false;
     if (r->life != group_life(r->group, r->server)) {
         copies_lost(&r->flight.copies);
         world_after(r->node, 20000 + world_random(500000), on_attempt, r);
@@ -253,8 +264,12 @@ static void on_greeted(void *ctx)
     struct redis_reply *role = role_reply(r);
     flight_role(&r->flight, role);
     server_reply_free(role);
-    if (r->library != NULL) {
-        greet(r);
+    if (!greet(r)) {
+        world_say("store has no room for the library");
+        r->is_full = true;
+        copies_lost(&r->flight.copies);
+        world_after(r->node, 20000 + world_random(500000), on_attempt, r);
+        return;
     }
     r->is_up = true;
     r->is_mute = false;
@@ -382,6 +397,9 @@ static void call_answered(struct redis *r, struct call *call)
         server_reply_is_error(call->reply) ? redis_error_of(redis_reply_at(call->reply, 0)) : 0;
     if (call->waiter.kind == WAITER_CALL) {
         patience_answered(&r->patience);
+    } else if (call->waiter.kind == WAITER_ASK) {
+        call_tell(r, call->waiter, err, call->reply);
+        return;
     }
     if (r->flight.copies.all == 0) {
         call_tell(r, call->waiter, err, call->reply);
@@ -681,10 +699,13 @@ void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *
     }
 }
 
-/* Servers have no limit to their memory here, and nobody is told that one is nearly full. */
+/* Where no server has a limit to its memory nobody needs to hear that. */
 void redis_ask(struct redis *r, const struct redis_command *c, redis_on_reply *on_reply, void *ctx)
 {
-    (void)r, (void)c, (void)on_reply, (void)ctx;
+    struct waiter waiter = {.kind = WAITER_ASK, .on_reply = on_reply, .ctx = ctx};
+    if (world.has_limits && !world_bugs.no_questions) {
+        call_add(r, r->is_up ? &r->gathering : &r->failed, waiter, c);
+    }
 }
 
 struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *group,
@@ -749,6 +770,11 @@ bool redis_is_up(const struct redis *r)
     return r->is_up;
 }
 
+bool redis_is_full(const struct redis *r)
+{
+    return !r->is_up && r->is_full;
+}
+
 unsigned redis_outstanding(const struct redis *r)
 {
     return r->count + rows_gathered(r->rows);
@@ -794,6 +820,22 @@ void store_restore(const char *service)
     struct group *g = group_named(service);
     server_restore(group_truth(g));
     group_restarted(g);
+}
+
+/* What a full store has not got yet cannot be loaded, and until there is room nothing can be done
+ * by who needs it. So what ends sagas is there in both versions; only keys may find no room. */
+void store_limit(const char *service, unsigned percent)
+{
+    struct group *g = group_named(service);
+    struct redis *r;
+    TAILQ_FOREACH(r, &connections, in_all)
+    {
+        if (r->group == g && r->library != NULL && strcmp(r->library->name, "key") != 0) {
+            library_load(g, group_master(g), r->library, false);
+            library_load(g, group_master(g), r->library, true);
+        }
+    }
+    group_limit(g, percent);
 }
 
 bool store_is_announced(const char *service)

@@ -56,7 +56,8 @@ struct world {
     int64_t now_us;
     struct world_chances chances;
     struct world_costs costs;
-    bool is_calm; /* nothing goes wrong any more: the end, in which all must be settled */
+    bool has_limits; /* servers' memory, in some moments */
+    bool is_calm;    /* nothing goes wrong any more: the end, in which all must be settled */
     bool has_transcript;
     struct node nodes[WORLD_NODES_MAX];
     unsigned node_count;
@@ -139,6 +140,8 @@ void store_set(const char *key, const char *field, const char *value);
  * nothing of what was done since. Its connections break. */
 void store_keep(const char *service);
 void store_restore(const char *service);
+/* The memory of a service's store has a limit from now on, of which so much is used; 0: none. */
+void store_limit(const char *service, unsigned percent);
 /* Has the service told of the server that its store is now? */
 bool store_is_announced(const char *service);
 /* Is nothing under way that sends again what its store may have lost? */
@@ -148,6 +151,7 @@ bool store_is_replayed(const char *service);
 struct world_bugs {
     bool ack_before_effect;     /* the broker takes every delivery for acknowledged */
     bool confirm_before_quorum; /* confirms at once; what was not delivered dies with the node */
+    bool no_questions;          /* to a server about itself */
     bool no_reask;
     bool no_resend;
     bool wait_for_one; /* replica */
