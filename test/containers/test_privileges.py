@@ -19,9 +19,9 @@ MAY = {
     ("saga", "gateway"): ("HSET kassa:keys:1:1 k v", "SUBSCRIBE kassa.notice.gw", "INFO memory",
                           "MGET kassa:short:payment kassa:short:stock kassa:short:order"),
     ("saga", "order"): ("PUBLISH kassa.notice.gw x", "WAIT 2 100", "TIME", "SET kassa:keep 1",
-                        "SET kassa:short:order 1 PX 3000", "HGET kassa:copy with"),
+                        "INFO stats", "SET kassa:short:order 1 PX 3000", "HGET kassa:copy with"),
     ("saga", "payment"): ("PUBLISH kassa.notice.gw x", "GET kassa:keep",
-                          "SET kassa:short:payment 1 PX 3000"),
+                          "INFO stats", "SET kassa:short:payment 1 PX 3000"),
     ("order", "audit"): ("HGETALL order:order:1", "SCAN 0", "TIME", "HGET kassa:copy with"),
     ("order", "metrics"): ("INFO", "SLOWLOG GET"),
 }
