@@ -76,6 +76,8 @@ struct redis {
 };
 
 static TAILQ_HEAD(, redis) connections = TAILQ_HEAD_INITIALIZER(connections);
+static const struct redis_library *const *libraries;
+static unsigned library_count;
 
 /* ---- the connection ---- */
 
@@ -789,12 +791,13 @@ void redis_watch_up(struct redis *r, redis_on_up *on_up, void *ctx)
 
 /* ---- the world's side ---- */
 
-void store_world_reset(const struct redis_library *const *libraries, unsigned count,
-                       unsigned replicas)
+void store_world_reset(const struct redis_library *const *list, unsigned count, unsigned replicas)
 {
+    libraries = list;
+    library_count = count;
     notice_world_reset();
     TAILQ_INIT(&connections);
-    server_world_reset(libraries, count);
+    server_world_reset(list, count);
     group_world_reset(replicas);
 }
 
@@ -827,12 +830,10 @@ void store_restore(const char *service)
 void store_limit(const char *service, unsigned percent)
 {
     struct group *g = group_named(service);
-    struct redis *r;
-    TAILQ_FOREACH(r, &connections, in_all)
-    {
-        if (r->group == g && r->library != NULL && strcmp(r->library->name, "key") != 0) {
-            library_load(g, group_master(g), r->library, false);
-            library_load(g, group_master(g), r->library, true);
+    for (unsigned i = 0; i < library_count; i++) {
+        if (strcmp(libraries[i]->name, service) == 0) { /* that of the keys has another one */
+            library_load(g, group_master(g), libraries[i], false);
+            library_load(g, group_master(g), libraries[i], true);
         }
     }
     group_limit(g, percent);
