@@ -31,7 +31,7 @@
 #define LOSS_MS_MAX 2000              /* a store loses what it did in so much time, at most */
 #define HURRY_MAX   6000              /* crashes, in 1/100 000, on top, while that is mended */
 #define HURRY_US    INT64_C(4000000)
-#define SEEDS_BLIND 4000
+#define SEEDS_BLIND 6000
 #define DEGRADE_MS  4000 /* longer than the Sentinels of the model need to agree */
 
 extern const struct redis_library payment_library, stock_library, order_library;
