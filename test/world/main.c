@@ -309,11 +309,13 @@ static bool seed_run(uint64_t seed, struct totals *totals)
     }
     int64_t settled_us = world.costs.has_poison ? 2 * SETTLED_US : SETTLED_US;
     int64_t end_us = world.now_us + STORM_US + settled_us;
+    bool is_settled = false;
     while (world.now_us < end_us && world.events < EVENTS_MAX && world_faults() == 0) {
         if (!world_step()) {
             break;
         }
-        if (world.events % 64 == 0 && has_settled()) {
+        is_settled = world.events % 64 == 0 && has_settled();
+        if (is_settled) {
             break;
         }
     }
@@ -326,7 +328,7 @@ static bool seed_run(uint64_t seed, struct totals *totals)
         if (world.costs.has_poison && !broker_is_idle()) {
             world_fault("a command is kept that nobody can carry out");
         }
-        if (world.has_limits && !has_settled()) {
+        if (world.has_limits && !is_settled) {
             world_fault("there is room again, and not everything comes to rest");
         }
         group_check();
