@@ -23,9 +23,15 @@ local SCHEMA, SCHEMA_READERS = LIBRARY == 'order' and 2 or 1, 1
 local USED_S = 3600 -- worth a write
 local UNUSED_S = 86400 -- then it may go: who still has it loads it again
 
--- A store without a mark is new, or was written before there were marks.
+-- A store without a mark was written before there were marks; or it is new, and nobody has to read it
+-- who cannot.
 local function schema_check(key)
-    local mark = redis.call('GET', key) or '0|0'
+    local mark = redis.call('GET', key)
+    if not mark and redis.call('EXISTS', LIBRARY .. ':buckets') == 0 then
+        redis.call('SET', key, SCHEMA .. '|' .. SCHEMA)
+        return nil
+    end
+    mark = mark or '0|0'
     local readers, writer = string.match(mark, '^(%d+)|(%d+)$')
     if not readers or tonumber(readers) > SCHEMA then
         return redis.error_reply('SCHEMA ' .. key .. ' is ' .. mark .. ': a newer version has ' ..

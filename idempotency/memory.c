@@ -24,10 +24,19 @@ bool memory_read(struct slice info, struct memory_use *ret_use)
     return true;
 }
 
+static bool is_above(struct memory_use use, int part)
+{
+    return use.limit > 0 && use.used >= use.limit / 100 * part;
+}
+
+bool memory_is_tight_of(struct memory_use use, bool was_tight)
+{
+    return is_above(use, was_tight ? MEMORY_LOOSE_PART : MEMORY_TIGHT_PART);
+}
+
 bool memory_is_short_of(struct memory_use use, bool was_short)
 {
-    int part = was_short ? MEMORY_ENOUGH_PART : MEMORY_SHORT_PART;
-    return use.limit > 0 && use.used >= use.limit / 100 * part;
+    return is_above(use, was_short ? MEMORY_ENOUGH_PART : MEMORY_SHORT_PART);
 }
 
 /* ---- of a store ---- */
@@ -40,7 +49,7 @@ struct memory {
     struct loop_timer *timer;
     struct redis_command call;
     bool is_asking;
-    bool is_short;
+    bool is_tight, is_short;
     struct stat_value *used, *limit;
 };
 
@@ -69,6 +78,7 @@ static void on_info(void *ctx, int err, const struct redis_reply *reply)
     }
     stat_set(m->used, use.used);
     stat_set(m->limit, use.limit);
+    m->is_tight = memory_is_tight_of(use, m->is_tight);
     bool is_short = memory_is_short_of(use, m->is_short);
     if (m->is_short != is_short) {
         memory_log(is_short, m->group, use);
@@ -123,4 +133,9 @@ void memory_free(struct memory *m)
 bool memory_is_short(const struct memory *m)
 {
     return m != NULL && (redis_is_full(m->store) || (m->is_short && redis_is_up(m->store)));
+}
+
+bool memory_is_tight(const struct memory *m)
+{
+    return memory_is_short(m) || (m != NULL && m->is_tight && redis_is_up(m->store));
 }

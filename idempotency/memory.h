@@ -1,8 +1,10 @@
 /* How much memory a store uses, and whether it is short of it. Writes are refused when it is full
  * (noeviction), so new work has to be refused before.
  *
- *   INFO memory, each MEMORY_MS --> used, limit --> short from 90 % on, over again below 85 %
+ *   INFO memory, each MEMORY_MS --> used, limit --> tight from 70 % on, over again below 65 %
+ *                                              '--> short from 90 % on, over again below 85 %
  *
+ * While it is tight, records go earlier (once.h), and it may never get short.
  * A store that is too full to load the library is short as well, and nobody can ask it.
  * Used is what the server itself compares with its limit; the limit may be changed while it runs.
  * Source: protocol.md section 2.7; Redis manual: INFO, maxmemory. */
@@ -14,8 +16,11 @@
 /* In the store of the keys, and the service's name: its store is short. */
 #define MEMORY_SHORT_KEY "kassa:short:"
 
-#define MEMORY_MS          1000
-#define MEMORY_SHORT_PART  90 /* percent of the limit */
+#define MEMORY_MS 1000
+/* Percent of the limit: from there on, and over again below. */
+#define MEMORY_TIGHT_PART  70
+#define MEMORY_LOOSE_PART  65
+#define MEMORY_SHORT_PART  90
 #define MEMORY_ENOUGH_PART 85
 
 /* ---- pure ---- */
@@ -27,7 +32,8 @@ struct memory_use {
 
 /* Reads what INFO says. Errors: false when it is not that, or not all. */
 bool memory_read(struct slice info, struct memory_use *ret_use);
-/* Is it short, when it was or was not before? */
+/* Is it tight, or short, when it was or was not before? */
+bool memory_is_tight_of(struct memory_use use, bool was_tight);
 bool memory_is_short_of(struct memory_use use, bool was_short);
 
 /* ---- of a store ---- */
@@ -46,5 +52,7 @@ void memory_free(struct memory *m); /* NULL is fine */
 /* By the last answer; a store that is away is not short of memory, but one that has no room for the
  * library is. NULL is fine: no. */
 bool memory_is_short(const struct memory *m);
+/* The same, of tight: a store that is short is tight. */
+bool memory_is_tight(const struct memory *m);
 
 #endif

@@ -24,12 +24,12 @@ int once_bucket(struct slice command_id, char ret_bucket[ONCE_BUCKET_TEXT_BYTES 
     return 0;
 }
 
-struct once_life once_life(const struct conf *conf, bool is_short)
+struct once_life once_life(const struct conf *conf, bool is_tight)
 {
     int64_t ms = 1000 * conf->records_s;
     int64_t key_ms = INT64_C(86400000) * conf->idempotency_days;
     return (struct once_life){
-        .ms = is_short ? ONCE_LIFE_LEAST_MS : ms,
+        .ms = is_tight ? ONCE_LIFE_LEAST_MS : ms,
         /* As long as the key at least, which goes by another clock; and no shorter than the rest.
          */
         .kept_ms = key_ms + KEPT_SPARE_MS > ms ? key_ms + KEPT_SPARE_MS : ms,

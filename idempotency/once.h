@@ -20,13 +20,14 @@
  * Errors: -ERR_FIELD when it does not begin with one. */
 int once_bucket(struct slice command_id, char ret_bucket[ONCE_BUCKET_TEXT_BYTES + 1]);
 
-#define ONCE_LIFE_LEAST_MS 1200000
+#define ONCE_LIFE_LEAST_MS 600000
 
-/* How long records live. When memory is short those that no client's key stands for go earlier. */
+/* How long records live. When memory is tight (memory.h) those that no client's key stands for go
+ * earlier. */
 struct once_life {
     int64_t ms, kept_ms;
 };
-struct once_life once_life(const struct conf *conf, bool is_short);
+struct once_life once_life(const struct conf *conf, bool is_tight);
 
 /* Builds a step of the sweep (sweep.h) over a service's records. `keep`: the number of the
  * first bucket that an open saga may need; empty: nobody knows, and nothing is dropped. */

@@ -184,6 +184,13 @@ local function add(key, field, amount)
     return type(sum) ~= 'table'
 end
 
+-- Takes from a counter of a hash. '-0' is no integer to the server, and an order may cost nothing.
+local function take_off(key, field, amount)
+    if amount ~= '0' then
+        redis.call('HINCRBY', key, field, '-' .. amount)
+    end
+end
+
 -- The n-th field, from 1, of 'a|b|c'; nil when there is none.
 local function part(record, n)
     for field in string.gmatch(record .. '|', '([^|]*)|') do
@@ -234,6 +241,7 @@ end
 -- of what is kept for clients. Returns the slow clock, and the cursor to go on at, which is absent
 -- when nothing is left. Starting anew each time would look for ever at the part that is empty already.
 -- `fold(record, id)` keeps the books: what the record proved is taken into the entity's own totals.
+-- A record that it fails at is put aside, into <service>:unfolded, for the others must not wait.
 local function sweep(service, argv, fold)
     local ms = records_clock(service, argv[3], tonumber(argv[4]))
     local clock, buckets, prefix = string.format('%.0f', ms), service .. ':buckets', service .. ':once:'
@@ -252,7 +260,9 @@ local function sweep(service, argv, fold)
     local scan = redis.call('HSCAN', prefix .. name, argv[6], 'COUNT', argv[5])
     local fields = scan[2]
     for i = 1, #fields, 2 do
-        fold(fields[i + 1], fields[i])
+        if not pcall(fold, fields[i + 1], fields[i]) then
+            redis.call('HSET', service .. ':unfolded', fields[i], fields[i + 1])
+        end
         redis.call('HDEL', prefix .. name, fields[i])
     end
     if redis.call('EXISTS', prefix .. name) == 0 then

@@ -24,12 +24,15 @@ local function payment_fund(keys, argv)
         if redis.call('EXISTS', keys[2]) == 0 then
             return 'unknown'
         end
-        -- funded is never less than credit: if it stays within int64, so does credit, also
-        -- after every refund
+        -- funded, with what records took, covers every refund: so both stay within int64. It may be
+        -- less than credit for a moment, while a charge was folded and its refund was not.
         if not add(keys[2], 'funded', argv[2]) then
             return 'refused|credit too large'
         end
-        add(keys[2], 'credit', argv[2])
+        if not add(keys[2], 'credit', argv[2]) then
+            take_off(keys[2], 'funded', argv[2])
+            return 'refused|credit too large'
+        end
         return 'user|' .. redis.call('HGET', keys[2], 'credit')
     end)
 end
@@ -50,12 +53,6 @@ local function taken(outcome, user, amount, account)
     return outcome .. '|' .. user .. '|' .. amount .. '|' .. (account[2] or '')
 end
 
-local function take(user_key, amount)
-    if amount ~= '0' then -- an order may cost nothing, and '-0' is no integer to the server
-        redis.call('HINCRBY', user_key, 'credit', '-' .. amount)
-    end
-end
-
 -- ARGV: id, user, amount. Outside a saga.
 local function payment_pay(keys, argv)
     return once(keys[1], argv[1], function()
@@ -63,7 +60,7 @@ local function payment_pay(keys, argv)
         if not account then
             return refusal
         end
-        take(keys[2], argv[3])
+        take_off(keys[2], 'credit', argv[3])
         return taken('paid', argv[2], argv[3], account) .. '|' ..
             redis.call('HGET', keys[2], 'credit')
     end)
@@ -78,7 +75,7 @@ local function payment_charge(keys, argv)
         if not account then
             return 'refused|insufficient credit'
         end
-        take(key, amount)
+        take_off(key, 'credit', amount)
         return taken('charged', user, amount, account)
     end)
 end
@@ -119,14 +116,21 @@ end
 local function fold(record, id, sums)
     local outcome, user, amount, gen = part(record, 1), part(record, 2), part(record, 3),
         part(record, 4)
-    local sign = (outcome == 'charged' or outcome == 'paid') and '-' or outcome == 'refunded' and ''
-    local key = 'payment:user:' .. (user or '')
-    if sign and amount and (redis.call('HGET', key, 'gen') or '') == gen then
-        redis.call('HINCRBY', key, 'funded', sign .. amount)
+    local sign = (outcome == 'charged' or outcome == 'paid') and 1 or outcome == 'refunded' and -1
+    if not sign or not amount then
+        return
     end
-    local saga = sign and amount and saga_of(id)
+    local key, number = 'payment:user:' .. user, amount_number(amount)
+    if (redis.call('HGET', key, 'gen') or '') == gen then
+        if sign == 1 then
+            take_off(key, 'funded', amount)
+        else
+            redis.call('HINCRBY', key, 'funded', amount)
+        end
+    end
+    local saga = saga_of(id)
     if saga then
-        folded_enter(sums, saga, sign == '-' and 1 or -1, amount_number(amount), 0)
+        folded_enter(sums, saga, sign, number, 0)
     end
 end
 

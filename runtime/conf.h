@@ -94,7 +94,7 @@
       "a compensation asked for this often raises the alarm, and is asked for again")              \
     X(INT, replay_s, "REPLAY_SECONDS", 60, 1, 3600,                                                \
       "how much more than a store has lost is sent again, for clocks that differ")                 \
-    X(INT, records_s, "RECORDS_SECONDS", 3600, 1200, 691200,                                       \
+    X(INT, records_s, "RECORDS_SECONDS", 3600, 600, 691200,                                        \
       "how long commands are remembered once their sagas have ended: as far back a repeat is "     \
       "known, and a replay goes")                                                                  \
     X(INT, idempotency_days, "IDEMPOTENCY_DAYS", 1, 1, 14,                                         \

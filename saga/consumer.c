@@ -526,7 +526,7 @@ static void consumer_sweep(void *ctx, struct redis_command *call, const char *se
         snprintf(keep, sizeof(keep), "%lld", (long long)bucket);
     }
     once_sweep(call, c->definition->library,
-               once_life(&c->context->conf, memory_is_short(c->memory)), keep, seen, rise_ms,
+               once_life(&c->context->conf, memory_is_tight(c->memory)), keep, seen, rise_ms,
                SWEEP_LIMIT, cursor);
 }
 

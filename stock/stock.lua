@@ -44,7 +44,7 @@ local function stock_subtract(keys, argv)
         if not covers(item[1], argv[3]) then
             return 'refused|out of stock'
         end
-        redis.call('HINCRBY', keys[2], 'quantity', '-' .. argv[3])
+        take_off(keys[2], 'quantity', argv[3])
         return 'subtracted|' .. argv[2] .. '*' .. argv[3] .. '*' .. (item[2] or '') .. '|' ..
             redis.call('HGET', keys[2], 'quantity')
     end)
@@ -96,7 +96,7 @@ local function fold(record, id, sums)
     for item, pieces, gen in string.gmatch(part(record, 2), '([^*,]+)%*(%d+)%*([^,]*)') do
         local key = 'stock:item:' .. item
         if (redis.call('HGET', key, 'gen') or '') == gen then
-            redis.call('HINCRBY', key, 'added', '-' .. pieces)
+            take_off(key, 'added', pieces)
         end
         all = (all + amount_number(pieces)) % SUM_MODULUS
     end

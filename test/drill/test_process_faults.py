@@ -64,12 +64,13 @@ class VersionsTest(Case):
     def setUp(self):
         super().setUp()
         for name in self.NAMES:
-            for plan in (name, f"{name}-previous"):
+            for plan in (name, f"{name}-previous", f"{name}-beside"):
                 (self.stack.var / "run" / f"{plan}.argv").write_text(f"{self.SLEEPER}{plan}\x00")
             self.stack.start(name)
         self.fault = self.stack.fault("services", "versions")
         self.lazy = None  # does nothing
         self.fault.work = lambda name, kind: self.work(name)
+        self.stack.wait_until(lambda: all(self.work(name) for name in self.NAMES), "all sleep", 10)
 
     def work(self, name):
         """Something, from when it hears a signal."""
@@ -97,7 +98,7 @@ class VersionsTest(Case):
         self.run_quickly(self.fault.mend)
         self.assertEqual(self.plans(), before)
         self.assertEqual(self.stack.died(), [])
-        self.assertEqual(len(self.fault.seen), 10)
+        self.assertEqual(len(self.fault.seen), 14)
 
     def test_one_that_takes_no_part(self):
         self.lazy = "stock-previous"

@@ -459,6 +459,7 @@ static void mark_allows_it_after_a_day(void **state)
 {
     (void)state;
     store_ask(store, "DEL", "order:schema");
+    store_ask(store, "ZADD", "order:buckets", "1", "000000001"); /* an older version was here */
     store_ask(store, "ZADD", "order:libraries", "1", "kassa_order_older");
     assert_string_equal(greet(0), "1|2");
     assert_string_equal(greet(NOW_MS), "1|2");
@@ -472,6 +473,14 @@ static void mark_allows_it_after_a_day(void **state)
     assert_string_equal(greet(NOW_MS + DAY_MS), "2|2");
     assert_string_equal(store_ask(store, "EXISTS", "order:readers"), "0");
     assert_string_equal(greet(NOW_MS + DAY_MS), "2|2");
+}
+
+/* Into a new store nobody comes who cannot read it. */
+static void mark_of_a_new_store(void **state)
+{
+    (void)state;
+    store_ask(store, "DEL", "order:schema", "order:buckets");
+    assert_string_equal(greet(0), "2|2");
 }
 
 /* ---- how many bytes ---- */
@@ -599,6 +608,7 @@ int main(void)
         cmocka_unit_test_setup(made_anew, setup),
         cmocka_unit_test_setup(damage_is_told, setup),
         cmocka_unit_test_setup(mark_allows_it_after_a_day, setup),
+        cmocka_unit_test_setup(mark_of_a_new_store, setup),
         cmocka_unit_test_setup(many_of_the_api, setup),
         cmocka_unit_test_setup(many_of_batches, setup),
     };

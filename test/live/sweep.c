@@ -115,6 +115,28 @@ static void test_payment(void **state)
     store_free(s);
 }
 
+/* An order that cost nothing is folded like any other; and a record that cannot be is put aside,
+ * and holds nobody up. */
+static void test_nothing_and_nonsense(void **state)
+{
+    struct store *s = store_new(&payment_library);
+    const char *old = id_at(now_ms() - 9 * DAY_MS);
+    const char *bucket = bucket_of("payment", old);
+    (void)state;
+    record_young(s, "payment");
+    store_ask(s, "HSET", "payment:user:u", "credit", "100", "funded", "100");
+    store_ask(s, "FCALL", "payment_charge", "1", bucket, text_of("%s:1:charge", old), "u", "0");
+    store_ask(s, "FCALL", "payment_pay", "2", bucket, "payment:user:u", old, "u", "5");
+    store_ask(s, "HSET", bucket, text_of("%s:2:charge", old), "charged|u|much|");
+    assert_true(sweep_all(s, "payment", 500) >= 1);
+    assert_string_equal(store_ask(s, "EXISTS", bucket), "0");
+    assert_string_equal(store_ask(s, "HGET", "payment:user:u", "funded"), "95");
+    assert_string_equal(store_ask(s, "HLEN", "payment:unfolded"), "1");
+    assert_string_equal(store_ask(s, "HGET", "payment:unfolded", text_of("%s:2:charge", old)),
+                        "charged|u|much|");
+    store_free(s);
+}
+
 /* What was taken from an item that a later batch made anew is not held against the new one. */
 static void test_stock(void **state)
 {
@@ -540,21 +562,14 @@ static void test_kept_attached(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_payment),
-        cmocka_unit_test(test_stock),
-        cmocka_unit_test(test_steps),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_clocks),
-        cmocka_unit_test(test_keep),
-        cmocka_unit_test(test_index),
-        cmocka_unit_test(test_full),
-        cmocka_unit_test(test_oldest),
-        cmocka_unit_test(test_periods),
-        cmocka_unit_test(test_timer),
-        cmocka_unit_test(test_keep_is_heard),
-        cmocka_unit_test(test_kept),
-        cmocka_unit_test(test_kept_chunk),
-        cmocka_unit_test(test_kept_is_dropped),
+        cmocka_unit_test(test_payment),       cmocka_unit_test(test_nothing_and_nonsense),
+        cmocka_unit_test(test_stock),         cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_refused),       cmocka_unit_test(test_clocks),
+        cmocka_unit_test(test_keep),          cmocka_unit_test(test_index),
+        cmocka_unit_test(test_full),          cmocka_unit_test(test_oldest),
+        cmocka_unit_test(test_periods),       cmocka_unit_test(test_timer),
+        cmocka_unit_test(test_keep_is_heard), cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_kept_chunk),    cmocka_unit_test(test_kept_is_dropped),
         cmocka_unit_test(test_kept_attached),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -255,7 +255,7 @@ class Kept(Case):
             time.sleep(0.2)
         for service in ("payment", "stock", "order"):
             redis("SET", f"{service}:floor", str(floor))
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while any(int(redis("ZCOUNT", f"{service}:buckets", "-inf", f"({floor}"))
                   for service in ("payment", "stock", "order")):
             self.assertLess(time.monotonic(), end)

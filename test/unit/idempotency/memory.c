@@ -60,12 +60,27 @@ static void begins_later_than_it_ends(void **state)
     }
 }
 
+/* Records go earlier long before anything is refused. */
+static void is_tight_before_it_is_short(void **state)
+{
+    struct memory_use use = {.used = 700, .limit = 1000};
+    (void)state;
+    assert_true(memory_is_tight_of(use, false));
+    assert_false(memory_is_short_of(use, false));
+    use.used = 699;
+    assert_false(memory_is_tight_of(use, false));
+    assert_true(memory_is_tight_of(use, true));
+    use.used = 649;
+    assert_false(memory_is_tight_of(use, true));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_counts),
         cmocka_unit_test(refuses_the_rest),
         cmocka_unit_test(begins_later_than_it_ends),
+        cmocka_unit_test(is_tight_before_it_is_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
