@@ -138,7 +138,6 @@ const struct plant plants[] = {
     {"nobody waits for replicas", NULL, {.wait_for_none = true}},
     {"a replica that comes back is not noticed", NULL, {.wait_unlisted = true}},
     {"a replica that comes and goes between two looks is not noticed", NULL, {.come_unseen = true}},
-    {"a missing replica is done without at once", NULL, {.degrade_at_once = true}},
     {"the library of whoever connects last replaces all others", NULL, {.libraries_replace = true}},
     {"a replica in doubt is counted", NULL, {.count_doubtful = true}},
     {"a replica in doubt is promoted", NULL, {.promote_doubtful = true}},

@@ -720,7 +720,7 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     r->node = world.current;
     r->group = group_named(group);
     r->flight.copies.all = (unsigned)conf->redis_wait_replicas;
-    r->flight.copies.degrade_ms = world_bugs.degrade_at_once ? 0 : conf->redis_degrade_ms;
+    r->flight.copies.degrade_ms = conf->redis_degrade_ms;
     r->flight.copies.sentinels = GROUP_SENTINELS;
     r->timeout_ms = conf->redis_timeout_ms;
     patience_init(&r->patience, PATIENCE_FIRST * r->timeout_ms);

@@ -159,7 +159,6 @@ struct world_bugs {
     bool come_unseen;       /* who comes and goes between two looks is not noticed */
     bool wait_unlisted;     /* once one was missing, no ROLE looks for it again */
     bool libraries_replace; /* whoever connects last has his functions, and others have none */
-    bool degrade_at_once;   /* a short WAIT is enough for the next one to be short */
     bool count_doubtful;    /* a replica whose file has not what it acknowledges */
     bool promote_doubtful;
     bool serve_alone;     /* after all were down, one decides alone that it has everything */
