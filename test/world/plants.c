@@ -118,7 +118,7 @@ const struct plant plants[] = {
           "    if list[#list - 1] ~= '' then\n"
           "        redis.call('HSET', keys[1], 'bucket', list[#list - 1])\n    end\n"
           "    return list\n"}),
-     {0}},
+     {.seen_from = 3800}},
     {"a replay ends with its process",
      PATCH({"    local is_gone = now.token == argv[1] and now.beat == argv[2]\n",
             "    local is_gone = false\n"}),

@@ -154,7 +154,8 @@ struct world_bugs {
     bool no_questions;          /* to a server about itself */
     bool no_reask;
     bool no_resend;
-    bool wait_for_one; /* replica */
+    bool wait_for_one;  /* replica */
+    uint64_t seen_from; /* one that is seldom seen: the seed to begin with; 0: 1 */
     bool wait_for_none;
     bool come_unseen;       /* who comes and goes between two looks is not noticed */
     bool wait_unlisted;     /* once one was missing, no ROLE looks for it again */
