@@ -723,7 +723,7 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     r->flight.copies.degrade_ms = conf->redis_degrade_ms;
     r->flight.copies.sentinels = GROUP_SENTINELS;
     r->timeout_ms = conf->redis_timeout_ms;
-    patience_init(&r->patience, PATIENCE_FIRST * r->timeout_ms);
+    patience_init(&r->patience, r->timeout_ms); /* less than the services have: more silences */
     TAILQ_INSERT_TAIL(&connections, r, in_all);
     r->loop = loop;
     r->rows = rows_new(call_now, r);
