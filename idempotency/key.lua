@@ -77,10 +77,13 @@ end
 -- Drops up to `limit` slots of period `from_key` when that is before `first`, from `cursor` on, which
 -- is a period and a slot. Returns the cursor to go on at; nil: nothing is left to drop.
 local function period_drop(from_key, first, prefix, cursor, limit, drop)
-    local from = tonumber(redis.call('GET', from_key) or first)
+    local known = redis.call('GET', from_key)
+    local from = tonumber(known or first)
     local at, slot = string.match(cursor, '^' .. prefix .. '(%d+)/(%d+)$')
     if from >= first then
-        redis.call('SET', from_key, string.format('%.0f', from))
+        if not known then -- a write is an fsync, and this is called each second
+            redis.call('SET', from_key, string.format('%.0f', from))
+        end
         return nil
     end
     slot = tonumber(at) == from and tonumber(slot) or 0
