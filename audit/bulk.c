@@ -31,6 +31,12 @@ struct entity_call {
 
 /* ---- orders and their journals ---- */
 
+void reading_fault(struct audit *a, const char *text, struct slice saga, struct slice order)
+{
+    struct fault fault = {.check = CHECK_C3, .text = text, .found = 1};
+    report_add(&a->report, &fault, saga, order, "order", order);
+}
+
 void reading_enter_order(struct audit *a, uint32_t order, const struct record_journal *j)
 {
     struct record_key key;
@@ -41,10 +47,8 @@ void reading_enter_order(struct audit *a, uint32_t order, const struct record_jo
         is_read = saga_set_journal(s, j);
     }
     if (!is_read) {
-        struct fault fault = {
-            .check = CHECK_C3, .text = "journals that cannot be read", .found = 1};
-        struct slice name = slice_from(book_entity_name(&a->book.orders, order));
-        report_add(&a->report, &fault, j->saga, name, "order", name);
+        reading_fault(a, "journals that cannot be read", j->saga,
+                      slice_from(book_entity_name(&a->book.orders, order)));
     }
 }
 

@@ -37,12 +37,6 @@ static bool buckets_count(struct audit *a)
     return reading_wait(a, 0);
 }
 
-static void fault_add(struct audit *a, const char *text, struct slice saga, struct slice order)
-{
-    struct fault fault = {.check = CHECK_C3, .text = text, .found = 1};
-    report_add(&a->report, &fault, saga, order, "order", order);
-}
-
 /* Is it packed, and has it a hash of its own at the same moment? */
 static void on_twice(void *ctx, int err, const struct redis_reply *reply)
 {
@@ -51,7 +45,7 @@ static void on_twice(void *ctx, int err, const struct redis_reply *reply)
     struct slice name = slice_from(book_entity_name(&a->book.orders, o->order));
     if (reading_is_answer(a, err, reply) && slice_is(redis_reply_at(reply, 0), "1") &&
         slice_is(redis_reply_at(reply, 1), "1")) {
-        fault_add(a, "orders that are there twice", (struct slice){0}, name);
+        reading_fault(a, "orders that are there twice", (struct slice){0}, name);
     }
     free(o);
 }
@@ -90,7 +84,7 @@ static void order_enter(struct audit *a, const struct bucket_of_paid *b, struct 
     static struct packed_order packed;
     struct record_key saga;
     if (!packed_read(name, value, &packed) || !record_key_parse(packed.saga, &saga)) {
-        fault_add(a, "packed orders that cannot be read", (struct slice){0}, packed.order);
+        reading_fault(a, "packed orders that cannot be read", (struct slice){0}, packed.order);
         return;
     }
     size_t before = a->book.orders.entity_count;
@@ -99,11 +93,11 @@ static void order_enter(struct audit *a, const struct bucket_of_paid *b, struct 
         twice_look(a, order, b->number, name);
     }
     if (!is_placed(a, b, name)) {
-        fault_add(a, "packed orders where nobody looks for them", packed.saga, packed.order);
+        reading_fault(a, "packed orders where nobody looks for them", packed.saga, packed.order);
     }
     if (record_key_bucket(&saga) >= a->keep_from) {
-        fault_add(a, "orders packed while the records of their saga are kept", packed.saga,
-                  packed.order);
+        reading_fault(a, "orders packed while the records of their saga are kept", packed.saga,
+                      packed.order);
     }
     const struct record_journal j = {packed.saga, packed.attempt, SLICE_TEXT("PAID"),
                                      packed.user, packed.total,   packed.lines};
@@ -146,8 +140,8 @@ bool reading_paid(struct audit *a)
     if (is_well && a->paid_last > a->paid_buckets) {
         char last[24];
         snprintf(last, sizeof(last), "%" PRIu64, a->paid_last - 1);
-        fault_add(a, "buckets of paid orders in which nobody looks", (struct slice){0},
-                  slice_from(last));
+        reading_fault(a, "buckets of paid orders in which nobody looks", (struct slice){0},
+                      slice_from(last));
     }
     return is_well && reading_wait(a, 0);
 }

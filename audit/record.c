@@ -5,14 +5,6 @@
 
 #include "idempotency/once.h"
 
-static int digit_of(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool record_key_parse(struct slice text, struct record_key *ret_key)
 {
     struct record_key key;
@@ -27,7 +19,7 @@ bool record_key_parse(struct slice text, struct record_key *ret_key)
             }
             continue;
         }
-        int high = digit_of(text.data[i]), low = digit_of(text.data[i + 1]);
+        int high = hex_digit(text.data[i]), low = hex_digit(text.data[i + 1]);
         if (high < 0 || low < 0) {
             return false;
         }

@@ -6,11 +6,6 @@
 #define MS_DIGITS      3
 #define SECONDS_DIGITS 12 /* at most: an id has 48 bits of ms */
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool front_read(struct slice header, struct front *ret_front)
 {
     struct slice rest = header, time, seconds;

@@ -113,13 +113,10 @@ bool route_amount(struct slice text, int64_t *ret_amount)
     return whole.bytes > 0 && whole.data[0] != '-' && slice_int64(whole, ret_amount);
 }
 
+/* A path may have them in either case. */
 static int hex_value(char c)
 {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return hex_digit(c >= 'A' && c <= 'F' ? (char)(c | 0x20) : c);
 }
 
 /* Decodes into match->text. A value longer than an id can be is cut, and must be refused.

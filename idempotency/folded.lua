@@ -80,9 +80,9 @@ local function folded_begin(service)
     local key = service .. ':folded'
     if not redis.call('HGET', key, 'exact') then
         local newest = redis.call('ZREVRANGE', service .. ':buckets', 0, 0)[1]
-        local floor = redis.call('GET', service .. ':floor') or '0'
+        local floor = floor_of(service .. ':floor')
         redis.call('HSET', key, 'exact', string.format('%.0f',
-            newest and math.max(tonumber(newest, 16) + 1, tonumber(floor)) or tonumber(floor)))
+            newest and math.max(tonumber(newest, 16) + 1, floor) or floor))
     end
 end
 

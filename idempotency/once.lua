@@ -34,10 +34,14 @@ local function bucket_cut(bucket)
     return service, name, tonumber(name, 16)
 end
 
+-- Number of the first bucket that is kept; 0: none was dropped yet.
+local function floor_of(key)
+    return tonumber(redis.call('GET', key) or 0)
+end
+
 -- Might its records have been dropped?
 local function is_below(floor_key, number)
-    local floor = redis.call('GET', floor_key)
-    return floor and number < tonumber(floor)
+    return number < floor_of(floor_key)
 end
 
 local function bucket_is_over(bucket)
@@ -215,7 +219,7 @@ end
 -- that an open saga may need; '': nobody knows, so it stays.
 local function floor_raise(key, clock, life_ms, keep)
     local floor = keep ~= '' and math.min(bucket_number(clock - life_ms), tonumber(keep)) or 0
-    if floor > tonumber(redis.call('GET', key) or 0) then
+    if floor > floor_of(key) then
         redis.call('SET', key, string.format('%.0f', floor))
     end
 end
@@ -231,8 +235,8 @@ end
 
 -- The oldest bucket below its floor: its name, or nil.
 local function bucket_below(index, floor_key)
-    local floor = redis.call('GET', floor_key) or '0'
-    return redis.call('ZRANGEBYSCORE', index, '-inf', '(' .. floor, 'LIMIT', 0, 1)[1]
+    local floor = string.format('(%.0f', floor_of(floor_key))
+    return redis.call('ZRANGEBYSCORE', index, '-inf', floor, 'LIMIT', 0, 1)[1]
 end
 
 -- Raises both floors, and drops about `limit` records of the oldest bucket below the first; when there

@@ -413,7 +413,7 @@ local function order_sweep(_, argv)
     local reply = sweep_summed('order', step, function(record, id, sums)
         fold(record, id, sums)
         if is_allowed and part(record, 1) == 'begun' then
-            floor = floor or paid_floor()
+            floor = floor or floor_of('order:floor')
             paid_take(part(record, 2), floor)
         end
     end)

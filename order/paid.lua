@@ -359,13 +359,9 @@ local function paid_is_allowed()
     return readers and tonumber(readers) >= PAID_SCHEMA
 end
 
-local function paid_floor()
-    return tonumber(redis.call('GET', 'order:floor') or 0)
-end
-
 -- Is the walk still to be made? Without a floor it would find nothing.
 local function paid_has_to_walk()
-    return paid_floor() > 0 and not redis.call('HGET', 'order:paid', 'walked')
+    return floor_of('order:floor') > 0 and not redis.call('HGET', 'order:paid', 'walked')
 end
 
 -- Orders whose records were dropped before that was allowed: once, all keys are looked at, a part of
@@ -376,7 +372,7 @@ local function paid_walk(cursor, limit)
     local run = string.sub(string.match(redis.call('INFO', 'server'), 'run_id:(%w+)'), 1, 6)
     local of, at = string.match(cursor, '^' .. WALK .. '(%w+):(%d+)$')
     local scan = redis.call('SCAN', of == run and at or '0', 'MATCH', ORDER_PREFIX .. '*', 'COUNT', limit)
-    local floor = paid_floor()
+    local floor = floor_of('order:floor')
     for _, key in ipairs(scan[2]) do
         paid_take(string.sub(key, #ORDER_PREFIX + 1), floor)
     end

@@ -108,7 +108,7 @@ local function order_replay_end(keys, argv)
     if not now or now.token ~= argv[1] then
         return {'lost', ''}
     end
-    local floor = tonumber(redis.call('GET', 'order:floor') or 0)
+    local floor = floor_of('order:floor')
     redis.call('DEL', keys[1])
     return {'done', floor > tonumber(now.first) and ms_text(floor * BUCKET_MS) or ''}
 end

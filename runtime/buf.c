@@ -68,6 +68,14 @@ uint32_t slice_hash(struct slice s)
     return hash;
 }
 
+int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 bool slice_int64(struct slice s, int64_t *ret_value)
 {
     bool is_negative = s.bytes > 0 && s.data[0] == '-';

@@ -70,16 +70,14 @@ static uint32_t uuid_count(int64_t wall_ms)
     return counter;
 }
 
-/* `rest`: what is behind the time, where it is not version, variant and mark. */
-static struct uuid uuid_text(int64_t wall_ms, const unsigned char rest[UUID_RANDOM_BYTES],
-                             bool is_kept)
+struct uuid uuid_of(int64_t wall_ms, const unsigned char random[UUID_RANDOM_BYTES], bool is_kept)
 {
     assert(wall_ms >= 0 && wall_ms < (int64_t)1 << UUID_MS_BITS);
     unsigned char bytes[6 + UUID_RANDOM_BYTES];
     for (int i = 0; i < 6; i++) {
         bytes[i] = (unsigned char)(wall_ms >> (40 - 8 * i));
     }
-    memcpy(bytes + 6, rest, UUID_RANDOM_BYTES);
+    memcpy(bytes + 6, random, UUID_RANDOM_BYTES);
     bytes[6] = (unsigned char)(0x70 | (is_kept ? 8 : 0) | (bytes[6] & 7));
     bytes[8] = (unsigned char)(0x80 | (bytes[8] & 0x3f));
 
@@ -96,11 +94,6 @@ static struct uuid uuid_text(int64_t wall_ms, const unsigned char rest[UUID_RAND
     return id;
 }
 
-struct uuid uuid_of(int64_t wall_ms, const unsigned char *random, bool is_kept)
-{
-    return uuid_text(wall_ms, random, is_kept);
-}
-
 static struct uuid uuid_next(int64_t wall_ms, bool is_kept)
 {
     uint32_t counter = uuid_count(wall_ms);
@@ -110,7 +103,7 @@ static struct uuid uuid_next(int64_t wall_ms, bool is_kept)
     rest[2] = (unsigned char)(counter >> 8);
     rest[3] = (unsigned char)counter;
     uuid_random(rest + 4, 6);
-    return uuid_text(wall_ms, rest, is_kept);
+    return uuid_of(wall_ms, rest, is_kept);
 }
 
 struct uuid uuid_make(int64_t wall_ms)

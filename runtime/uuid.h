@@ -20,9 +20,9 @@ struct uuid uuid_make(int64_t wall_ms);
  * (idempotency/once.lua). It is a UUIDv7 like any other; the first bit of its counter is set. */
 struct uuid uuid_make_kept(int64_t wall_ms);
 
-/* One of that time whose random bits are those of `random`, UUID_RANDOM_BYTES of them: the same for
- * the same. kept: as uuid_make_kept. */
-struct uuid uuid_of(int64_t wall_ms, const unsigned char *random, bool is_kept);
+/* One of that time whose bits, where they are not version, variant and mark, are those of `random`:
+ * the same for the same. kept: as uuid_make_kept. */
+struct uuid uuid_of(int64_t wall_ms, const unsigned char random[UUID_RANDOM_BYTES], bool is_kept);
 
 /* From now on ids are a function of `seed` and of the times given; for simulations, where a seed
  * has to replay to the byte. */

@@ -347,12 +347,9 @@ static void others_stay(void **state)
     assert_string_equal(packed_count(), "1");
 }
 
-/* A version that knows nothing of this may read: nothing is packed. When none may any more, those
- * whose records have gone meanwhile are found. */
-static void not_before_all_can_read(void **state)
+/* 200 of them, while nothing may be packed. */
+static void orders_whose_records_go(void)
 {
-    (void)state;
-    paid_count = 0;
     store_ask(store, "SET", "order:schema", "1|2");
     for (int i = 0; i < 200; i++) {
         paid_count = 0;
@@ -360,6 +357,14 @@ static void not_before_all_can_read(void **state)
     }
     time_passes(20 * DAY_MS);
     sweep_all();
+}
+
+/* A version that knows nothing of this may read: nothing is packed. When none may any more, those
+ * whose records have gone meanwhile are found. */
+static void not_before_all_can_read(void **state)
+{
+    (void)state;
+    orders_whose_records_go();
     assert_string_equal(store_ask(store, "EXISTS", "order:paid"), "0");
     assert_string_equal(store_ask(store, "ZCARD", "order:buckets"), "1"); /* of now */
     store_ask(store, "SET", "order:schema", "2|2");
@@ -387,13 +392,7 @@ static void no_walk_without_a_floor(void **state)
 static void walk_begins_anew(void **state)
 {
     (void)state;
-    store_ask(store, "SET", "order:schema", "1|2");
-    for (int i = 0; i < 200; i++) {
-        paid_count = 0;
-        order_plain(text_of("%d", i), "u", "i", "j");
-    }
-    time_passes(20 * DAY_MS);
-    sweep_all();
+    orders_whose_records_go();
     store_ask(store, "SET", "order:schema", "2|2");
     char cursor[24] = "walkabcdef:127";
     do {

@@ -363,8 +363,8 @@ static void a_paused_master_is_not_believed(void **state)
     assert_string_equal(f->last, "after");
 }
 
-/* A group of three loses its last server. Returns after how many ms it answers again. */
-static int64_t lose_one(struct fixture *f, int64_t degrade_ms)
+/* A group of three, which has answered. */
+static void three_answer(struct fixture *f, int64_t degrade_ms)
 {
     f->conf.redis_wait_replicas = 2;
     f->conf.redis_degrade_ms = degrade_ms;
@@ -372,6 +372,12 @@ static int64_t lose_one(struct fixture *f, int64_t degrade_ms)
     open_store(f, "shop");
     wait_up(f);
     call_until_answered(f, "SET", "k", "1");
+}
+
+/* It loses its last server. Returns after how many ms it answers again. */
+static int64_t lose_one(struct fixture *f, int64_t degrade_ms)
+{
+    three_answer(f, degrade_ms);
     int64_t begin_ms = clock_ms();
     redis_server_kill9(f->nodes[2]);
     call_until_answered(f, "SET", "k", "2");
@@ -398,12 +404,7 @@ static void a_missing_replica_is_not_done_without_in_silence(void **state)
     assert_memory_equal(
         redis_server_ask(f->nodes[0], "HSET kassa:copy with \"127.0.0.1 127.0.0.8 127.0.0.9\""),
         ":1", 2);
-    f->conf.redis_wait_replicas = 2;
-    f->conf.redis_degrade_ms = 2000;
-    watch(f);
-    open_store(f, "shop");
-    wait_up(f);
-    call_until_answered(f, "SET", "k", "1");
+    three_answer(f, 2000);
     redis_server_kill9(f->nodes[2]);
     call(f, "SET", "k", "2");
     turns(f, 6000);
