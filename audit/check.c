@@ -250,7 +250,8 @@ unsigned check_entity(const struct book_ledger *l, uint32_t entity,
     if (e->left < 0) {
         fault_add(&f, CHECK_C2, kind, is_user ? "credit" : "quantity", e->left, 0);
     }
-    if (e->given < 0 && !is_user) { /* a user's, while the sweep has yet to come to a refund */
+    /* A user's may be, while the release before sweeps: it drops charges before their refunds. */
+    if (e->given < 0 && !is_user) {
         fault_add(&f, CHECK_C2, kind, "added", e->given, 0);
     }
     return f.count;

@@ -86,12 +86,12 @@ local function folded_begin(service)
     end
 end
 
--- sweep(), by the sums. fold(record, id, sums) keeps the books of the service.
+-- sweep(), by the sums. fold(record, id, bucket, sums) keeps the books of the service.
 local function sweep_summed(service, argv, fold)
     local sums = {}
     folded_begin(service)
-    local is_well, answer = pcall(sweep, service, argv, function(record, id)
-        fold(record, id, sums)
+    local is_well, answer = pcall(sweep, service, argv, function(record, id, bucket)
+        fold(record, id, bucket, sums)
     end)
     folded_add(service, sums) -- what is dropped is dropped, whatever comes behind it
     if not is_well then

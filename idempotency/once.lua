@@ -244,11 +244,12 @@ end
 -- keep, seen, rise_ms (floor_raise, slow_clock), limit, cursor to go on at ('0' at first), and life_ms
 -- of what is kept for clients. Returns the slow clock, and the cursor to go on at, which is absent
 -- when nothing is left. Starting anew each time would look for ever at the part that is empty already.
--- `fold(record, id)` keeps the books: what the record proved is taken into the entity's own totals.
--- A record that it fails at is put aside, into <service>:unfolded, for the others must not wait.
+-- `fold(record, id, bucket)` keeps the books: what the record proved is taken into the entity's own
+-- totals. It may drop another record of the bucket with it. A record that it fails at is put aside,
+-- into <service>:unfolded, for the others must not wait.
 local function sweep(service, argv, fold)
     local ms = records_clock(service, argv[3], tonumber(argv[4]))
-    local clock, buckets, prefix = string.format('%.0f', ms), service .. ':buckets', service .. ':once:'
+    local clock, buckets = string.format('%.0f', ms), service .. ':buckets'
     floor_raise(service .. ':floor', ms, tonumber(argv[1]), argv[2])
     floor_raise(service .. ':kept:floor', ms, tonumber(argv[7]), argv[2])
     local name = bucket_below(buckets, service .. ':floor')
@@ -261,15 +262,16 @@ local function sweep(service, argv, fold)
         redis.call('ZREM', service .. ':kept:buckets', kept)
         return {clock, '0'}
     end
-    local scan = redis.call('HSCAN', prefix .. name, argv[6], 'COUNT', argv[5])
+    local bucket = service .. ':once:' .. name
+    local scan = redis.call('HSCAN', bucket, argv[6], 'COUNT', argv[5])
     local fields = scan[2]
     for i = 1, #fields, 2 do
-        if not pcall(fold, fields[i + 1], fields[i]) then
+        local is_left = redis.call('HDEL', bucket, fields[i]) == 1
+        if is_left and not pcall(fold, fields[i + 1], fields[i], bucket) then
             redis.call('HSET', service .. ':unfolded', fields[i], fields[i + 1])
         end
-        redis.call('HDEL', prefix .. name, fields[i])
     end
-    if redis.call('EXISTS', prefix .. name) == 0 then
+    if redis.call('EXISTS', bucket) == 0 then
         redis.call('ZREM', buckets, name)
         return {clock, '0'}
     end

@@ -410,7 +410,7 @@ local function order_sweep(_, argv)
     end
     local floor
     local step = {argv[1], argv[2], argv[3], argv[4], limit, cursor, argv[7]}
-    local reply = sweep_summed('order', step, function(record, id, sums)
+    local reply = sweep_summed('order', step, function(record, id, _, sums)
         fold(record, id, sums)
         if is_allowed and part(record, 1) == 'begun' then
             floor = floor or floor_of('order:floor')

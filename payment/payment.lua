@@ -24,8 +24,7 @@ local function payment_fund(keys, argv)
         if redis.call('EXISTS', keys[2]) == 0 then
             return 'unknown'
         end
-        -- funded, with what records took, covers every refund: so both stay within int64. It may be
-        -- less than credit for a moment, while a charge was folded and its refund was not.
+        -- funded, with what records took, covers every refund: so both stay within int64.
         if not add(keys[2], 'funded', argv[2]) then
             return 'refused|credit too large'
         end
@@ -112,12 +111,20 @@ local function payment_init(keys, argv)
     end)
 end
 
+-- A charge and its refund are dropped together, in whichever order they are found: both took nothing.
+-- One by one they might lead `funded` out of int64, and the books would be wrong between them.
+local function is_dropped_with_other(outcome, id, bucket)
+    local other = outcome == 'charged' and id .. '-undo' or
+        outcome == 'refunded' and string.match(id, '^(.*)-undo$')
+    return other and redis.call('HDEL', bucket, other) == 1
+end
+
 -- funded stays credit + what the records that are left took; what sagas took is summed up.
-local function fold(record, id, sums)
+local function fold(record, id, bucket, sums)
     local outcome, user, amount, gen = part(record, 1), part(record, 2), part(record, 3),
         part(record, 4)
     local sign = (outcome == 'charged' or outcome == 'paid') and 1 or outcome == 'refunded' and -1
-    if not sign or not amount then
+    if not sign or not amount or is_dropped_with_other(outcome, id, bucket) then
         return
     end
     local key, number = 'payment:user:' .. user, amount_number(amount)

@@ -88,7 +88,7 @@ local function stock_init(keys, argv)
 end
 
 -- added stays quantity + what the records that are left took; what sagas took is summed up.
-local function fold(record, id, sums)
+local function fold(record, id, _, sums)
     local outcome, all = part(record, 1), 0
     if outcome ~= 'taken' and outcome ~= 'subtracted' then
         return
