@@ -461,12 +461,15 @@ class RebootFault(EverythingFault):
         late = {master.id for master in self.masters}
         docker("start", *(c.id for c in self.before if c.id not in late))
         for group, stale in self.stale.items():
-            self.stack.wait_until(lambda group=group: self.stack.master_address(group) not in
-                                  ("", *(m.address for m in self.masters)),
+            self.stack.wait_until(lambda group=group: self.has_another_master(group),
                                   f"with a master of {group}", WHOLE_S)
             if self.stack.master_address(group) == stale:
                 raise Broken(f"{group}: {stale} was away, and is master now")
         docker("start", *late)
+
+    def has_another_master(self, group):
+        self.stack.look()  # what was ended had no address, and has one again
+        return self.stack.master_address(group) not in ("", *(m.address for m in self.masters))
 
 
 SPECIAL = {**dict.fromkeys(LateFault.LATE_MS, LateFault),

@@ -57,7 +57,7 @@ class SlowFault(EdgeFault):
 
     @property
     def wait_max_s(self):
-        return PROMPT_S + 5 * SLOW_MS[self.kind] / 1000
+        return PROMPT_S + self.stack.SYNCS * SLOW_MS[self.kind] / 1000
 
     def break_it(self):
         self.find()

@@ -27,6 +27,9 @@ def die_with_parent():
 
 class Processes(Stack):
     RETURN_S = 10
+    # All is in one store, and each step waits for the sync that runs and for its own: the key, begin,
+    # charge, take, REFUNDING, refund, FAILED, and the notice of it.
+    SYNCS = 2 * 8
 
     def __init__(self, var=VAR):
         super().__init__()

@@ -49,7 +49,8 @@ def run(*command, timeout=120, env=None):
 class Stack:
     """The parts that differ: up, down, wipe, is_ready, fault, url, gateways, erlang_call,
     audit_command, unequal; and for the faults of edges.py: RETURN_S (from a store's death until it,
-    or another one, serves), part, parts, store, tell, ask, clock_of, end_part, start_part."""
+    or another one, serves), SYNCS (of one store, that a request waits for at most), part, parts,
+    store, tell, ask, clock_of, end_part, start_part."""
 
     LOOK_S = 0.05  # between two looks whether something is so
 

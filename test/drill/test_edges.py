@@ -17,6 +17,7 @@ class System:
     """A stack of one of each. Its store obeys, unless it is deaf."""
 
     RETURN_S = 1
+    SYNCS = 5
     url = "http://127.0.0.1:1"
 
     def __init__(self, is_deaf=False):
