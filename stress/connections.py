@@ -29,6 +29,10 @@ class Answer:
         self.seconds = 0.0
         self.retries = 0
 
+    def pause_s(self):
+        """Of an answer that what became of the request is not known yet: when to ask again."""
+        return int(self.headers.get("retry-after", "1")) if self.status == 503 else None
+
 
 class Connection:
     def __init__(self, host, port):
@@ -92,6 +96,10 @@ class Connection:
         return Answer(status, headers, body)
 
 
+def may_wait(until, seconds):
+    return until is not None and time.monotonic() + seconds <= until
+
+
 class Pool:
     """Use as `async with Pool(url, count) as pool`."""
 
@@ -118,7 +126,8 @@ class Pool:
     async def request(self, method, path, headers=None, retry_until=None):
         """Waits for a free connection, then for the answer. Answer.seconds counts from sending,
         not from waiting for a connection. With retry_until (time.monotonic()) a request without
-        an answer is sent again until then: give it an Idempotency-Key."""
+        an answer, or with one that says "not known yet" and when to ask again, is sent again until
+        then: give it an Idempotency-Key."""
         connection = await self.free.get()
         began = time.monotonic()
         retries = 0
@@ -128,11 +137,14 @@ class Pool:
                     answer = await connection.request(method, path, headers or {})
                     answer.seconds = time.monotonic() - began
                     answer.retries = retries
-                    return answer
+                    pause_s = answer.pause_s()
+                    if pause_s is None or not may_wait(retry_until, pause_s):
+                        return answer
                 except Dropped:
-                    if retry_until is None or time.monotonic() + RETRY_PAUSE_S > retry_until:
+                    pause_s = RETRY_PAUSE_S
+                    if not may_wait(retry_until, pause_s):
                         raise
-                    retries += 1
-                    await asyncio.sleep(RETRY_PAUSE_S)
+                retries += 1
+                await asyncio.sleep(pause_s)
         finally:
             self.free.put_nowait(connection)
