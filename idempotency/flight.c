@@ -118,6 +118,11 @@ void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_sen
     f->is_begun = false;
 }
 
+bool flight_is_out(const struct flight *f)
+{
+    return f->waits > 0 || f->is_late;
+}
+
 void flight_lost(struct flight *f)
 {
     f->waits = 0;

@@ -4,6 +4,8 @@
  *                                           ^                      '----less----> WAIT again
  *                                           '---------------------------------------'
  *
+ * One flight is out at a time. What is called meanwhile gathers, and is the next one: so flights
+ * grow with the load, and with what a round costs.
  * A short count is no reason to go: slow is not dead. The same WAIT is asked again, of the same
  * offset, and nothing else is sent until it is enough, or who looks after copies.h finds another
  * master. (What was sent meanwhile would be one more thing that the replicas have not got yet: with
@@ -46,6 +48,8 @@ typedef void flight_send(void *ctx, struct waiter waiter, const struct redis_com
 /* The turn ends. The server gives a WAIT half of `timeout_ms`, and two of them together, so that a
  * short count is told apart from silence. */
 void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_send *send, void *ctx);
+/* Its count is not known yet, or was short: no call is to be sent. */
+bool flight_is_out(const struct flight *f);
 /* The connection is over. What is held is the owner's to fail. */
 void flight_lost(struct flight *f);
 /* While copies_are_missing: have they come back? */

@@ -10,9 +10,10 @@
  *      ^                  |            |             |                     |
  *      '------------------'------------'-------------'-- error, silence ---'
  *
- * Where there are replicas, an answer is held back until they have what led to it: flight.h. How
- * long silence is borne, and how many calls go out after it: patience.h. Silence alone does not
- * decide sooner, but asks: each REDIS_TIMEOUT_MS of it a Sentinel, whether another is the master.
+ * Where there are replicas, an answer is held back until they have what led to it, and the next
+ * calls wait so long: flight.h. How long silence is borne, and how many calls go out after it:
+ * patience.h. Silence alone does not decide sooner, but asks: each REDIS_TIMEOUT_MS of it a
+ * Sentinel, whether another is the master.
  */
 #include "idempotency/redis.h"
 
@@ -174,9 +175,11 @@ static void redis_owed(struct redis *r)
     }
 }
 
+/* One flight at a time: a server reads nothing from a connection that is blocked in a WAIT, so what
+ * comes meanwhile would be a flight for each turn, one behind the other. It gathers instead. */
 static bool redis_may_send(const struct redis *r, bool is_alone)
 {
-    return !r->flight.is_late && patience_lets(&r->patience, is_alone);
+    return !flight_is_out(&r->flight) && patience_lets(&r->patience, is_alone);
 }
 
 static void redis_send(struct redis *r, const struct redis_command *c, struct waiter waiter)
@@ -536,7 +539,9 @@ static void redis_on_lost(void *ctx, const char *reason)
 static void redis_on_turn_end(void *ctx)
 {
     struct redis *r = ctx;
-    rows_flush(r->rows);
+    if (!flight_is_out(&r->flight)) {
+        rows_flush(r->rows);
+    }
     if (r->state == REDIS_UP) {
         redis_send_backlog(r);
         flight_end(&r->flight, loop_now_ms(r->loop), r->timeout_ms, redis_send_own, r);

@@ -658,7 +658,7 @@ static void on_failed(void *ctx)
 static void calls_let_out(struct redis *r)
 {
     struct call *call;
-    while ((call = TAILQ_FIRST(&r->waiting)) != NULL && !r->flight.is_late &&
+    while ((call = TAILQ_FIRST(&r->waiting)) != NULL && !flight_is_out(&r->flight) &&
            patience_lets(&r->patience, call->command.is_alone)) {
         TAILQ_REMOVE(&r->waiting, call, in_list);
         TAILQ_INSERT_TAIL(&r->gathering, call, in_list);
@@ -670,7 +670,9 @@ static void calls_let_out(struct redis *r)
 static void on_turn_end(void *ctx)
 {
     struct redis *r = ctx;
-    rows_flush(r->rows);
+    if (!flight_is_out(&r->flight)) {
+        rows_flush(r->rows);
+    }
     if (!TAILQ_EMPTY(&r->failed)) {
         world_after(r->node, 1000, on_failed, r);
     }
