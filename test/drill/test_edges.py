@@ -18,6 +18,7 @@ class System:
 
     RETURN_S = 1
     SYNCS = 5
+    is_deposed = False
     url = "http://127.0.0.1:1"
 
     def __init__(self, is_deaf=False):
@@ -64,6 +65,8 @@ class System:
         return True
 
     def ask(self, _, *words):
+        if words[0] == "SET" and self.is_deposed:
+            raise Broken("redis: NOREPLICAS Not enough good replicas to write.")
         if words[0] == "SET":
             time.sleep(self.told.get(("redis", "disk"), 0) / 1000)
         if words[:2] == ("CONFIG", "GET"):
@@ -100,6 +103,11 @@ class EdgesTest(unittest.TestCase):
         self.assertGreaterEqual(fault.seen["write_s"], 0.3)
         asyncio.run(fault.mend())
         self.assertEqual(stack.told, {("redis", "disk"): 0})
+
+    def test_so_slow_that_another_one_has_taken_over(self):
+        stack = System()
+        stack.is_deposed = True
+        self.assertEqual(strike(stack, "redis", "slow-300ms").seen, {"deposed": True})
 
     def test_a_disk_that_stays_fast(self):
         with self.assertRaisesRegex(Broken, "a write to redis took"):
