@@ -19,6 +19,7 @@ import time
 from faults import AnyFault
 from stack import Broken
 
+FAILOVER_S = 10  # a store may be so slow that it is replaced, and that takes what it takes
 PROMPT_S = 5  # nobody waits longer for what nothing is in the way of
 SLOW_MS = {"slow-300ms": 300, "slow-700ms": 700, "slow-1200ms": 1200}
 CLOCK_S = {"clock+1h": 3600, "clock+9d": 9 * 86400, "clock-9d": -9 * 86400}
@@ -57,7 +58,8 @@ class SlowFault(EdgeFault):
 
     @property
     def wait_max_s(self):
-        return PROMPT_S + self.stack.SYNCS * SLOW_MS[self.kind] / 1000
+        bound_s = self.stack.SYNCS * SLOW_MS[self.kind] / 1000
+        return PROMPT_S + max(bound_s, FAILOVER_S if "deposed" in self.seen else 0)
 
     def break_it(self):
         self.find()
@@ -71,13 +73,15 @@ class SlowFault(EdgeFault):
         except Broken as error:
             if not re.search("NOREPLICAS|READONLY", str(error)):
                 raise
-            self.seen["deposed"] = True  # so slow that another one has taken its place already
+            self.seen["deposed"] = True  # another one has taken its place already
             return
         if self.seen["write_s"] * 1000 < SLOW_MS[self.kind]:
             raise Broken(f"a write to {self.name} took {self.seen['write_s']} s")
 
     def mend_it(self):
         self.stack.tell(self.part, "disk", 0)
+        if str(self.stack.part(self.component)) != self.name:
+            self.seen["deposed"] = True
 
 
 class ClockFault(EdgeFault):
