@@ -239,6 +239,37 @@ static void late_replicas_cost_time_only(void **state)
     assert_string_equal(f->last, "5");
 }
 
+/* Flights that the server was sent: each has one notice to nobody. */
+static long flights(struct redis_server *node)
+{
+    const char *told =
+        strstr(redis_server_ask(node, "INFO commandstats"), "cmdstat_publish:calls=");
+    return told ? strtol(told + strlen("cmdstat_publish:calls="), NULL, 10) : 0;
+}
+
+/* What is called while a flight is out is one flight, however many turns it took. */
+static void what_comes_meanwhile_gathers(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, redis_server_node(f->nodes[0]));
+    wait_up(f);
+    call_until_answered(f, "SET", "k", "0");
+    long before = flights(f->nodes[0]);
+    unsigned answers = f->answers;
+    redis_server_pause(f->nodes[1]);
+    redis_server_pause(f->nodes[2]);
+    for (int i = 0; i < 10; i++) {
+        call(f, "INCR", "k", NULL);
+        turns(f, 20);
+    }
+    redis_server_resume(f->nodes[1]);
+    redis_server_resume(f->nodes[2]);
+    wait_answers(f, answers + 10);
+    assert_int_equal(flights(f->nodes[0]) - before, 2);
+    assert_int_equal(f->losses, 0);
+    assert_string_equal(f->last, "10");
+}
+
 /* A read neither: a master that has lost its replicas may be deposed, and would tell old things.
  * That nothing was written since they were heard last does not help it. */
 static void nothing_is_read_without_replicas(void **state)
@@ -490,6 +521,7 @@ static int run_lane(unsigned lane)
         REPLICAS_TEST(answers_are_released_in_order),
         REPLICAS_TEST(nothing_is_answered_without_replicas),
         REPLICAS_TEST(late_replicas_cost_time_only),
+        REPLICAS_TEST(what_comes_meanwhile_gathers),
         REPLICAS_TEST(nothing_is_read_without_replicas),
         REPLICAS_TEST(a_replica_is_no_master),
         REPLICAS_TEST(a_listener_follows_the_master),
