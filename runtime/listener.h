@@ -4,7 +4,9 @@
 
 #include "runtime/buf.h"
 
-#define LISTENER_BACKLOG 1024
+/* Connections that the kernel has made and we have not taken yet. One too many is tried again by its
+ * client a second later. Linux has no more than net.core.somaxconn of them, 4096 by default. */
+#define LISTENER_BACKLOG 4096
 
 /* Listens on host:port (port 0: any free one) without blocking, with TCP_NODELAY for whatever it
  * accepts. Looks the host up, which may block: for the start of a process only.

@@ -127,6 +127,12 @@ class Containers(Parts, Stack):
         self.look()
         return [f"http://{c.address}:8000" for c in self.of("gateway")]
 
+    def front(self):
+        """Not the published port: the engine's proxy in front of that one, which has six files open for
+        each connection, ends for good when it may open no more."""
+        self.look()
+        return f"http://{self.find('nginx').address}:8000"
+
     def is_ready(self):
         """As whole as it was in the beginning: what is broken next must be the only thing broken."""
         urls = self.gateways()

@@ -24,6 +24,7 @@ PROMPT_S = 5  # nobody waits longer for what nothing is in the way of
 SLOW_MS = {"slow-300ms": 300, "slow-700ms": 700, "slow-1200ms": 1200}
 CLOCK_S = {"clock+1h": 3600, "clock+9d": 9 * 86400, "clock-9d": -9 * 86400}
 PURGE_S = 2  # for the broker to have back what dead consumers had
+CONNECT_S = 5  # the kernel tries again after 1 s and after 3
 CLOCK_OFF_S = 5  # of what a clock may be from what it was told
 PURGE = ('case rabbit_amqqueue:lookup({{resource, <<"/">>, queue, <<"{}">>}}) of {{ok, Q}} -> '
          "element(2, rabbit_amqqueue:purge(Q)) end.\n")
@@ -212,7 +213,7 @@ class DiskFullFault(EdgeFault):
 
 def connect(url):
     host, port = url.removeprefix("http://").rsplit(":", 1)
-    return socket.create_connection((host, int(port)), timeout=1)
+    return socket.create_connection((host, int(port)), timeout=CONNECT_S)
 
 
 class ReadsFault(EdgeFault):
@@ -237,13 +238,13 @@ class ReadsFault(EdgeFault):
 
 
 class IdleFault(EdgeFault):
-    """At a gateway itself, and at the front."""
+    """At a gateway itself, and at nginx."""
 
     CONNECTIONS, HEALTH_S, LOOK_S = 5000, 1, 1
     wait_max_s = PROMPT_S
 
     def break_it(self):
-        urls = [self.stack.gateways()[0], self.stack.url]
+        urls = [self.stack.gateways()[0], self.stack.front()]
         self.name = urls[0]
         self.idle = []
         for url in urls:

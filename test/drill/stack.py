@@ -103,6 +103,10 @@ class Stack:
         """Requests that the gateways have not answered."""
         return sum(self.pending_at(url) for url in self.gateways())
 
+    def front(self):
+        """Where nginx itself listens."""
+        return self.url
+
     def pending_at(self, url):
         status, body = self.get(f"{url}/metrics")
         found = re.search(r"^kassa_pending_requests (\d+)$", body, re.M)

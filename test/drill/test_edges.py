@@ -21,6 +21,9 @@ class System:
     is_deposed = False
     url = "http://127.0.0.1:1"
 
+    def front(self):
+        return self.url
+
     def __init__(self, is_deaf=False):
         self.is_deaf = is_deaf
         self.told = {}
