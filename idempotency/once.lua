@@ -23,10 +23,16 @@ local function id_ms(id)
     return tonumber(string.sub(id, 1, 8) .. string.sub(id, 10, 13), 16)
 end
 
+-- What an id that was made then begins with. Beginnings of ids are in order as texts, too.
+local ID_STAMP = 13
+local function id_stamp(ms)
+    return string.format('%08x-%04x', math.floor(ms / 65536), ms % 65536)
+end
+
 -- Does it stand for a client's key, or is it a batch, or a chunk of one? runtime/uuid.h says so in
 -- the id. What its saga's steps did is asked for by the saga alone, and no longer than it is open.
 local function is_kept(id)
-    return string.find(string.sub(id, 16, 16), '[89a-fA-F]') and string.find(id, '^:?%d*$', 37)
+    return (string.byte(id, 16) or 0) >= 56 and string.find(id, '^:?%d*$', 37) -- '8' is 56
 end
 
 local function bucket_cut(bucket)

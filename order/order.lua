@@ -216,8 +216,9 @@ local AHEAD_MAX_MS = 60000
 -- late_ms, begins nothing: the records of a saga live from the time in its id.
 local function order_checkout(keys, argv)
     local first, paid, failed = argv[3], argv[4], argv[5]
-    local now_ms = store_ms()
-    local opened, begun = {}, {}
+    local ms, opened, begun = store_ms(), {}, {}
+    local now_ms, due_ms = ms_text(ms), ms_text(ms + argv[1])
+    local oldest, newest = id_stamp(math.max(ms - argv[2], 0)), id_stamp(ms + AHEAD_MAX_MS)
     local answers = once_each(keys[1], argv, 5, 3, function(at)
         local request, order = argv[at], argv[at + 1]
         local waiter, key = argv[at + 2] .. '/' .. request, key_of(order)
@@ -231,13 +232,13 @@ local function order_checkout(keys, argv)
             return journal_record('running', order, journal_attach(key, now, waiter)),
                 'begun|' .. order .. '|' .. now[SAGA]
         end
-        local age_ms = now_ms - id_ms(request)
-        if age_ms > tonumber(argv[2]) or age_ms < -AHEAD_MAX_MS then
+        local stamp = string.sub(request, 1, ID_STAMP)
+        if stamp < oldest or stamp > newest then
             return 'far' -- for good: its record says so
         end
         local frozen, is_empty = user .. '|' .. total .. '|' .. lines, lines == ''
         local text = journal_begin(key, order, request, is_empty and paid or first, waiter, now_ms,
-            not is_empty and tonumber(argv[1]), now, frozen, opened)
+            is_empty and '0' or due_ms, now, frozen, opened)
         begun[#begun + 1] = request .. '|' .. order
         return journal_record(is_empty and 'paid' or 'begun', order, text),
             'begun|' .. order .. '|' .. request

@@ -55,14 +55,13 @@ local function ms_text(ms)
     return string.format('%.0f', ms)
 end
 
--- Begins a saga in `state`, whose command is sent again after `resend_ms`; nil: it ends at once.
--- `last`: the journal until now; `frozen`: 'a|b|..'. An open one goes into `opened`, for
+-- Begins a saga in `state`. `now_ms` and `due_ms` are texts, for they are those of many; '0': it ends
+-- at once. `last`: the journal until now; `frozen`: 'a|b|..'. An open one goes into `opened`, for
 -- journal_index. Returns the journal's text.
-local function journal_begin(key, entity, saga, state, waiter, now_ms, resend_ms, last, frozen, opened)
-    local due_ms = resend_ms and ms_text(now_ms + resend_ms) or '0'
+local function journal_begin(key, entity, saga, state, waiter, now_ms, due_ms, last, frozen, opened)
     local attempt = last[ATTEMPT] and string.format('%d', last[ATTEMPT] + 1) or '1'
     local text = saga .. '|' .. attempt .. '|' .. state .. '|' .. due_ms .. '|0||' .. waiter .. '|' ..
-        frozen .. '|' .. state .. ':' .. ms_text(now_ms) .. ':0'
+        frozen .. '|' .. state .. ':' .. now_ms .. ':0'
     redis.call('HSET', key, 'journal', text)
     if due_ms ~= '0' then
         opened[#opened + 1], opened[#opened + 2] = due_ms, entity

@@ -11,8 +11,8 @@ end
 -- KEYS: bucket, trip, open. ARGV: saga, trip, waiter, resend_ms, first state, traveller, nights
 local function trip_begin(keys, argv)
     once(keys[1], argv[1], function()
-        local opened, last = {}, journal_read(keys[2])
-        journal_begin(keys[2], argv[2], argv[1], argv[5], argv[3], store_ms(), tonumber(argv[4]), last,
+        local opened, last, ms = {}, journal_read(keys[2]), store_ms()
+        journal_begin(keys[2], argv[2], argv[1], argv[5], argv[3], ms_text(ms), ms_text(ms + argv[4]), last,
             argv[6] .. '|' .. argv[7], opened)
         journal_index(keys[3], opened, {})
         return 'begun|' .. argv[2] .. '|' .. argv[1]
