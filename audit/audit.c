@@ -10,8 +10,13 @@
 
 #define CONNECT_MS 10000
 #define SILENCE_MS 30000 /* a large reply takes its time, and nobody waits but us */
-#define AHEAD_MS   (10 * 60 * INT64_C(1000)) /* the sweep goes on while we read */
 #define TICK_MS    50
+
+/* How far the sweep may get while we read: what it may come to is told apart (is_old), and little
+ * is proved of it. Should it get further, because a store became short of memory, or there is much
+ * to read, then all is read once more, with the next of these. */
+static const int64_t aheads_ms[] = {60 * INT64_C(1000), 600 * INT64_C(1000), 3600 * INT64_C(1000)};
+#define AHEADS (sizeof(aheads_ms) / sizeof(aheads_ms[0]))
 
 static void on_tick(void *ctx)
 {
@@ -70,7 +75,6 @@ static void on_floor(void *ctx, int err, const struct redis_reply *reply)
     if (reading_is_answer(a, err, reply) && slice_int64(redis_reply_at(reply, 0), &floor) &&
         floor > a->floor) {
         a->floor = floor;
-        a->keep_from = floor + once_bucket_number(AHEAD_MS);
     }
 }
 
@@ -85,14 +89,16 @@ static bool audit_floors(struct audit *a)
     return reading_wait(a, 0);
 }
 
-bool audit_run(struct audit *a)
+static bool audit_run(struct audit *a, int64_t ahead_ms, bool *ret_is_overtaken)
 {
     int64_t began_ms = loop_now_ms(a->loop);
-    bool is_well =
-        audit_floors(a) && reading_orders(a) && reading_records(a) && reading_entities(a);
+    bool is_well = audit_floors(a);
+    a->keep_from = a->floor > 0 ? a->floor + once_bucket_number(ahead_ms) : 0;
+    is_well = is_well && reading_orders(a) && reading_records(a) && reading_entities(a);
     a->settle_ms = loop_now_ms(a->loop) + READING_SETTLE_MS;
     is_well = is_well && look_at_sagas(a) && look_at_index(a) && snapshot_take(a, STORE_STOCK) &&
-              snapshot_take(a, STORE_PAYMENT) && look_at_folded(a);
+              snapshot_take(a, STORE_PAYMENT) && look_at_folded(a) && audit_floors(a);
+    *ret_is_overtaken = a->floor > a->keep_from;
     for (int i = 0; i < STORE_COUNT; i++) {
         a->report.checked[CHECK_C5] += a->report.stores[i].records;
     }
@@ -124,28 +130,46 @@ static void audit_close(struct audit *a)
     free(a);
 }
 
+static enum audit_verdict audit_say(const struct audit *a, const struct audit_options *options,
+                                    struct buf *ret_text)
+{
+    if (!options->is_report) {
+        buf_addf(ret_text, "%s", a->reason);
+        return AUDIT_FAILED;
+    }
+    if (options->is_json) {
+        report_print_json(&a->report, ret_text);
+    } else {
+        report_print(&a->report, ret_text);
+    }
+    return report_violations(&a->report) > 0  ? AUDIT_VIOLATIONS
+           : report_undecided(&a->report) > 0 ? AUDIT_FAILED
+                                              : AUDIT_CLEAN;
+}
+
 enum audit_verdict audit_stores(const struct conf *conf, struct audit_options *options,
                                 struct buf *ret_text)
 {
-    struct conf patient;
-    struct audit *a = mem_new(sizeof(*a));
     enum audit_verdict verdict = AUDIT_FAILED;
-    book_init(&a->book);
-    a->is_progress = options->is_progress;
-    audit_open(a, conf, &patient);
-    options->is_report = audit_connect(a) && audit_run(a);
-    if (!options->is_report) {
-        buf_addf(ret_text, "%s", a->reason);
-    } else {
-        if (options->is_json) {
-            report_print_json(&a->report, ret_text);
-        } else {
-            report_print(&a->report, ret_text);
-        }
-        verdict = report_violations(&a->report) > 0  ? AUDIT_VIOLATIONS
-                  : report_undecided(&a->report) > 0 ? AUDIT_FAILED
-                                                     : AUDIT_CLEAN;
+    bool is_overtaken = true;
+    for (unsigned i = 0; i < AHEADS && is_overtaken; i++) {
+        struct conf patient;
+        struct audit *a = mem_new(sizeof(*a));
+        book_init(&a->book);
+        a->is_progress = options->is_progress;
+        audit_open(a, conf, &patient);
+        is_overtaken = false;
+        options->is_report = audit_connect(a) && audit_run(a, aheads_ms[i], &is_overtaken);
+        buf_reset(ret_text);
+        verdict = audit_say(a, options, ret_text);
+        is_overtaken = is_overtaken && options->is_report && verdict != AUDIT_CLEAN;
+        audit_close(a);
     }
-    audit_close(a);
+    if (is_overtaken) { /* what seems to be wrong may have been dropped before it was read */
+        options->is_report = false;
+        verdict = AUDIT_FAILED;
+        buf_reset(ret_text);
+        buf_addf(ret_text, "records were dropped faster than they could be read; try again");
+    }
     return verdict;
 }

@@ -96,7 +96,4 @@ bool look_at_index(struct audit *a);
 bool look_at_folded(struct audit *a);
 bool snapshot_take(struct audit *a, enum audit_store store);
 
-/* All of it. Errors: false as above. */
-bool audit_run(struct audit *a);
-
 #endif
