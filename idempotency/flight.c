@@ -86,8 +86,7 @@ static void flight_ask_who(enum waiter_kind kind, unsigned needed, flight_send *
 void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_send *send, void *ctx)
 {
     static struct redis_command c;
-    bool is_again = f->is_late && f->waits == 0;
-    if (f->copies.all == 0 || (!f->is_begun && !is_again)) {
+    if (f->copies.all == 0 || f->is_out || (!f->is_begun && !f->is_late)) {
         return;
     }
     unsigned needed = copies_needed(&f->copies, now_ms);
@@ -113,20 +112,19 @@ void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_sen
         flight_waitaof(&c, asked, wait_ms);
         flight_say(WAITER_WAIT, needed, &c, send, ctx);
     }
-    f->waits++;
+    f->is_out = true;
     (needed < f->copies.all ? flight_ask_who : flight_ask_role)(WAITER_ROLE, needed, send, ctx);
     f->is_begun = false;
 }
 
 bool flight_is_out(const struct flight *f)
 {
-    return f->waits > 0 || f->is_late;
+    return f->is_out || f->is_late;
 }
 
 void flight_lost(struct flight *f)
 {
-    f->waits = 0;
-    f->is_begun = f->is_late = false;
+    f->is_begun = f->is_out = f->is_late = false;
 }
 
 void flight_look(flight_send *send, void *ctx)
@@ -170,7 +168,7 @@ static int64_t flight_comings(const struct redis_reply *reply, int err)
 
 static enum flight_verdict flight_count(struct flight *f, unsigned needed, int64_t now_ms)
 {
-    f->waits--;
+    f->is_out = false;
     f->is_late = !copies_counted(&f->copies, needed, f->waited, now_ms);
     return f->is_late ? FLIGHT_IS_SHORT : FLIGHT_IS_DONE;
 }

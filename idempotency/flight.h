@@ -35,9 +35,9 @@ struct flight {
     struct copies copies;
     struct waiters held; /* those whose answers are here, but not yet at the replicas */
     unsigned waited;     /* what the last WAIT has said, until ROLE has */
-    unsigned waits;      /* that are out: their counts are not known yet */
     bool is_begun;       /* a call was sent since the last WAIT */
-    bool is_late;        /* the last count was short: no call is to be sent */
+    bool is_out;         /* its WAIT is: the count is not known yet */
+    bool is_late;        /* the last count was short */
     bool has_too_many;   /* replicas: was told */
     bool is_by_files;    /* WAITAOF, not WAIT: as flight_files has said of this connection */
 };

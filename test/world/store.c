@@ -680,7 +680,7 @@ static void on_turn_end(void *ctx)
         return;
     }
     calls_let_out(r);
-    bool is_again = r->flight.is_late && r->flight.waits == 0;
+    bool is_again = r->flight.is_late && !r->flight.is_out;
     if ((is_again || !TAILQ_EMPTY(&r->gathering)) && world_effect("write to the store")) {
         pipeline_write(r);
     }
