@@ -217,17 +217,17 @@ static void turned_away_send(void *ctx)
 
 void shop_is_full(int64_t from_us, int64_t to_us)
 {
-    int64_t at_us = from_us + FULL_TOLD_US;
+    shop.settled_us = world.now_us + from_us + FULL_TOLD_US;
     shop.room_us = world.now_us + to_us - FULL_TOLD_US;
     struct request *r = request_new(FUND);
     r->user = world_random(USERS);
     r->amount = 1;
     snprintf(r->path, sizeof(r->path), "/payment/add_funds/u%u/1", r->user);
-    request_at(r, at_us, turned_away_send);
+    request_at(r, from_us, turned_away_send);
     r = request_new(CHECKOUT);
     r->order = world_random(ORDERS);
     snprintf(r->path, sizeof(r->path), "/orders/checkout/o%u", r->order);
-    request_at(r, at_us, turned_away_send);
+    request_at(r, from_us, turned_away_send);
 }
 
 static int64_t soon_us(void)
