@@ -183,3 +183,16 @@ bool copies_counted(struct copies *c, unsigned needed, unsigned count, int64_t n
     }
     return is_enough;
 }
+
+void copies_tell(const struct copies *c, struct buf *out)
+{
+    buf_addf(out, "%u of %u replicas have what was written", c->have, c->all);
+    if (c->unsure > 0) {
+        buf_addf(out, "; %u of them may be promoted, and may not have it on disk", c->unsure);
+    } else if (!c->is_written) {
+        buf_addf(out,
+                 "; %s had all that was answered, and must follow this master, or redis.sh trust "
+                 "at one of them makes it the truth",
+                 c->with);
+    }
+}

@@ -104,4 +104,7 @@ unsigned copies_asked(const struct copies *c, unsigned needed);
  */
 bool copies_counted(struct copies *c, unsigned needed, unsigned count, int64_t now_ms);
 
+/* What is waited for, in words for an operator: appended to `out`. */
+void copies_tell(const struct copies *c, struct buf *out);
+
 #endif

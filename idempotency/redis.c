@@ -102,6 +102,8 @@ struct redis {
     struct redis_command command; /* the one of them that goes out */
     struct waiters out;
     struct flight flight;
+    int64_t short_ms; /* since when too few replicas have a flight; 0: enough have it */
+    struct buf waits; /* a sentence about that; empty: it does not last long yet */
     struct waiters failed;
     struct redis_watcher watchers[REDIS_UP_MAX];
     unsigned watcher_count;
@@ -360,6 +362,8 @@ static void redis_end(struct redis *r, const char *reason, int err)
     r->epoch++;
     r->is_owed = r->is_timing = false;
     r->state = REDIS_WAITING;
+    buf_reset(&r->waits);
+    r->short_ms = 0;
     stat_set(r->stat_up, 0);
     stat_add(r->stat_reconnects, 1);
     redis_fail_all(r, err);
@@ -479,6 +483,33 @@ static void redis_on_heard(void *ctx)
     r->is_owed = r->is_suspect = false;
 }
 
+/* Slow is not dead, and so this may last: who asks, and who reads the log, is told what is waited
+ * for. */
+static void redis_falls_short(struct redis *r)
+{
+    int64_t now_ms = loop_now_ms(r->loop);
+    redis_look(r);
+    if (r->short_ms == 0) {
+        r->short_ms = now_ms;
+    }
+    if (now_ms - r->short_ms >= r->timeout_ms) {
+        buf_reset(&r->waits);
+        buf_addf(&r->waits, "the store %s waits: ", r->group);
+        copies_tell(&r->flight.copies, &r->waits);
+        redis_say(r, LOG_WARN, "store_waits", r->waits.data);
+    }
+}
+
+static void redis_waits_no_more(struct redis *r)
+{
+    if (r->waits.bytes > 0 && r->state == REDIS_UP) {
+        log_info("store_goes_on", "group=%s node=%s:%d waited_ms=%lld", r->group, r->host, r->port,
+                 (long long)(loop_now_ms(r->loop) - r->short_ms));
+    }
+    buf_reset(&r->waits);
+    r->short_ms = 0;
+}
+
 static void redis_on_call_answer(struct redis *r, const struct redis_reply *reply, int err)
 {
     struct waiter waiter = waiters_pop(&r->out);
@@ -502,10 +533,11 @@ static void redis_on_call_answer(struct redis *r, const struct redis_reply *repl
         break;
     case FLIGHT_IS_DONE:
         redis_look(r);
+        redis_waits_no_more(r);
         redis_release(r);
         break;
     case FLIGHT_IS_SHORT:
-        redis_look(r);
+        redis_falls_short(r);
         break;
     case FLIGHT_IS_BROKEN:
         redis_drop(r, "the server is not a master, or refuses PUBLISH");
@@ -761,6 +793,7 @@ void redis_free(struct redis *r)
     loop_timer_free(r->nudge);
     loop_timer_free(r->clock);
     redis_command_free(&r->command);
+    buf_free(&r->waits);
     waiters_free(&r->out);
     waiters_free(&r->failed);
     waiters_free(&r->flight.held);
@@ -774,8 +807,10 @@ bool redis_is_up(const struct redis *r)
 
 const char *redis_refusal(const struct redis *r)
 {
-    bool is_refused = r->state != REDIS_UP && strncmp(r->pace.told, "SCHEMA ", 7) == 0;
-    return is_refused ? r->pace.told : NULL;
+    if (r->state == REDIS_UP) {
+        return r->waits.bytes > 0 ? r->waits.data : NULL;
+    }
+    return strncmp(r->pace.told, "SCHEMA ", 7) == 0 ? r->pace.told : NULL;
 }
 
 bool redis_is_full(const struct redis *r)

@@ -44,8 +44,9 @@ void redis_free(struct redis *r);
 int64_t redis_wall_ms(const struct redis *r);
 
 bool redis_is_up(const struct redis *r);
-/* The store's word, when it is there and its data are not for this version
- * (idempotency/library.lua); else NULL. */
+/* Why it answers nothing although it is there: its word, when its data are not for this version
+ * (idempotency/library.lua); or that it waits for its replicas, and has for REDIS_TIMEOUT_MS. Else
+ * NULL. Borrowed for this turn. */
 const char *redis_refusal(const struct redis *r);
 /* It is there, and cannot be used because its memory is too full to load the library. */
 bool redis_is_full(const struct redis *r);

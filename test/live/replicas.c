@@ -440,8 +440,11 @@ static void a_missing_replica_is_not_done_without_in_silence(void **state)
     call(f, "SET", "k", "2");
     turns(f, 6000);
     assert_int_equal(f->answers, 1);
+    assert_non_null(strstr(redis_refusal(f->redis), "1 of 2 replicas have what was written; "
+                                                    "127.0.0.1 127.0.0.8 127.0.0.9 had all"));
     redis_server_ask(f->nodes[0], "HSET kassa:copy with 127.0.0.1");
     wait_answers(f, 2);
+    assert_null(redis_refusal(f->redis));
 }
 
 /* A WAIT for one says "one" also when both have it. The one that is back counts from the moment on

@@ -775,8 +775,14 @@ static void redis_too_few_replicas(void **state)
         assert_null(strstr(p->heard, "k1"));
         assert_int_equal(p->count, 0);
     }
+    usleep(SILENCE_MS / 2 * 1000);
+    peer_say(p, ":1\r\n" ROLE_TWO);
+    peer_hear(p, WAIT_TWO);
+    assert_string_equal(redis_refusal(p->redis),
+                        "the store peer waits: 1 of 2 replicas have what was written");
     peer_say(p, ":2\r\n" ROLE_TWO);
     peer_hear(p, "k1");
+    assert_null(redis_refusal(p->redis));
     assert_int_equal(p->count, 1);
     assert_int_equal(p->errs[0], 0);
     peer_say(p, "$1\r\nb\r\n:0\r\n:2\r\n" ROLE_TWO);
