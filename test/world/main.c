@@ -157,6 +157,7 @@ static void costs_make(const struct conf *conf, const char *loss)
  * just before its end, until long after it: what was begun has to end before that. */
 #define FULL_US  INT64_C(6500000)  /* full by then, at the latest */
 #define ENDED_US INT64_C(40000000) /* of calm, until what has begun has ended */
+#define WHOLE_US INT64_C(100000)   /* between two looks whether all groups are whole */
 
 static bool is_full;
 
@@ -164,6 +165,10 @@ static void on_full(void *ctx)
 {
     static const unsigned used[] = {95, 99, 105, 150}; /* percent; new work is refused from 90 on */
     const char *const *service = ctx;
+    if (!group_are_whole()) { /* what it has to have before (store_limit) would be lost with one */
+        world_after(NULL, WHOLE_US, on_full, ctx);
+        return;
+    }
     store_limit(*service, used[world_random(4)]);
 }
 
