@@ -6,7 +6,8 @@
 --   first     number of the oldest bucket to look into; last: of the newest
 --   pass      0: what has to be undone; 1: what has to stand
 --   bucket    of this pass: what is newer is sent and confirmed
---   token     fences: a new one for each process that takes it, and when it begins anew
+--   token     fences: a new one for each process that takes it, and when it begins anew, from the
+--             counter in order:replays. Never that of an earlier replay: its end may come twice
 --   beat      the steps that were made. Nobody's clock is asked: who sees it stand still takes it
 --   sent      commands, in all
 --   begun_ms  when it was announced first
@@ -15,6 +16,10 @@
 
 local REPLAY_FIELDS =
     {'since', 'first', 'last', 'pass', 'bucket', 'token', 'beat', 'sent', 'begun_ms'}
+
+local function replay_token()
+    return string.format('%.0f', redis.call('HINCRBY', 'order:replays', 'token', 1))
+end
 
 local function replay_read(key)
     local now, values = {}, redis.call('HMGET', key, unpack(REPLAY_FIELDS))
@@ -37,7 +42,7 @@ local function order_replay_begin(keys, argv)
         redis.call('HSET', keys[2], 'since', string.format('%.0f', since),
             'first', string.format('%.0f', first), 'last', string.format('%.0f', last),
             'pass', '0', 'bucket', string.format('%.0f', last),
-            'token', string.format('%.0f', now and now.token + 1 or 1), 'beat', '0',
+            'token', replay_token(), 'beat', '0',
             'sent', now and now.sent or '0', 'begun_ms', now and now.begun_ms or argv[5])
         return 'created'
     end)
@@ -55,7 +60,7 @@ local function order_replay_take(keys, argv)
     if not is_gone and now.beat ~= '0' then
         return {'0', unpack(values)}
     end
-    redis.call('HSET', keys[1], 'token', string.format('%.0f', now.token + 1), 'beat', '1')
+    redis.call('HSET', keys[1], 'token', replay_token(), 'beat', '1')
     return {'1', unpack((select(2, replay_read(keys[1]))))}
 end
 

@@ -228,6 +228,22 @@ static void replay_newest_first(void **state)
     }
 }
 
+/* The answer to an end was lost, so it is made again, and meanwhile another replay has begun. */
+static void replay_ends_once(void **state)
+{
+    char token[24];
+    (void)state;
+    begin("0", NOW_MS);
+    announce(id_at(NOW_MS), NOW_MS, NOW_MS, 0);
+    assert_true(take("", ""));
+    snprintf(token, sizeof(token), "%s", store_at(store, TOKEN));
+    assert_string_equal(store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, token), "done");
+    announce(id_at(NOW_MS), NOW_MS, NOW_MS, 0);
+    assert_true(take("", ""));
+    assert_string_equal(store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, token), "lost");
+    assert_string_equal(store_ask(store, "EXISTS", JOURNAL), "1");
+}
+
 /* One has it, by a token. Another one gets it only by having seen it stand still, and then the
  * first one's steps, and its end, change nothing any more. */
 static void replay_to_one(void **state)
@@ -293,7 +309,7 @@ static void replay_short(void **state)
                         text_of("%lld", (long long)NOW_MS / BUCKET_MS * BUCKET_MS));
     announce(id_at(NOW_MS), NOW_MS, NOW_MS, 0);
     assert_true(take("", ""));
-    store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, "2");
+    store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, "4"); /* no token comes twice */
     assert_string_equal(store_at(store, 0), "done");
     assert_string_equal(store_at(store, 1), "");
 }
@@ -305,7 +321,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(replay_short),        TEST(replay_in_parts), TEST(replay_within),
         TEST(replay_since),        TEST(replay_archived), TEST(replay_of_the_damaged),
-        TEST(replay_newest_first), TEST(replay_to_one),   TEST(replay_widened),
+        TEST(replay_newest_first), TEST(replay_to_one),   TEST(replay_ends_once),
+        TEST(replay_widened),
     };
     return cmocka_run_group_tests_name("replay", tests, group_setup, group_teardown);
 }
