@@ -81,9 +81,9 @@ void reading_enter(struct audit *a, enum audit_store store, const struct bucket 
 void reading_enter_entity(struct audit *a, enum audit_store store, uint32_t entity,
                           const struct redis_reply *reply, unsigned at);
 
-/* What an order and its journal say; they may be packed. */
 /* One more finding of C3 about an order and its saga. */
 void reading_fault(struct audit *a, const char *text, struct slice saga, struct slice order);
+/* What an order and its journal say; they may be packed. */
 void reading_enter_order(struct audit *a, uint32_t order, const struct record_journal *j);
 
 /* Errors: false when a store has failed; reason says why. */

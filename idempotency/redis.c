@@ -502,7 +502,7 @@ static void redis_falls_short(struct redis *r)
 
 static void redis_waits_no_more(struct redis *r)
 {
-    if (r->waits.bytes > 0 && r->state == REDIS_UP) {
+    if (r->waits.bytes > 0) {
         log_info("store_goes_on", "group=%s node=%s:%d waited_ms=%lld", r->group, r->host, r->port,
                  (long long)(loop_now_ms(r->loop) - r->short_ms));
     }
