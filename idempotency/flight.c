@@ -86,9 +86,11 @@ static void flight_ask_who(enum waiter_kind kind, unsigned needed, flight_send *
 void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_send *send, void *ctx)
 {
     static struct redis_command c;
-    if (f->copies.all == 0 || f->is_out || (!f->is_begun && !f->is_late)) {
+    if (f->copies.all == 0 || f->is_out || (!f->is_begun && !f->is_late) ||
+        flight_is_paced(f, now_ms)) {
         return;
     }
+    f->asked_ms = now_ms;
     unsigned needed = copies_needed(&f->copies, now_ms);
     if (f->copies.sentinels > 0 && copies_are_missing(&f->copies)) {
         flight_ask_kept(needed, send, ctx);
@@ -120,6 +122,11 @@ void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_sen
 bool flight_is_out(const struct flight *f)
 {
     return f->is_out || f->is_late;
+}
+
+bool flight_is_paced(const struct flight *f, int64_t now_ms)
+{
+    return f->is_late && !f->is_out && now_ms < f->asked_ms + FLIGHT_PACE_MS;
 }
 
 void flight_lost(struct flight *f)

@@ -30,10 +30,13 @@
 #include "idempotency/copies.h"
 #include "idempotency/waiters.h"
 
+#define FLIGHT_PACE_MS 10 /* a WAIT that was answered sooner is asked again after this */
+
 /* Zero-initialised, with the first three of copies set, is: nothing has been sent. */
 struct flight {
     struct copies copies;
     struct waiters held; /* those whose answers are here, but not yet at the replicas */
+    int64_t asked_ms;    /* when the last WAIT was sent */
     unsigned waited;     /* what the last WAIT has said, until ROLE has */
     bool is_begun;       /* a call was sent since the last WAIT */
     bool is_out;         /* its WAIT is: the count is not known yet */
@@ -50,6 +53,9 @@ typedef void flight_send(void *ctx, struct waiter waiter, const struct redis_com
 void flight_end(struct flight *f, int64_t now_ms, int64_t timeout_ms, flight_send *send, void *ctx);
 /* Its count is not known yet, or was short: no call is to be sent. */
 bool flight_is_out(const struct flight *f);
+/* The count was short and came at once, as it does while a replica has it and is in doubt: another
+ * turn has to end after FLIGHT_PACE_MS. Else server and process would do nothing but ask. */
+bool flight_is_paced(const struct flight *f, int64_t now_ms);
 /* The connection is over. What is held is the owner's to fail. */
 void flight_lost(struct flight *f);
 /* While copies_are_missing: have they come back? */

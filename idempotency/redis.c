@@ -578,6 +578,9 @@ static void redis_on_turn_end(void *ctx)
         redis_send_backlog(r);
         flight_end(&r->flight, loop_now_ms(r->loop), r->timeout_ms, redis_send_own, r);
     }
+    if (flight_is_paced(&r->flight, loop_now_ms(r->loop))) {
+        loop_timer_start(r->nudge, FLIGHT_PACE_MS, 0);
+    }
     if (r->failed.count > 0) {
         redis_tell_failed(r);
         /* This hook is the last: what was caused in other rooms needs the end of another turn. */

@@ -66,6 +66,7 @@ struct redis {
     struct group_wait *wait;  /* that is not over */
     struct call *waiting_for; /* whose answer that will be */
     bool is_looking;
+    bool is_nudged; /* a turn will end, to ask for the count again */
     bool is_flying; /* with replicas: a pipeline is on its way */
     struct {
         redis_on_up *on_up;
@@ -654,6 +655,13 @@ static void on_failed(void *ctx)
     calls_fail(r, &r->failed, -ERR_STORE_DOWN);
 }
 
+/* Only so that a turn ends. */
+static void on_paced(void *ctx)
+{
+    struct redis *r = ctx;
+    r->is_nudged = false;
+}
+
 /* Calls that may go out, in their order. */
 static void calls_let_out(struct redis *r)
 {
@@ -680,7 +688,12 @@ static void on_turn_end(void *ctx)
         return;
     }
     calls_let_out(r);
-    bool is_again = r->flight.is_late && !r->flight.is_out;
+    bool is_paced = flight_is_paced(&r->flight, world.now_us / 1000);
+    bool is_again = r->flight.is_late && !r->flight.is_out && !is_paced;
+    if (is_paced && !r->is_nudged) {
+        r->is_nudged = true;
+        world_after(r->node, FLIGHT_PACE_MS * 1000, on_paced, r);
+    }
     if ((is_again || !TAILQ_EMPTY(&r->gathering)) && world_effect("write to the store")) {
         pipeline_write(r);
     }

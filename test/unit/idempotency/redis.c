@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "idempotency/flight.h"
 #include "idempotency/lookup.h"
 #include "idempotency/pace.h"
 #include "idempotency/patience.h"
@@ -826,6 +827,27 @@ static void redis_a_doubtful_replica_does_not_count(void **state)
     }
 }
 
+/* A replica that has it and is in doubt makes each WAIT end at once: it is asked again at a pace.
+ */
+static void redis_a_short_count_is_paced(void **state)
+{
+    struct peer *p = *state;
+    peer_greet(p);
+    peer_call(p, 0);
+    peer_hear(p, "ROLE");
+    int64_t began_ms = loop_now_ms(p->loop);
+    peer_say(p, "$1\r\na\r\n:0\r\n:1\r\n" ROLE_TWO);
+    for (int i = 0; i < 8; i++) {
+        peer_hear(p, "ROLE");
+        peer_say(p, ":1\r\n" ROLE_TWO);
+    }
+    assert_true(loop_now_ms(p->loop) - began_ms >= 8 * FLIGHT_PACE_MS - 2);
+    peer_hear(p, "ROLE");
+    peer_say(p, ":2\r\n" ROLE_TWO);
+    peer_wait(p, 1);
+    assert_int_equal(p->errs[0], 0);
+}
+
 /* Without something for the replicas an old acknowledgement would do for what was only read. */
 static void redis_publish_is_refused(void **state)
 {
@@ -936,6 +958,7 @@ int main(void)
         REPLICAS(redis_answers_wait_for_replicas),
         REPLICAS(redis_too_few_replicas),
         REPLICAS(redis_a_doubtful_replica_does_not_count),
+        REPLICAS(redis_a_short_count_is_paced),
         REPLICAS(redis_no_count),
         REPLICAS(redis_publish_is_refused),
         REPLICAS(redis_errors_wait_for_replicas),
