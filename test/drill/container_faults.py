@@ -50,8 +50,17 @@ def docker(*words):
 
 
 class Parts:
-    """Which container is meant, and what is done to it. Of a stack that has look, find, of, nodes and
-    leader."""
+    """Which container is meant, and what is done to it. Of a stack that has look, of, nodes and
+    leader, and its containers as they were at the last look."""
+
+    def find(self, service, number=None):
+        """The one of that number, or the first there is: a container that was made in another's
+        place has a number of its own."""
+        found = [c for c in self.containers
+                 if c.service == service and number in (None, c.number)]
+        if not found:
+            raise Broken(f"there is no container {service} {number or ''}".rstrip())
+        return min(found, key=lambda c: c.number)
 
     def part(self, component):
         self.look()
@@ -357,8 +366,11 @@ class ScaleFault(Fault):
             raise Broken(f"there are not {count} of {self.component}")
 
     def break_it(self):
+        self.stack.look()
+        before = {c.id for c in self.stack.of(self.component)}
         self.scale(GATEWAYS + 1)
-        added = self.stack.find(self.component, GATEWAYS + 1)
+        added = max((c for c in self.stack.of(self.component) if c.id not in before),
+                    key=lambda c: c.number)
         self.name = added.name
         self.stack.wait_until(lambda: self.stack.checkouts_at(added) > 0,
                               f"a checkout at {added.name}", WHOLE_S)

@@ -114,12 +114,6 @@ class Containers(Parts, Stack):
         self.containers = [c for c in map(Container, told) if c.service != "secrets"]
         return self.containers
 
-    def find(self, service, number=1):
-        for container in self.containers:
-            if (container.service, container.number) == (service, number):
-                return container
-        raise Broken(f"there is no container {service} {number}")
-
     def of(self, service):
         return [c for c in self.containers if c.service.startswith(service)]
 

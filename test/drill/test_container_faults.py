@@ -39,9 +39,6 @@ class Engine(container_faults.Parts):
     def look(self):
         return self.containers
 
-    def find(self, service, number=1):
-        return next(c for c in self.containers if (c.service, c.number) == (service, number))
-
     def of(self, service):
         return [c for c in self.containers if c.service.startswith(service)]
 
@@ -74,13 +71,14 @@ class Engine(container_faults.Parts):
         if self.is_deaf:
             return ""
         if words[0] == "sh":
-            self.containers = [copy.copy(c) for c in self.containers]
-            for c in self.containers:
-                c.id += "-new"
+            self.containers = [made(c.service, c.number + 1) for c in self.containers]
         else:
             count = int(words[words.index("--scale") + 1].partition("=")[2])
             others = [c for c in self.containers if c.service != "order"]
-            self.containers = others + [made("order", n) for n in range(1, count + 1)]
+            some = self.of("order")[:count]
+            while len(some) < count:
+                some.append(made("order", some[-1].number + 1))
+            self.containers = others + some
         return ""
 
     # the engine's side
@@ -188,6 +186,16 @@ class Case(unittest.TestCase):
         self.assertEqual(len(self.engine.of("order")), 3)
         asyncio.run(fault.mend())
         self.assertEqual(len(self.engine.of("order")), 2)
+
+    def test_what_was_renewed_is_found(self):
+        """Another container in its place has the next number."""
+        asyncio.run(self.fault("services", "renew").strike())
+        self.assertEqual(self.engine.part("order").number, 2)
+        asyncio.run(container_faults.make_fault(self.engine, "order", "scale").strike())
+        self.assertEqual([c.number for c in self.engine.of("order")], [2, 3, 4])
+        self.assertEqual(self.engine.part("order").number, 2)
+        with self.assertRaisesRegex(Broken, "there is no container stock"):
+            self.engine.part("stock")
 
     def test_one_more_that_gets_nothing(self):
         fault = self.fault("order", "scale")
