@@ -60,7 +60,7 @@ class Container:
 
 class Containers(Parts, Stack):
     RETURN_S = 30  # until another one is master, at most
-    SYNCS = 5
+    SYNCS = 3 * 3  # begun, given back, ended: each waits for the sync that runs, its own, and one more
     LOOK_S = 0.3  # each look costs processes: what boots meanwhile needs the processors more
 
     def __init__(self):

@@ -100,8 +100,19 @@ class ClockFault(EdgeFault):
     def plan(self, delay_s):
         self.wait_for_the_store(delay_s)
 
+    def age(self):
+        """The stores refuse what is older than their records, as after hours of running."""
+        for service in ("order", "stock", "payment"):
+            store = self.stack.store(service)
+            for key, life_s in ((f"{service}:floor", 3600), (f"{service}:kept:floor", 25 * 3600)):
+                floor = int((time.time() - life_s) * 1000) // 4096
+                known = self.stack.ask(store, "GET", key).strip()
+                if not known.isdigit() or int(known) < floor:
+                    self.stack.ask(store, "SET", key, str(floor))
+
     def break_it(self):
         self.find()
+        self.age()
         self.stack.tell(self.part, "clock", CLOCK_S[self.kind])
         time.sleep(0.2)
         self.seen["off_s"] = round(self.stack.clock_of(self.part) - time.time())

@@ -18,7 +18,7 @@ RESUME_S = 60
 SETTLE_S = 60
 LOOK_S = 0.1  # between two looks whether it has settled
 ACKS_S = 0.1  # acknowledgements are gathered for 25 ms
-ACKS_LOOKS = 5  # on a busy machine they take longer
+ACKS_LOOKS = 20  # on a busy machine they take longer
 
 
 class Phases:
