@@ -21,7 +21,7 @@ PKG_LIBS   := $(shell pkg-config --libs $(PKGS))
 
 VARIANT_CFLAGS_release := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 VARIANT_LDFLAGS_release := -pie -Wl,-z,relro,-z,now
-VARIANT_CFLAGS_asan := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+VARIANT_CFLAGS_asan := -DKASSA_MESSAGES_MORE='"test/lib/trip_messages.h"' -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 VARIANT_LDFLAGS_asan := -fsanitize=address,undefined
 VARIANT_CFLAGS_crash := -O1 -DKASSA_CRASH_POINTS
 VARIANT_CFLAGS_fuzz := -O1 -fno-omit-frame-pointer -fno-sanitize-recover=undefined \
@@ -36,18 +36,18 @@ ALL_CFLAGS   = $(CPPFLAGS) $(CFLAGS) $(VARIANT_CFLAGS_$(VARIANT)) $(WARN) -D_GNU
 ALL_LDFLAGS := $(LDFLAGS) $(VARIANT_LDFLAGS_$(VARIANT))
 
 # Rooms, lowest layer first. Each is an archive; a binary links its own room and those below.
-LAYERS   := runtime broker idempotency saga checkout
+LAYERS   := runtime broker store idempotency consumer saga checkout
 SERVICES := gateway order stock payment
 PROGRAMS := $(SERVICES) audit
 TOOLS    := load floor
 BINARIES := $(PROGRAMS:%=$(OUT)/kassa-%)
 
 # Lua: a library is library.lua, what it builds on, and its own functions, as one C string.
-LUA_stock   := idempotency/library.lua idempotency/clock.lua idempotency/once.lua idempotency/folded.lua stock/stock.lua
-LUA_payment := idempotency/library.lua idempotency/clock.lua idempotency/once.lua idempotency/folded.lua payment/payment.lua
-LUA_order   := idempotency/library.lua idempotency/clock.lua idempotency/once.lua idempotency/folded.lua saga/journal.lua order/paid.lua order/order.lua order/replay.lua
-LUA_key     := idempotency/library.lua idempotency/clock.lua idempotency/key.lua
-LUA_trip    := idempotency/library.lua idempotency/clock.lua idempotency/once.lua saga/journal.lua test/live/trip.lua
+LUA_stock   := store/library.lua idempotency/clock.lua idempotency/once.lua idempotency/folded.lua stock/stock.lua
+LUA_payment := store/library.lua idempotency/clock.lua idempotency/once.lua idempotency/folded.lua payment/payment.lua
+LUA_order   := store/library.lua idempotency/clock.lua idempotency/once.lua idempotency/folded.lua saga/journal.lua saga/restore.lua order/paid.lua order/order.lua
+LUA_key     := store/library.lua idempotency/clock.lua idempotency/key.lua
+LUA_trip    := store/library.lua idempotency/clock.lua idempotency/once.lua saga/journal.lua saga/restore.lua test/live/trip.lua
 
 objects = $(patsubst %.c,$(OUT)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 ARCHIVES := $(foreach l,$(LAYERS),$(OUT)/$(l).a)
@@ -65,11 +65,11 @@ $(OUT)/$(1).a: $$(call objects,$(1)) $(2)
 	$$(call say,AR,$$@)
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
-$(foreach l,runtime broker saga,$(eval $(call archive_rule,$(l),)))
+$(foreach l,runtime broker store consumer saga,$(eval $(call archive_rule,$(l),)))
 $(eval $(call archive_rule,idempotency,$(OUT)/lua/key.o))
 $(eval $(call archive_rule,checkout,$(OUT)/lua/order.o)) # the gateway calls it, too
 
-LAYER_ARCHIVES := $(OUT)/checkout.a $(OUT)/saga.a $(OUT)/idempotency.a $(OUT)/broker.a $(OUT)/runtime.a
+LAYER_ARCHIVES := $(OUT)/checkout.a $(OUT)/saga.a $(OUT)/consumer.a $(OUT)/idempotency.a $(OUT)/store.a $(OUT)/broker.a $(OUT)/runtime.a
 
 LUA_OBJECTS_stock   := $(OUT)/lua/stock.o
 LUA_OBJECTS_payment := $(OUT)/lua/payment.o

@@ -40,7 +40,7 @@ static void audit_open(struct audit *a, const struct conf *conf, struct conf *pa
         a->report.stores[i].what = what[i];
         a->report.stores[i].node = nodes[i];
         a->stores[i] =
-            redis_new(a->loop, patient, reading_prefix((enum audit_store)i), nodes[i], NULL);
+            store_new(a->loop, patient, reading_prefix((enum audit_store)i), nodes[i], NULL);
     }
 }
 
@@ -54,12 +54,12 @@ static bool audit_connect(struct audit *a)
         loop_turn(a->loop, true);
         up = 0;
         for (int i = 0; i < STORE_COUNT; i++) {
-            up += redis_is_up(a->stores[i]);
+            up += store_is_up(a->stores[i]);
         }
     }
     loop_timer_free(tick);
     for (int i = 0; i < STORE_COUNT && up < STORE_COUNT; i++) {
-        if (!redis_is_up(a->stores[i])) {
+        if (!store_is_up(a->stores[i])) {
             snprintf(a->reason, sizeof(a->reason), "the store of %s at %s does not answer",
                      a->report.stores[i].what, a->report.stores[i].node);
             a->has_failed = true;
@@ -68,11 +68,11 @@ static bool audit_connect(struct audit *a)
     return !a->has_failed;
 }
 
-static void on_floor(void *ctx, int err, const struct redis_reply *reply)
+static void on_floor(void *ctx, int err, struct texts reply)
 {
     struct audit *a = ctx;
     int64_t floor;
-    if (reading_is_answer(a, err, reply) && slice_int64(redis_reply_at(reply, 0), &floor) &&
+    if (reading_is_answer(a, err, reply) && slice_int64(texts_at(reply, 0), &floor) &&
         floor > a->floor) {
         a->floor = floor;
     }
@@ -113,7 +113,7 @@ static void audit_close(struct audit *a)
 {
     struct bucket *b, *next;
     for (int i = 0; i < STORE_COUNT; i++) {
-        redis_free(a->stores[i]);
+        store_free(a->stores[i]);
     }
     for (int i = 0; i < STORE_COUNT; i++) {
         HASH_ITER(hh, a->buckets[i], b, next)
@@ -124,7 +124,7 @@ static void audit_close(struct audit *a)
     }
     log_stop();
     loop_free(a->loop);
-    redis_command_free(&a->call);
+    args_free(&a->call);
     book_free(&a->book);
     report_free(&a->report);
     free(a);

@@ -52,23 +52,19 @@ void reading_enter_order(struct audit *a, uint32_t order, const struct record_jo
     }
 }
 
-static void on_order(void *ctx, int err, const struct redis_reply *reply)
+static void on_order(void *ctx, int err, struct texts reply)
 {
     struct entity_call *call = ctx;
     struct audit *a = call->audit;
     uint32_t order = call->entity;
     free(call);
-    if (!reading_is_answer(a, err, reply) || redis_reply_at(reply, 0).data == NULL) {
+    if (!reading_is_answer(a, err, reply) || texts_at(reply, 0).data == NULL) {
         return;
     }
     struct slice head[3];
-    record_journal_cut(redis_reply_at(reply, 0), head);
-    const struct record_journal j = {head[0],
-                                     head[1],
-                                     head[2],
-                                     redis_reply_at(reply, 1),
-                                     redis_reply_at(reply, 2),
-                                     redis_reply_at(reply, 3)};
+    record_journal_cut(texts_at(reply, 0), head);
+    const struct record_journal j = {
+        head[0], head[1], head[2], texts_at(reply, 1), texts_at(reply, 2), texts_at(reply, 3)};
     reading_enter_order(a, order, &j);
 }
 
@@ -160,7 +156,7 @@ static void key_enter(struct audit *a, enum audit_store store, struct slice key)
     }
 }
 
-static void on_keys(void *ctx, int err, const struct redis_reply *reply);
+static void on_keys(void *ctx, int err, struct texts reply);
 
 static void keys_step(struct scan *s, const char *cursor)
 {
@@ -170,17 +166,17 @@ static void keys_step(struct scan *s, const char *cursor)
                  SCAN_COUNT);
 }
 
-static void on_keys(void *ctx, int err, const struct redis_reply *reply)
+static void on_keys(void *ctx, int err, struct texts reply)
 {
     struct scan *s = ctx;
     if (!reading_is_answer(s->audit, err, reply)) {
         return;
     }
     char cursor[24];
-    unsigned count = redis_reply_count(reply);
-    snprintf(cursor, sizeof(cursor), "%.*s", SLICE_ARG(redis_reply_at(reply, 0)));
+    unsigned count = reply.count;
+    snprintf(cursor, sizeof(cursor), "%.*s", SLICE_ARG(texts_at(reply, 0)));
     for (unsigned i = 1; i < count; i++) {
-        key_enter(s->audit, s->store, redis_reply_at(reply, i));
+        key_enter(s->audit, s->store, texts_at(reply, i));
     }
     if (strcmp(cursor, "0") != 0) {
         keys_step(s, cursor);
@@ -211,7 +207,7 @@ struct bucket_call {
     char key[BUCKET_KEY_BYTES];
 };
 
-static void on_records(void *ctx, int err, const struct redis_reply *reply);
+static void on_records(void *ctx, int err, struct texts reply);
 
 static void records_step(struct bucket_call *call, const char *cursor)
 {
@@ -219,7 +215,7 @@ static void records_step(struct bucket_call *call, const char *cursor)
                  RECORDS_COUNT);
 }
 
-static void on_records(void *ctx, int err, const struct redis_reply *reply)
+static void on_records(void *ctx, int err, struct texts reply)
 {
     struct bucket_call *call = ctx;
     struct audit *a = call->audit;
@@ -227,12 +223,11 @@ static void on_records(void *ctx, int err, const struct redis_reply *reply)
         free(call);
         return;
     }
-    unsigned count = redis_reply_count(reply);
+    unsigned count = reply.count;
     char cursor[24];
-    snprintf(cursor, sizeof(cursor), "%.*s", SLICE_ARG(redis_reply_at(reply, 0)));
+    snprintf(cursor, sizeof(cursor), "%.*s", SLICE_ARG(texts_at(reply, 0)));
     for (unsigned i = 1; i + 1 < count; i += 2) {
-        reading_enter(a, call->store, call->bucket, redis_reply_at(reply, i),
-                      redis_reply_at(reply, i + 1));
+        reading_enter(a, call->store, call->bucket, texts_at(reply, i), texts_at(reply, i + 1));
     }
     reading_progress(a, "records", count / 2);
     if (strcmp(cursor, "0") != 0) {
@@ -243,11 +238,11 @@ static void on_records(void *ctx, int err, const struct redis_reply *reply)
 }
 
 /* Before its first step, which is next in the line. */
-static void on_version(void *ctx, int err, const struct redis_reply *reply)
+static void on_version(void *ctx, int err, struct texts reply)
 {
     struct bucket_call *call = ctx;
     if (reading_is_answer(call->audit, err, reply)) {
-        slice_int64(redis_reply_at(reply, 0), &call->bucket->version);
+        slice_int64(texts_at(reply, 0), &call->bucket->version);
         call->audit->report.stores[call->store].records += call->bucket->version;
     }
 }
@@ -290,7 +285,7 @@ bool reading_records(struct audit *a)
 
 /* ---- users and items ---- */
 
-static void on_entity(void *ctx, int err, const struct redis_reply *reply)
+static void on_entity(void *ctx, int err, struct texts reply)
 {
     struct entity_call *call = ctx;
     if (reading_is_answer(call->audit, err, reply)) {

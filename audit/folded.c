@@ -143,7 +143,7 @@ static bool left_is_known(const struct folded *f, enum audit_store store, int64_
     return false;
 }
 
-static void on_left(void *ctx, int err, const struct redis_reply *reply)
+static void on_left(void *ctx, int err, struct texts reply)
 {
     struct store_call *call = ctx;
     struct folded *f = call->folded;
@@ -151,15 +151,15 @@ static void on_left(void *ctx, int err, const struct redis_reply *reply)
     if (!reading_is_answer(f->audit, err, reply)) {
         return;
     }
-    slice_int64(redis_reply_at(reply, 0), &f->floor[call->store]);
-    for (unsigned i = 1; i + 1 < redis_reply_count(reply); i += 2) {
-        if (slice_int64(redis_reply_at(reply, i + 1), &number) && number < f->floor[call->store]) {
+    slice_int64(texts_at(reply, 0), &f->floor[call->store]);
+    for (unsigned i = 1; i + 1 < reply.count; i += 2) {
+        if (slice_int64(texts_at(reply, i + 1), &number) && number < f->floor[call->store]) {
             f->left[call->store][f->left_count[call->store]++] = number;
         }
     }
 }
 
-static void on_sums(void *ctx, int err, const struct redis_reply *reply)
+static void on_sums(void *ctx, int err, struct texts reply)
 {
     struct store_call *call = ctx;
     struct folded *f = call->folded;
@@ -168,18 +168,18 @@ static void on_sums(void *ctx, int err, const struct redis_reply *reply)
     if (!reading_is_answer(f->audit, err, reply)) {
         return;
     }
-    slice_int64(redis_reply_at(reply, at++), &count);
+    slice_int64(texts_at(reply, at++), &count);
     for (; count > 0; count--, at += 2) {
-        field_enter(f, call->store, redis_reply_at(reply, at), redis_reply_at(reply, at + 1));
+        field_enter(f, call->store, texts_at(reply, at), texts_at(reply, at + 1));
     }
     for (unsigned i = 0; i < f->left_count[call->store]; i++) {
-        slice_int64(redis_reply_at(reply, at++), &count);
+        slice_int64(texts_at(reply, at++), &count);
         for (; count > 0; count--, at += 2) {
-            record_sum(f, call->store, redis_reply_at(reply, at), redis_reply_at(reply, at + 1));
+            record_sum(f, call->store, texts_at(reply, at), texts_at(reply, at + 1));
         }
     }
-    for (; at + 1 < redis_reply_count(reply); at += 2) {
-        if (slice_int64(redis_reply_at(reply, at + 1), &number) && number < f->floor[call->store] &&
+    for (; at + 1 < reply.count; at += 2) {
+        if (slice_int64(texts_at(reply, at + 1), &number) && number < f->floor[call->store] &&
             !left_is_known(f, call->store, number)) {
             f->has_moved = true;
         }

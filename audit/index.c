@@ -10,15 +10,14 @@ struct member {
     char *order;
 };
 
-static void on_member(void *ctx, int err, const struct redis_reply *reply)
+static void on_member(void *ctx, int err, struct texts reply)
 {
     struct member *m = ctx;
     struct audit *a = m->audit;
     struct slice order = slice_from(m->order);
-    if (reading_is_answer(a, err, reply) && redis_reply_count(reply) == 2 &&
-        redis_reply_at(reply, 1).data != NULL) {
+    if (reading_is_answer(a, err, reply) && reply.count == 2 && texts_at(reply, 1).data != NULL) {
         struct slice head[3];
-        record_journal_cut(redis_reply_at(reply, 0), head);
+        record_journal_cut(texts_at(reply, 0), head);
         struct slice saga = head[0], state = head[2];
         struct fault fault = {.check = CHECK_OPEN, .found = 1};
         struct record_key key;
@@ -46,16 +45,16 @@ static void member_look(struct audit *a, const char *order)
     reading_call(a, STORE_ORDER, on_member, m, "EXEC");
 }
 
-static void on_index(void *ctx, int err, const struct redis_reply *reply)
+static void on_index(void *ctx, int err, struct texts reply)
 {
     struct audit *a = ctx;
     if (!reading_is_answer(a, err, reply)) {
         return;
     }
-    unsigned count = redis_reply_count(reply);
+    unsigned count = reply.count;
     a->report.checked[CHECK_OPEN] += count;
     for (unsigned i = 0; i < count; i++) {
-        char *order = mem_text(redis_reply_at(reply, i));
+        char *order = mem_text(texts_at(reply, i));
         member_look(a, order);
         free(order);
     }

@@ -17,7 +17,7 @@
 
 /* Texts of a reply, kept; the first three are of the journal, whose other parts a lease changes. */
 enum { SAGA, ATTEMPT, STATE, USER, TOTAL, LINES, ONCE, SCORE, TEXTS };
-struct texts {
+struct sight {
     struct buf bytes;
     size_t begin[TEXTS + 1];
     bool is_there[TEXTS];
@@ -30,17 +30,17 @@ struct look {
     int64_t bucket;
     char *order; /* NULL: not known */
     bool is_after;
-    struct texts before, after;
+    struct sight before, after;
     char *charge, *refund, *take; /* NULL: none */
 };
 
-static void texts_keep(struct texts *t, const struct redis_reply *reply)
+static void sight_keep(struct sight *t, struct texts reply)
 {
     struct slice head[3];
     buf_reset(&t->bytes);
-    record_journal_cut(redis_reply_at(reply, 0), head);
+    record_journal_cut(texts_at(reply, 0), head);
     for (unsigned i = 0; i < TEXTS; i++) {
-        struct slice text = i < USER ? head[i] : redis_reply_at(reply, i - USER + 1);
+        struct slice text = i < USER ? head[i] : texts_at(reply, i - USER + 1);
         t->begin[i] = t->bytes.bytes;
         t->is_there[i] = text.data != NULL;
         if (i != SCORE) { /* it changes with each lease */
@@ -51,14 +51,14 @@ static void texts_keep(struct texts *t, const struct redis_reply *reply)
     buf_add(&t->bytes, "", 1);
 }
 
-static struct slice texts_at(const struct texts *t, unsigned i)
+static struct slice sight_at(const struct sight *t, unsigned i)
 {
     return t->bytes.data != NULL && t->is_there[i]
                ? (struct slice){t->bytes.data + t->begin[i], t->begin[i + 1] - t->begin[i]}
                : (struct slice){NULL, 0};
 }
 
-static bool texts_equal(const struct texts *a, const struct texts *b)
+static bool sight_equal(const struct sight *a, const struct sight *b)
 {
     return memcmp(a->begin, b->begin, sizeof(a->begin)) == 0 &&
            memcmp(a->is_there, b->is_there, sizeof(a->is_there)) == 0 &&
@@ -67,11 +67,11 @@ static bool texts_equal(const struct texts *a, const struct texts *b)
 
 /* ---- the calls of a look ---- */
 
-static void on_journal(void *ctx, int err, const struct redis_reply *reply)
+static void on_journal(void *ctx, int err, struct texts reply)
 {
     struct look *l = ctx;
     if (reading_is_answer(l->audit, err, reply)) {
-        texts_keep(l->is_after ? &l->after : &l->before, reply);
+        sight_keep(l->is_after ? &l->after : &l->before, reply);
     }
 }
 
@@ -92,12 +92,12 @@ static void look_journal(struct look *l)
 }
 
 /* Which order is it of? Its once-record says so. */
-static void on_once(void *ctx, int err, const struct redis_reply *reply)
+static void on_once(void *ctx, int err, struct texts reply)
 {
     struct look *l = ctx;
     struct record_order record;
-    if (reading_is_answer(l->audit, err, reply) && redis_reply_at(reply, 0).data != NULL &&
-        record_order_parse(redis_reply_at(reply, 0), &record) && record.order.data != NULL &&
+    if (reading_is_answer(l->audit, err, reply) && texts_at(reply, 0).data != NULL &&
+        record_order_parse(texts_at(reply, 0), &record) && record.order.data != NULL &&
         l->order == NULL) {
         l->order = mem_text(record.order);
     }
@@ -112,21 +112,21 @@ static void look_once(struct look *l)
     }
 }
 
-static char *text_kept(struct look *l, int err, const struct redis_reply *reply, unsigned at)
+static char *text_kept(struct look *l, int err, struct texts reply, unsigned at)
 {
-    bool is_there = reading_is_answer(l->audit, err, reply) && redis_reply_count(reply) > at &&
-                    redis_reply_at(reply, at).data != NULL;
-    return is_there ? mem_text(redis_reply_at(reply, at)) : NULL;
+    bool is_there = reading_is_answer(l->audit, err, reply) && reply.count > at &&
+                    texts_at(reply, at).data != NULL;
+    return is_there ? mem_text(texts_at(reply, at)) : NULL;
 }
 
-static void on_payment(void *ctx, int err, const struct redis_reply *reply)
+static void on_payment(void *ctx, int err, struct texts reply)
 {
     struct look *l = ctx;
     l->charge = text_kept(l, err, reply, 0);
     l->refund = text_kept(l, err, reply, 1);
 }
 
-static void on_take(void *ctx, int err, const struct redis_reply *reply)
+static void on_take(void *ctx, int err, struct texts reply)
 {
     struct look *l = ctx;
     l->take = text_kept(l, err, reply, 0);
@@ -137,10 +137,10 @@ static uint32_t look_attempt(const struct look *l)
 {
     struct record_order once;
     int64_t attempt = 0;
-    if (slice_is(texts_at(&l->before, SAGA), l->id)) {
-        slice_int64(texts_at(&l->before, ATTEMPT), &attempt);
-    } else if (texts_at(&l->before, ONCE).data != NULL &&
-               record_order_parse(texts_at(&l->before, ONCE), &once) && once.kind == ORDER_ENDED) {
+    if (slice_is(sight_at(&l->before, SAGA), l->id)) {
+        slice_int64(sight_at(&l->before, ATTEMPT), &attempt);
+    } else if (sight_at(&l->before, ONCE).data != NULL &&
+               record_order_parse(sight_at(&l->before, ONCE), &once) && once.kind == ORDER_ENDED) {
         slice_int64(once.attempt, &attempt);
     }
     if (attempt < 1 || attempt > UINT32_MAX) {
@@ -166,18 +166,18 @@ static void look_records(struct look *l)
 
 static void judge_journal(const struct look *l, struct book_saga *s)
 {
-    const struct texts *t = &l->before;
+    const struct sight *t = &l->before;
     struct record_order once;
     int64_t attempt;
-    if (texts_at(t, ONCE).data != NULL && record_order_parse(texts_at(t, ONCE), &once)) {
+    if (sight_at(t, ONCE).data != NULL && record_order_parse(sight_at(t, ONCE), &once)) {
         s->flags |= once.kind == ORDER_ENDED   ? SAGA_HAS_ENDED
                     : once.kind == ORDER_BEGUN ? SAGA_HAS_BEGUN
                                                : 0;
     }
-    if (slice_is(texts_at(t, SAGA), l->id)) {
-        const struct record_journal j = {texts_at(t, SAGA),  texts_at(t, ATTEMPT),
-                                         texts_at(t, STATE), texts_at(t, USER),
-                                         texts_at(t, TOTAL), texts_at(t, LINES)};
+    if (slice_is(sight_at(t, SAGA), l->id)) {
+        const struct record_journal j = {sight_at(t, SAGA),  sight_at(t, ATTEMPT),
+                                         sight_at(t, STATE), sight_at(t, USER),
+                                         sight_at(t, TOTAL), sight_at(t, LINES)};
         saga_set_journal(s, &j);
     } else if ((s->flags & SAGA_HAS_ENDED) != 0 && slice_int64(once.attempt, &attempt)) {
         s->state = STATE_FAILED;
@@ -231,13 +231,13 @@ static void judge(struct look *l)
     judge_journal(l, &s);
     judge_records(l, &s, &charge, &take);
     struct slice order = slice_from(l->order), id = slice_from(l->id);
-    struct slice user = charge.user.data ? charge.user : texts_at(&l->before, USER);
+    struct slice user = charge.user.data ? charge.user : sight_at(&l->before, USER);
     unsigned count = check_saga(&s, faults);
     for (unsigned i = 0; i < count; i++) {
         if (faults[i].entity == FAULT_USER) {
             report_add(&a->report, &faults[i], id, order, "user", user);
         } else if (faults[i].entity == FAULT_ITEM) {
-            struct slice lines = (s.flags & SAGA_HAS_JOURNAL) != 0 ? texts_at(&l->before, LINES)
+            struct slice lines = (s.flags & SAGA_HAS_JOURNAL) != 0 ? sight_at(&l->before, LINES)
                                                                    : (struct slice){NULL, 0};
             report_add(&a->report, &faults[i], id, order, "item", item_at_fault(lines, take.lines));
         } else {
@@ -310,7 +310,7 @@ static bool look_batch(struct audit *a, uint32_t *sagas, size_t count, size_t *r
     }
     FOR_LOOKS(l)
     {
-        if (texts_equal(&l->before, &l->after)) {
+        if (sight_equal(&l->before, &l->after)) {
             judge(l);
         } else {
             sagas[(*ret_moved)++] = l->saga;

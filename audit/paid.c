@@ -21,11 +21,11 @@ struct order_of_paid {
     uint32_t order;
 };
 
-static void on_buckets(void *ctx, int err, const struct redis_reply *reply)
+static void on_buckets(void *ctx, int err, struct texts reply)
 {
     struct audit *a = ctx;
     int64_t buckets;
-    if (reading_is_answer(a, err, reply) && slice_int64(redis_reply_at(reply, 0), &buckets) &&
+    if (reading_is_answer(a, err, reply) && slice_int64(texts_at(reply, 0), &buckets) &&
         buckets > 0) {
         a->paid_buckets = (uint64_t)buckets;
     }
@@ -38,13 +38,13 @@ static bool buckets_count(struct audit *a)
 }
 
 /* Is it packed, and has it a hash of its own at the same moment? */
-static void on_twice(void *ctx, int err, const struct redis_reply *reply)
+static void on_twice(void *ctx, int err, struct texts reply)
 {
     struct order_of_paid *o = ctx;
     struct audit *a = o->audit;
     struct slice name = slice_from(book_entity_name(&a->book.orders, o->order));
-    if (reading_is_answer(a, err, reply) && slice_is(redis_reply_at(reply, 0), "1") &&
-        slice_is(redis_reply_at(reply, 1), "1")) {
+    if (reading_is_answer(a, err, reply) && slice_is(texts_at(reply, 0), "1") &&
+        slice_is(texts_at(reply, 1), "1")) {
         reading_fault(a, "orders that are there twice", (struct slice){0}, name);
     }
     free(o);
@@ -59,11 +59,11 @@ static void twice_look(struct audit *a, uint32_t order, uint64_t bucket, struct 
     snprintf(key, sizeof(key), "order:order:%s", book_entity_name(&a->book.orders, order));
     reading_call(a, STORE_ORDER, NULL, NULL, "EXISTS", key);
     snprintf(key, sizeof(key), "order:paid:%" PRIu64, bucket);
-    redis_command_reset(&a->call);
-    redis_arg_text(&a->call, "HEXISTS");
-    redis_arg_text(&a->call, key);
-    redis_arg(&a->call, name); /* bytes, no text */
-    redis_call(a->stores[STORE_ORDER], &a->call, NULL, NULL);
+    args_reset(&a->call);
+    args_text(&a->call, "HEXISTS");
+    args_text(&a->call, key);
+    args_add(&a->call, name); /* bytes, no text */
+    store_call(a->stores[STORE_ORDER], &a->call, NULL, NULL);
     reading_call(a, STORE_ORDER, on_twice, o, "EXEC");
 }
 
@@ -105,13 +105,13 @@ static void order_enter(struct audit *a, const struct bucket_of_paid *b, struct 
     reading_progress(a, "paid orders", 1);
 }
 
-static void on_bucket(void *ctx, int err, const struct redis_reply *reply)
+static void on_bucket(void *ctx, int err, struct texts reply)
 {
     struct bucket_of_paid *b = ctx;
     if (reading_is_answer(b->audit, err, reply)) {
-        unsigned count = redis_reply_count(reply);
+        unsigned count = reply.count;
         for (unsigned i = 0; i + 1 < count; i += 2) {
-            order_enter(b->audit, b, redis_reply_at(reply, i), redis_reply_at(reply, i + 1));
+            order_enter(b->audit, b, texts_at(reply, i), texts_at(reply, i + 1));
         }
     }
     free(b);

@@ -19,21 +19,21 @@ const char *reading_prefix(enum audit_store store)
     return prefixes[store];
 }
 
-void reading_call_words(struct audit *a, enum audit_store store, redis_on_reply *on_reply,
+void reading_call_words(struct audit *a, enum audit_store store, texts_on_reply *on_reply,
                         void *ctx, const char *const *words)
 {
-    redis_command_reset(&a->call);
+    args_reset(&a->call);
     for (; *words != NULL; words++) {
-        redis_arg_text(&a->call, *words);
+        args_text(&a->call, *words);
     }
-    redis_call(a->stores[store], &a->call, on_reply, ctx);
+    store_call(a->stores[store], &a->call, on_reply, ctx);
 }
 
 static unsigned outstanding(const struct audit *a)
 {
     unsigned count = 0;
     for (int i = 0; i < STORE_COUNT; i++) {
-        count += redis_outstanding(a->stores[i]);
+        count += store_outstanding(a->stores[i]);
     }
     return count;
 }
@@ -46,15 +46,15 @@ bool reading_wait(struct audit *a, unsigned left)
     return !a->has_failed;
 }
 
-bool reading_is_answer(struct audit *a, int err, const struct redis_reply *reply)
+bool reading_is_answer(struct audit *a, int err, struct texts reply)
 {
     if (err == 0) {
         return !a->has_failed;
     }
     if (!a->has_failed) {
         a->has_failed = true;
-        snprintf(a->reason, sizeof(a->reason), "%s%s%.*s", err_text(err), reply ? ": " : "",
-                 SLICE_ARG(reply ? redis_reply_at(reply, 0) : (struct slice){0}));
+        snprintf(a->reason, sizeof(a->reason), "%s%s%.*s", err_text(err),
+                 reply.count > 0 ? ": " : "", SLICE_ARG(texts_at(reply, 0)));
     }
     return false;
 }
@@ -280,14 +280,14 @@ void reading_enter(struct audit *a, enum audit_store store, const struct bucket 
 /* ---- one user or item: left, given, gen ---- */
 
 void reading_enter_entity(struct audit *a, enum audit_store store, uint32_t entity,
-                          const struct redis_reply *reply, unsigned at)
+                          struct texts reply, unsigned at)
 {
     struct book_ledger *l = store == STORE_PAYMENT ? &a->book.users : &a->book.items;
-    struct slice left = redis_reply_at(reply, at), given = redis_reply_at(reply, at + 1);
+    struct slice left = texts_at(reply, at), given = texts_at(reply, at + 1);
     if (left.data == NULL && given.data == NULL) {
         return; /* there is none, and book_entity.current says so */
     }
-    if (!book_set(l, entity, left, given, redis_reply_at(reply, at + 2))) {
+    if (!book_set(l, entity, left, given, texts_at(reply, at + 2))) {
         struct fault fault = {.check = CHECK_C2, .text = "amounts that cannot be read", .found = 1};
         report_add(&a->report, &fault, (struct slice){0}, (struct slice){0}, l->what,
                    slice_from(book_entity_name(l, entity)));

@@ -17,7 +17,7 @@
 #include <uthash.h>
 
 #include "audit/report.h"
-#include "idempotency/redis.h"
+#include "store/store.h"
 
 enum audit_store { STORE_ORDER, STORE_STOCK, STORE_PAYMENT, STORE_COUNT };
 
@@ -42,8 +42,8 @@ struct stray {
 
 struct audit {
     struct loop *loop;
-    struct redis *stores[STORE_COUNT];
-    struct redis_command call;
+    struct store *stores[STORE_COUNT];
+    struct args call;
     struct book book;
     struct report report;
     struct bucket *buckets[STORE_COUNT];
@@ -63,12 +63,12 @@ struct audit {
 /* One call, of these words. */
 #define reading_call(a, store, on_reply, ctx, ...)                                                 \
     reading_call_words(a, store, on_reply, ctx, (const char *const[]){__VA_ARGS__, NULL})
-void reading_call_words(struct audit *a, enum audit_store store, redis_on_reply *on_reply,
+void reading_call_words(struct audit *a, enum audit_store store, texts_on_reply *on_reply,
                         void *ctx, const char *const *words);
 /* Turns the loop until at most so many calls are out. Errors: false when a store has failed. */
 bool reading_wait(struct audit *a, unsigned left);
 /* In an on_reply: false, and the audit has failed, when there is no reply. */
-bool reading_is_answer(struct audit *a, int err, const struct redis_reply *reply);
+bool reading_is_answer(struct audit *a, int err, struct texts reply);
 void reading_progress(struct audit *a, const char *what, int64_t count);
 const char *reading_prefix(enum audit_store store); /* "order" */
 
@@ -79,7 +79,7 @@ void bucket_key(enum audit_store store, int64_t number, char ret_key[BUCKET_KEY_
 void reading_enter(struct audit *a, enum audit_store store, const struct bucket *bucket,
                    struct slice id, struct slice record);
 void reading_enter_entity(struct audit *a, enum audit_store store, uint32_t entity,
-                          const struct redis_reply *reply, unsigned at);
+                          struct texts reply, unsigned at);
 
 /* One more finding of C3 about an order and its saga. */
 void reading_fault(struct audit *a, const char *text, struct slice saga, struct slice order);

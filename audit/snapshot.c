@@ -40,15 +40,15 @@ struct snapshot {
 
 /* ---- versions ---- */
 
-static void on_names(void *ctx, int err, const struct redis_reply *reply)
+static void on_names(void *ctx, int err, struct texts reply)
 {
     struct snapshot *s = ctx;
     int64_t number;
     if (!reading_is_answer(s->audit, err, reply)) {
         return;
     }
-    for (unsigned i = 0; i + 1 < redis_reply_count(reply); i += 2) {
-        if (slice_int64(redis_reply_at(reply, i + 1), &number) && number >= 0) {
+    for (unsigned i = 0; i + 1 < reply.count; i += 2) {
+        if (slice_int64(texts_at(reply, i + 1), &number) && number >= 0) {
             bucket_at(s->audit, s->store, number);
         }
     }
@@ -59,11 +59,11 @@ struct length_call {
     struct bucket *bucket;
 };
 
-static void on_length(void *ctx, int err, const struct redis_reply *reply)
+static void on_length(void *ctx, int err, struct texts reply)
 {
     struct length_call *call = ctx;
     if (reading_is_answer(call->audit, err, reply)) {
-        slice_int64(redis_reply_at(reply, 0), &call->bucket->now);
+        slice_int64(texts_at(reply, 0), &call->bucket->now);
     }
     free(call);
 }
@@ -79,7 +79,7 @@ static bool lengths_read(struct snapshot *s)
     if (!reading_wait(a, 0)) {
         return false;
     }
-    int64_t newest = once_bucket_number(redis_wall_ms(a->stores[s->store])) + 1;
+    int64_t newest = once_bucket_number(store_wall_ms(a->stores[s->store])) + 1;
     for (int64_t n = newest - RECENT_BUCKETS; n <= newest; n++) {
         bucket_at(a, s->store, n);
     }
@@ -100,7 +100,7 @@ static bool lengths_read(struct snapshot *s)
 static void changed_collect(struct snapshot *s)
 {
     struct bucket *b, *next;
-    int64_t newest = once_bucket_number(redis_wall_ms(s->audit->stores[s->store]));
+    int64_t newest = once_bucket_number(store_wall_ms(s->audit->stores[s->store]));
     free(s->changed);
     s->changed = mem_new((HASH_COUNT(s->audit->buckets[s->store]) + 1) * sizeof(*s->changed));
     s->changed_count = 0;
@@ -120,21 +120,19 @@ static void changed_collect(struct snapshot *s)
 
 /* ---- one instant ---- */
 
-static unsigned bucket_read(struct snapshot *s, struct bucket *b, const struct redis_reply *reply,
-                            unsigned at)
+static unsigned bucket_read(struct snapshot *s, struct bucket *b, struct texts reply, unsigned at)
 {
     int64_t records = 0;
-    slice_int64(redis_reply_at(reply, at++), &records);
+    slice_int64(texts_at(reply, at++), &records);
     for (int64_t i = 0; i < records; i++, at += 2) {
-        reading_enter(s->audit, s->store, b, redis_reply_at(reply, at),
-                      redis_reply_at(reply, at + 1));
+        reading_enter(s->audit, s->store, b, texts_at(reply, at), texts_at(reply, at + 1));
     }
     b->version = records;
     b->instant = s->instant;
     return at;
 }
 
-static void on_instant(void *ctx, int err, const struct redis_reply *reply)
+static void on_instant(void *ctx, int err, struct texts reply)
 {
     struct snapshot *s = ctx;
     unsigned at = 0;

@@ -6,20 +6,20 @@
 
 #include "bench/floor.h"
 #include "idempotency/once.h"
-#include "idempotency/redis.h"
 #include "runtime/uuid.h"
+#include "store/store.h"
 
 #define USERS       1000
 #define USER_PREFIX "payment:user:floor-" /* payment_charge names the key */
 #define USER_CREDIT INT64_C(1000000000000)
 #define BUCKETS_MAX 4096 /* of 4 s each: more than an hour */
 
-extern const struct redis_library payment_library; /* payment/payment.lua */
+extern const struct library payment_library; /* payment/payment.lua */
 
 struct floor_workload {
     struct loop *loop;
-    struct redis *redis;
-    struct redis_command command;
+    struct store *redis;
+    struct args command;
     unsigned depth;
     bool has_rows; /* many in one call of the function, as the services make them */
     unsigned out;
@@ -30,28 +30,29 @@ struct floor_workload {
     unsigned bucket_count;
 };
 
-static struct floor_workload *store_open(struct loop *loop, const struct conf *conf, unsigned depth)
+static struct floor_workload *floor_store_open(struct loop *loop, const struct conf *conf,
+                                               unsigned depth)
 {
     struct floor_workload *w = mem_new(sizeof(*w));
     w->loop = loop;
     w->depth = depth;
-    w->redis = redis_new(loop, conf, "floor", conf->payment_redis, &payment_library);
+    w->redis = store_new(loop, conf, "floor", conf->payment_redis, &payment_library);
     return w;
 }
 
 static struct floor_workload *rows_open(struct loop *loop, const struct conf *conf, unsigned depth)
 {
-    struct floor_workload *w = store_open(loop, conf, depth);
+    struct floor_workload *w = floor_store_open(loop, conf, depth);
     w->has_rows = true;
     return w;
 }
 
-static bool store_is_ready(struct floor_workload *w)
+static bool floor_store_is_ready(struct floor_workload *w)
 {
-    return redis_is_up(w->redis);
+    return store_is_up(w->redis);
 }
 
-static void store_note_bucket(struct floor_workload *w, const char *bucket)
+static void floor_store_note_bucket(struct floor_workload *w, const char *bucket)
 {
     if (w->bucket_count == 0 || strcmp(w->buckets[w->bucket_count - 1], bucket) != 0) {
         if (w->bucket_count == BUCKETS_MAX) {
@@ -62,24 +63,24 @@ static void store_note_bucket(struct floor_workload *w, const char *bucket)
     }
 }
 
-static void store_call(struct floor_workload *w);
+static void floor_store_charge(struct floor_workload *w);
 
-static void store_on_charged(void *ctx, int err, const struct redis_reply *reply)
+static void floor_store_on_charged(void *ctx, int err, struct texts reply)
 {
     struct floor_workload *w = ctx;
     w->out--;
-    struct slice record = err == 0 ? redis_reply_at(reply, 0) : (struct slice){NULL, 0};
+    struct slice record = err == 0 ? texts_at(reply, 0) : (struct slice){NULL, 0};
     if (record.bytes < 8 || memcmp(record.data, "charged|", 8) != 0) {
         w->fault = "the store did not answer a charge";
         return;
     }
     w->done++;
     if (!w->is_ending && w->fault == NULL) {
-        store_call(w);
+        floor_store_charge(w);
     }
 }
 
-static void store_call(struct floor_workload *w)
+static void floor_store_charge(struct floor_workload *w)
 {
     struct uuid saga = uuid_make(loop_wall_ms(w->loop));
     char bucket[ONCE_BUCKET_TEXT_BYTES + 1];
@@ -88,21 +89,21 @@ static void store_call(struct floor_workload *w)
         w->fault = "the clock is wrong";
         return;
     }
-    store_note_bucket(w, bucket);
-    redis_command_reset(&w->command);
-    redis_function(&w->command, &payment_library, "payment_charge", 1);
-    redis_argf(&w->command, "floor:once:%s", bucket);
+    floor_store_note_bucket(w, bucket);
+    args_reset(&w->command);
+    library_call(&w->command, &payment_library, "payment_charge", 1);
+    args_format(&w->command, "floor:once:%s", bucket);
     if (w->has_rows) {
-        redis_row_begins(&w->command);
+        args_row_begins(&w->command);
     }
-    redis_argf(&w->command, "%s:1:charge", saga.text);
-    redis_argf(&w->command, "floor-%u", user);
-    redis_arg_int(&w->command, 2);
-    redis_call(w->redis, &w->command, store_on_charged, w);
+    args_format(&w->command, "%s:1:charge", saga.text);
+    args_format(&w->command, "floor-%u", user);
+    args_int(&w->command, 2);
+    store_call(w->redis, &w->command, floor_store_on_charged, w);
     w->out++;
 }
 
-static void store_on_prepared(void *ctx, int err, const struct redis_reply *reply)
+static void floor_store_on_prepared(void *ctx, int err, struct texts reply)
 {
     struct floor_workload *w = ctx;
     (void)reply;
@@ -111,35 +112,35 @@ static void store_on_prepared(void *ctx, int err, const struct redis_reply *repl
     }
 }
 
-static void store_begin(struct floor_workload *w)
+static void floor_store_begin(struct floor_workload *w)
 {
     for (unsigned user = 0; user < USERS; user++) {
-        redis_command_reset(&w->command);
-        redis_arg_text(&w->command, "HSET");
-        redis_argf(&w->command, USER_PREFIX "%u", user);
-        redis_arg_text(&w->command, "credit");
-        redis_arg_int(&w->command, USER_CREDIT);
-        redis_call(w->redis, &w->command, store_on_prepared, w);
+        args_reset(&w->command);
+        args_text(&w->command, "HSET");
+        args_format(&w->command, USER_PREFIX "%u", user);
+        args_text(&w->command, "credit");
+        args_int(&w->command, USER_CREDIT);
+        store_call(w->redis, &w->command, floor_store_on_prepared, w);
     }
     for (unsigned i = 0; i < w->depth; i++) {
-        store_call(w);
+        floor_store_charge(w);
     }
 }
 
-static void store_end(struct floor_workload *w)
+static void floor_store_end(struct floor_workload *w)
 {
     w->is_ending = true;
 }
 
-static void store_remove(struct floor_workload *w, const char *prefix, const char *name)
+static void floor_store_remove(struct floor_workload *w, const char *prefix, const char *name)
 {
-    redis_command_reset(&w->command);
-    redis_arg_text(&w->command, "UNLINK");
-    redis_argf(&w->command, "%s%s", prefix, name);
-    redis_call(w->redis, &w->command, store_on_prepared, w);
+    args_reset(&w->command);
+    args_text(&w->command, "UNLINK");
+    args_format(&w->command, "%s%s", prefix, name);
+    store_call(w->redis, &w->command, floor_store_on_prepared, w);
 }
 
-static bool store_is_drained(struct floor_workload *w)
+static bool floor_store_is_drained(struct floor_workload *w)
 {
     if (w->out > 0) {
         return false;
@@ -147,43 +148,44 @@ static bool store_is_drained(struct floor_workload *w)
     if (!w->is_cleaning) {
         w->is_cleaning = true;
         for (unsigned i = 0; i < w->bucket_count; i++) {
-            store_remove(w, "floor:once:", w->buckets[i]);
+            floor_store_remove(w, "floor:once:", w->buckets[i]);
         }
         for (unsigned user = 0; user < USERS; user++) {
             char name[16];
             snprintf(name, sizeof(name), "%u", user);
-            store_remove(w, USER_PREFIX, name);
+            floor_store_remove(w, USER_PREFIX, name);
         }
-        store_remove(w, "floor:", "buckets");
-        store_remove(w, payment_library.name, ":schema"); /* of the greeting */
-        store_remove(w, payment_library.name, ":libraries");
+        floor_store_remove(w, "floor:", "buckets");
+        floor_store_remove(w, payment_library.name, ":schema"); /* of the greeting */
+        floor_store_remove(w, payment_library.name, ":libraries");
     }
-    return redis_outstanding(w->redis) == 0;
+    return store_outstanding(w->redis) == 0;
 }
 
-static uint64_t store_done(struct floor_workload *w)
+static uint64_t floor_store_done(struct floor_workload *w)
 {
     return w->done;
 }
 
-static const char *store_fault(struct floor_workload *w)
+static const char *floor_store_fault(struct floor_workload *w)
 {
     return w->fault;
 }
 
-static void store_close(struct floor_workload *w)
+static void floor_store_close(struct floor_workload *w)
 {
     w->is_ending = true;
-    redis_free(w->redis);
-    redis_command_free(&w->command);
+    store_free(w->redis);
+    args_free(&w->command);
     free(w);
 }
 
 #define STORE_KIND(kind_name, kind_open)                                                           \
     {                                                                                              \
-        .name = kind_name, .at_once = "depth", .open = kind_open, .is_ready = store_is_ready,      \
-        .begin = store_begin, .end = store_end, .is_drained = store_is_drained,                    \
-        .done = store_done, .fault = store_fault, .close = store_close,                            \
+        .name = kind_name, .at_once = "depth", .open = kind_open,                                  \
+        .is_ready = floor_store_is_ready, .begin = floor_store_begin, .end = floor_store_end,      \
+        .is_drained = floor_store_is_drained, .done = floor_store_done,                            \
+        .fault = floor_store_fault, .close = floor_store_close,                                    \
     }
-const struct floor_kind floor_store = STORE_KIND("store", store_open);
+const struct floor_kind floor_store = STORE_KIND("store", floor_store_open);
 const struct floor_kind floor_rows = STORE_KIND("rows", rows_open);

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+#include "bench/client.h"
 #include "bench/clock.h"
-#include "bench/connection.h"
 #include "bench/schedule.h"
 
 #define TICK_MS       100 /* timeouts, lost connections; each is looked at so often */
@@ -21,7 +21,7 @@ enum generator_phase { CONNECTING, WARMING, MEASURING, ENDING };
 
 struct seat {
     struct generator *generator;
-    struct connection *connection; /* NULL: lost, made anew at the next tick */
+    struct client *connection; /* NULL: lost, made anew at the next tick */
     bool is_up;
     bool is_busy;   /* a request is out */
     bool is_queued; /* in the queue of the free; may have been lost since */
@@ -92,7 +92,7 @@ static void generator_send(struct generator *g, struct seat *seat, int64_t due_n
     seat->is_busy = true;
     seat->due_ns = due_ns;
     seat->sent_ns = now_ns;
-    connection_send(seat->connection, (struct slice){request, (size_t)bytes});
+    client_send(seat->connection, (struct slice){request, (size_t)bytes});
 }
 
 /* Errors: NULL when no seat is free. */
@@ -197,7 +197,7 @@ static void seat_leave(struct seat *seat, enum results_error why)
     seat->step = 0;
 }
 
-static void seat_on_lost(void *ctx, enum connection_loss why)
+static void seat_on_lost(void *ctx, enum client_loss why)
 {
     static const enum results_error errors[] = {RESULTS_CONNECT, RESULTS_RESET, RESULTS_BROKEN};
     struct seat *seat = ctx;
@@ -230,7 +230,7 @@ static void seat_on_answer(void *ctx, const struct answer *answer)
     g->busy--;
     seat->is_busy = false;
     if (answer->is_last) {
-        connection_close(seat->connection);
+        client_close(seat->connection);
         seat->connection = NULL;
         seat->is_up = false;
     } else {
@@ -239,12 +239,12 @@ static void seat_on_answer(void *ctx, const struct answer *answer)
     generator_feed(g, now_ns);
 }
 
-static const struct connection_events seat_events = {seat_on_up, seat_on_answer, seat_on_lost};
+static const struct client_events seat_events = {seat_on_up, seat_on_answer, seat_on_lost};
 
 static void seat_open(struct seat *seat)
 {
     const struct options *o = seat->generator->options;
-    seat->connection = connection_open(seat->generator->loop, o->host, o->port, &seat_events, seat);
+    seat->connection = client_open(seat->generator->loop, o->host, o->port, &seat_events, seat);
 }
 
 /* ---- clocks and signals ---- */
@@ -296,7 +296,7 @@ static void generator_on_tick(void *ctx)
     for (unsigned i = 0; i < g->options->connections; i++) {
         struct seat *seat = &g->seats[i];
         if (seat->is_busy && now_ns - seat->sent_ns > timeout_ns) {
-            connection_close(seat->connection);
+            client_close(seat->connection);
             seat_leave(seat, RESULTS_TIMEOUT);
         }
         if (seat->connection == NULL && g->phase != CONNECTING) {
@@ -349,7 +349,7 @@ static void generator_open(struct generator *g, const struct options *options,
 static void generator_close(struct generator *g)
 {
     for (unsigned i = 0; i < g->options->connections; i++) {
-        connection_close(g->seats[i].connection);
+        client_close(g->seats[i].connection);
     }
     loop_watch_free(g->timer_watch);
     loop_timer_free(g->tick);

@@ -127,7 +127,7 @@ static const struct message_type_row {
     uint32_t required;
 } message_types[] = {{"", 0, 0},
 #define X(name, wire, fields, what) {wire, sizeof(wire) - 1, fields},
-                     MESSAGE_TYPES(X)
+                     MESSAGE_TYPES(X) MESSAGE_TYPES_MORE(X)
 #undef X
 };
 
@@ -135,6 +135,33 @@ const char *message_type_text(enum message_type type)
 {
     assert(type >= MESSAGE_NONE && type < MESSAGE_TYPE_COUNT);
     return message_types[type].text;
+}
+
+const char *message_field_text(enum message_field field)
+{
+    assert(field >= 0 && field < MESSAGE_FIELD_COUNT);
+    return message_fields[field].name;
+}
+
+bool message_put(struct message *m, enum message_field field, struct slice text)
+{
+    const struct message_field_row *row = &message_fields[field];
+    void *at = (char *)m + row->offset;
+    if (row->kind != &message_kind_INT) {
+        *(struct slice *)at = text;
+    } else if (!slice_int64(text, at)) {
+        return false;
+    }
+    m->has |= 1u << field;
+    return true;
+}
+
+struct slice message_text(const struct message *m, enum message_field field)
+{
+    const struct message_field_row *row = &message_fields[field];
+    bool is_text = (m->has & (1u << field)) != 0 && row->kind != &message_kind_INT;
+    return is_text ? *(const struct slice *)((const char *)m + row->offset)
+                   : (struct slice){NULL, 0};
 }
 
 static enum message_type message_type_find(struct slice text)
@@ -146,6 +173,20 @@ static enum message_type message_type_find(struct slice text)
         }
     }
     return MESSAGE_NONE;
+}
+
+bool message_type_parse(struct slice text, enum message_type *ret_type)
+{
+    *ret_type = message_type_find(text);
+    return *ret_type != MESSAGE_NONE;
+}
+
+struct message message_pass_on(const struct message *from, enum message_type type)
+{
+    struct message m = *from;
+    m.type = type;
+    m.has &= message_types[type].required;
+    return m;
 }
 
 /* Errors: MESSAGE_FIELD_COUNT when it is not in the catalogue. */

@@ -20,6 +20,10 @@
 #define MESSAGE_VERSION     2 /* that is written */
 #define MESSAGE_TEXT_MAX    65536
 
+/* A routing slip names type and queue of what comes next: read by this release, to be written by
+ * the next one, for the one before would not understand it. */
+#define MESSAGE_SLIP_IS_WRITTEN 0
+
 /* X(kind, field, what it is). The field's name is its name on the wire.
  * ID: slice_is_id (runtime/buf.h). COMMAND: command id, at most 128 of [A-Za-z0-9_:/-].
  * LINES: item*quantity,.. TEXT: printable ASCII and newlines, without '"' and '\'.
@@ -50,7 +54,10 @@
     X(INT, users, "user ids 0..users-1 to draw from")                                              \
     X(INT, limit, "sagas to list at most")                                                         \
     X(ID, service, "service whose store may have lost its tail")                                   \
-    X(INT, since, "ms since 1970: what the store had by then it still has")
+    X(INT, since,                                                                                  \
+      "ms since 1970: what the store had by then it still has; or records up to then are gone")    \
+    X(TEXT, next_type, "type of the command to send on")                                           \
+    X(TEXT, next_queue, "queue that it goes to")
 
 enum message_field {
 #define X(kind, field, what) MESSAGE_HAS_##field,
@@ -98,11 +105,11 @@ enum message_field {
     X(ORDER_REPLAY, "order.replay", M(id) | M(service) | M(since),                                 \
       "the store is another server: send again what it may have lost")                             \
     /* order -> payment, and its answers */                                                        \
-    X(PAYMENT_CHARGE, "payment.charge",                                                            \
-      M(id) | M(order) | M(user) | M(amount) | M(next) | M(lines),                                 \
-      "step 1, and what step 2 is made of: payment sends it on")                                   \
+    X(PAYMENT_CHARGE, "payment.charge", M(id) | M(order) | M(user) | M(amount),                    \
+      "step 1; with a slip to step 2, next and what that is made of: payment sends it on")         \
     X(PAYMENT_REFUND, "payment.refund", M(id) | M(undoes) | M(order) | M(user),                    \
       "compensation of step 1")                                                                    \
+    X(PAYMENT_CHARGED, "payment.charged", M(id) | M(order), "done; when it came without a slip")   \
     X(PAYMENT_REFUSED, "payment.refused", M(id) | M(order) | M(reason), "not enough credit")       \
     X(PAYMENT_REFUNDED, "payment.refunded", M(id) | M(order), "given back, or never taken")        \
     /* order -> stock, and its answers */                                                          \
@@ -117,7 +124,7 @@ enum message_field {
     X(REFUSED, "refused", M(id) | M(reason), "a recorded no: 400; saga")                           \
     X(CONFLICT, "conflict", M(id) | M(reason), "not now: 409")                                     \
     X(LATER, "later", M(id) | M(reason), "nothing was begun, try again: 429")                      \
-    X(EXPIRED, "expired", M(id), "too old to be told from a repeat: 422")                          \
+    X(EXPIRED, "expired", M(id), "too old to be told from a repeat: 422; since")                   \
     X(BROKEN, "broken", M(id) | M(reason), "the store's record cannot be read: 500")               \
     X(CREATED, "created", M(id), "entity or batch is there; user, item or order")                  \
     X(USER, "user", M(id) | M(credit), "a user as it is now; user")                                \
@@ -127,10 +134,17 @@ enum message_field {
     X(SAGA_PAID, "saga.paid", M(id) | M(order) | M(total), "the order is paid; saga")              \
     X(SAGAS, "sagas", M(id) | M(story), "sagas, one a line")
 
+/* A test's own types, for sagas of its own: a header that defines MESSAGE_TYPES_MORE(X). */
+#ifdef KASSA_MESSAGES_MORE
+#include KASSA_MESSAGES_MORE
+#else
+#define MESSAGE_TYPES_MORE(X)
+#endif
+
 enum message_type {
     MESSAGE_NONE,
 #define X(name, wire, fields, what) MESSAGE_##name,
-    MESSAGE_TYPES(X)
+    MESSAGE_TYPES(X) MESSAGE_TYPES_MORE(X)
 #undef X
         MESSAGE_TYPE_COUNT
 };
@@ -155,6 +169,16 @@ struct message {
 #define message_has(m, name)        (((m)->has & M(name)) != 0)
 
 const char *message_type_text(enum message_type type); /* "payment.charge" */
+/* Errors: false for a type that is not in the catalogue. */
+bool message_type_parse(struct slice text, enum message_type *ret_type);
+const char *message_field_text(enum message_field field);
+/* A message of `type`, with those of its required fields that `from` has. Borrowed from that. */
+struct message message_pass_on(const struct message *from, enum message_type type);
+
+/* Sets the field from a text, by its kind. Errors: false: it is no number, and the field is one. */
+bool message_put(struct message *m, enum message_field field, struct slice text);
+/* The field's text; absent when it is not there, or a number. */
+struct slice message_text(const struct message *m, enum message_field field);
 
 /* Whether it has the fields of its type, each in its form. For one that is made from a store's
  * record: who makes one from checked parts need not ask. */

@@ -21,6 +21,17 @@ const char *topology_queue_text(enum topology_queue queue)
     return topology_queues[queue];
 }
 
+bool topology_queue_parse(struct slice text, enum topology_queue *ret_queue)
+{
+    for (unsigned i = 0; i < QUEUE_COUNT; i++) {
+        if (slice_is(text, topology_queue_text((enum topology_queue)i))) {
+            *ret_queue = (enum topology_queue)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *topology_queue_parked_text(enum topology_queue queue)
 {
     assert((unsigned)queue < QUEUE_COUNT);

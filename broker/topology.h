@@ -9,6 +9,8 @@
 #ifndef KASSA_BROKER_TOPOLOGY_H
 #define KASSA_BROKER_TOPOLOGY_H
 
+#include "runtime/buf.h"
+
 #define TOPOLOGY_DELIVERY_LIMIT 50
 #define TOPOLOGY_DEAD_EXCHANGE  "kassa.dead"
 
@@ -29,6 +31,8 @@ enum topology_queue {
 };
 
 const char *topology_queue_text(enum topology_queue queue); /* "kassa.order" */
+/* Errors: false for a queue that is not in the table. */
+bool topology_queue_parse(struct slice text, enum topology_queue *ret_queue);
 /* A header of ours. */
 struct broker_header {
     const char *name; /* NULL: none */

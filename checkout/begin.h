@@ -5,27 +5,30 @@
  *                                                             '--> an answer       running, ended
  *
  * Twice the same request is one saga, whoever calls: a gateway does so itself (gateway/begin.h),
- * and when it asks again an order service does (order/drive.h). Source: protocol.md section 2. */
+ * and when it asks again an order service does (order/commands.c). Source: protocol.md section 2.
+ */
 #ifndef KASSA_CHECKOUT_BEGIN_H
 #define KASSA_CHECKOUT_BEGIN_H
 
 #include "checkout/checkout.h"
+#include "runtime/conf.h"
+#include "saga/command.h"
 
-/* Builds the call, a row (redis_row_begins). `request` is an order.checkout; `bucket` that of its
+/* Builds the call, a row (args_row_begins). `request` is an order.checkout; `bucket` that of its
  * id (once_bucket). */
 void checkout_begin(const struct message *request, const char *bucket, const struct conf *conf,
-                    struct redis_command *call);
+                    struct args *call);
 
 /* What follows: a command, an answer to the request, both, or none. */
 struct checkout_begun {
-    struct message command; /* type 0: none */
-    enum topology_queue queue;
-    struct message answer; /* type 0: none yet, the saga's end will be told */
+    struct saga_outgoing command; /* message.type 0: none */
+    struct message answer;        /* type 0: none yet, the saga's end will be told */
 };
 
 /* `text`: the call's reply to this request. Errors: -ERR_RECORD when it is none of ours: nothing
- * may be concluded from it. Borrows from the request, the text and the two bufs. */
-int checkout_begun(const struct message *request, struct slice text, struct buf *id,
-                   struct buf *other, struct checkout_begun *ret_begun);
+ * may be concluded from it. Borrows from the request and the text. *ret_begun may be used again;
+ * zero-initialised at first. Owns: command, until saga_outgoing_free. */
+int checkout_begun(const struct message *request, struct slice text,
+                   struct checkout_begun *ret_begun);
 
 #endif

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes one struct redis_library of a Lua function library: embed.sh NAME FILE..  Comments and blank
+# Makes one struct library of a Lua function library: embed.sh NAME FILE..  Comments and blank
 # lines are left out: the text travels to the server. Its hash is in the library's name and, by
-# idempotency/library.lua, in those of its functions, so that another text never replaces this one.
+# store/library.lua, in those of its functions, so that another text never replaces this one.
 set -eu
 name=$1
 shift
@@ -9,9 +9,9 @@ text=$(sed -e '/^[[:space:]]*--/d' -e '/^[[:space:]]*$/d' "$@")
 hash=$(printf '%s\n' "$name" "$text" | sha256sum | cut -c 1-8)
 cat <<END
 /* made by deploy/embed.sh of $* */
-#include "idempotency/redis.h"
-extern const struct redis_library ${name}_library;
-const struct redis_library ${name}_library = {
+#include "store/library.h"
+extern const struct library ${name}_library;
+const struct library ${name}_library = {
     .name = "$name",
     .hash = "$hash",
     .source =

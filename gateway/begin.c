@@ -6,18 +6,19 @@
 #include "checkout/begin.h"
 #include "idempotency/once.h"
 #include "runtime/crash.h"
+#include "runtime/err.h"
 #include "runtime/log.h"
 #include "runtime/stat.h"
 
 struct begin {
     struct loop *loop;
-    struct redis *store; /* of the orders; NULL: the short way is closed */
+    struct store *store; /* of the orders; NULL: the short way is closed */
     struct broker *broker;
     begin_on_answer *on_answer;
     void *ctx;
     const struct conf *conf;
-    struct redis_command call;
-    struct buf id, other; /* of the command that follows */
+    struct args call;
+    struct checkout_begun begun; /* scratch: what follows from an answer */
     struct stat_value *asks, *unreadable;
 };
 
@@ -42,7 +43,7 @@ struct begin *begin_new(struct loop *loop, const struct conf *conf, struct broke
     b->unreadable = stat_counter("kassa_records_unreadable_total", "",
                                  "answers of the store that no version of ours gives");
     if (conf->gateway_begins != 0) {
-        b->store = redis_new(loop, conf, "order", conf->order_redis, &order_library);
+        b->store = store_new(loop, conf, "order", conf->order_redis, &order_library);
     }
     return b;
 }
@@ -50,22 +51,21 @@ struct begin *begin_new(struct loop *loop, const struct conf *conf, struct broke
 void begin_free(struct begin *b)
 {
     if (b != NULL) {
-        redis_free(b->store);
-        redis_command_free(&b->call);
-        buf_free(&b->id);
-        buf_free(&b->other);
+        store_free(b->store);
+        args_free(&b->call);
+        saga_outgoing_free(&b->begun.command);
         free(b);
     }
 }
 
-struct redis *begin_store(const struct begin *b)
+struct store *begin_store(const struct begin *b)
 {
     return b->store;
 }
 
 bool begin_is_open(const struct begin *b)
 {
-    return b->store != NULL && redis_is_up(b->store);
+    return b->store != NULL && store_is_up(b->store);
 }
 
 bool begin_wall_ms(const struct begin *b, int64_t *ret_ms)
@@ -73,43 +73,54 @@ bool begin_wall_ms(const struct begin *b, int64_t *ret_ms)
     if (!begin_is_open(b)) {
         return false;
     }
-    *ret_ms = redis_wall_ms(b->store);
+    *ret_ms = store_wall_ms(b->store);
     return true;
 }
 
 const char *begin_refusal(const struct begin *b)
 {
-    return b->store != NULL ? redis_refusal(b->store) : NULL;
+    return b->store != NULL ? store_refusal(b->store) : NULL;
 }
 
-static void on_begun(void *ctx, int err, const struct redis_reply *reply)
+static void on_begun(void *ctx, int err, struct texts reply)
 {
     struct ask *ask = ctx;
     struct begin *b = ask->begin;
     struct message request = {.type = MESSAGE_ORDER_CHECKOUT};
-    struct checkout_begun begun;
+    struct checkout_begun *begun = &b->begun;
     message_set(&request, id, slice_from(ask->id));
     if (ask->is_async) {
         message_set(&request, async, 1);
     }
-    bool is_readable = err == 0 && checkout_begun(&request, redis_reply_at(reply, 0), &b->id,
-                                                  &b->other, &begun) == 0;
+    if (err == -ERR_TOO_OLD) {
+        struct message *expired = &begun->answer;
+        int64_t floor_ms;
+        *expired = (struct message){.type = MESSAGE_EXPIRED};
+        message_set(expired, id, request.id);
+        if (once_floor(texts_at(reply, 0), &floor_ms)) {
+            message_set(expired, since, floor_ms);
+        }
+        b->on_answer(b->ctx, expired);
+        free(ask);
+        return;
+    }
+    bool is_readable = err == 0 && checkout_begun(&request, texts_at(reply, 0), begun) == 0;
     if (err == 0 && !is_readable) {
         stat_add(b->unreadable, 1);
         log_error("record_unreadable", "type=%s id=%s record=%s", message_type_text(request.type),
-                  ask->id, log_quote(redis_reply_at(reply, 0)));
+                  ask->id, log_quote(texts_at(reply, 0)));
     }
     if (!is_readable) {
         free(ask); /* who waits asks again */
         return;
     }
     crash_point("gateway.begin.after");
-    if (begun.command.type != MESSAGE_NONE) {
-        broker_send(b->broker, begun.queue, &begun.command, NULL, NULL);
+    if (begun->command.message.type != MESSAGE_NONE) {
+        broker_send(b->broker, begun->command.queue, &begun->command.message, NULL, NULL);
         crash_sent("gateway.begin.published");
     }
-    if (begun.answer.type != MESSAGE_NONE) {
-        b->on_answer(b->ctx, &begun.answer);
+    if (begun->answer.type != MESSAGE_NONE) {
+        b->on_answer(b->ctx, &begun->answer);
     }
     free(ask);
 }
@@ -127,6 +138,6 @@ void begin_ask(struct begin *b, const struct message *request)
     crash_point("gateway.begin.before");
     stat_add(b->asks, 1);
     checkout_begin(request, bucket, b->conf, &b->call);
-    redis_call(b->store, &b->call, on_begun, ask);
+    store_call(b->store, &b->call, on_begun, ask);
     crash_sent("gateway.begin.sent");
 }

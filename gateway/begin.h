@@ -12,9 +12,9 @@
 #define KASSA_GATEWAY_BEGIN_H
 
 #include "broker/broker.h"
-#include "idempotency/redis.h"
 #include "runtime/conf.h"
 #include "runtime/loop.h"
+#include "store/store.h"
 
 struct begin;
 
@@ -31,13 +31,13 @@ void begin_free(struct begin *b); /* NULL is fine. Nobody is answered any more *
 bool begin_is_open(const struct begin *b);
 
 /* The orders' store; NULL: an operator has closed the short way. */
-struct redis *begin_store(const struct begin *b);
+struct store *begin_store(const struct begin *b);
 
 /* What time it is at the orders' store, which judges the ids of checkouts; `ret_ms` is untouched,
  * and false is returned, while the store is not known. */
 bool begin_wall_ms(const struct begin *b, int64_t *ret_ms);
 
-/* Why the orders' store cannot be used (redis_refusal); NULL: no reason. */
+/* Why the orders' store cannot be used (store_refusal); NULL: no reason. */
 const char *begin_refusal(const struct begin *b);
 
 /* `request`: an order.checkout with a once_bucket of its id. Each request once: when it is asked

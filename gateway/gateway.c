@@ -22,14 +22,15 @@
 #include "gateway/ready.h"
 #include "gateway/reply.h"
 #include "gateway/shortage.h"
-#include "idempotency/libraries.h"
-#include "idempotency/notice.h"
-#include "idempotency/pulse.h"
-#include "idempotency/sweep.h"
+#include "consumer/notice.h"
+#include "consumer/sweep.h"
+#include "idempotency/once.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
 #include "runtime/stat.h"
+#include "store/libraries.h"
+#include "store/pulse.h"
 
 #define TICK_MS       20 /* how late a request may be asked for again */
 #define CLOCKS_DIFFER "clocks differ, nothing was begun"
@@ -39,10 +40,10 @@ struct gateway {
     struct http *http;
     struct broker *broker;
     struct begin *begin;
-    struct redis *store; /* of the idempotency keys */
+    struct store *store; /* of the idempotency keys */
     struct sweep *sweep; /* of those that are old */
     struct pulse *pulse; /* of that store */
-    struct redis_subscription *notices;
+    struct subscription *notices;
     struct libraries *libraries; /* of that store */
     struct ready *ready;
     struct pending_table table;
@@ -52,7 +53,7 @@ struct gateway {
     struct http_answer *short_of[SHORTAGE_COUNT]; /* the same, because a store is nearly full */
     struct loop_timer *tick;
     struct uuid id; /* names its notice channel; a new one at each start */
-    struct redis_command call;
+    struct args call;
     struct stat_value *asks;
     struct stat_value *shed;
     struct stat_value *left;              /* by their clients */
@@ -229,7 +230,7 @@ static void pending_begin(struct pending *p)
     pending_ask_first(p);
 }
 
-static void on_claimed(void *ctx, int err, const struct redis_reply *reply)
+static void on_claimed(void *ctx, int err, struct texts reply)
 {
     struct pending *p = ctx;
     struct gateway *gw = p->owner;
@@ -253,6 +254,7 @@ static void on_claimed(void *ctx, int err, const struct redis_reply *reply)
         pending_refuse(p, 422, "the Idempotency-Key was used with another method or path");
         return;
     }
+    p->is_fresh = slice_equal(id, slice_from(p->id.text));
     memcpy(p->id.text, id.data, id.bytes);
     pending_begin(p);
 }
@@ -261,7 +263,7 @@ static void pending_claim(struct pending *p)
 {
     struct gateway *gw = p->owner;
     struct buf fingerprint = {0};
-    if (p->is_claiming || !redis_is_up(gw->store)) {
+    if (p->is_claiming || !store_is_up(gw->store)) {
         return;
     }
     buf_addf(&fingerprint, "%s %.*s", p->match.route->method,
@@ -270,7 +272,7 @@ static void pending_claim(struct pending *p)
     crash_point("gateway.claim.before");
     key_claim(&gw->call, slice_from(p->key), buf_slice(&fingerprint), slice_from(p->id.text),
               gw->context->conf.idempotency_days);
-    redis_call(gw->store, &gw->call, on_claimed, p);
+    store_call(gw->store, &gw->call, on_claimed, p);
     crash_sent("gateway.claim.sent");
     buf_free(&fingerprint);
 }
@@ -326,7 +328,7 @@ static void serve_local(struct gateway *gw, struct http_request *http, const str
 {
     static struct buf text;
     if (route->place == ROUTE_READY) {
-        const char *refusal = redis_refusal(gw->store);
+        const char *refusal = store_refusal(gw->store);
         refusal = refusal != NULL ? refusal : begin_refusal(gw->begin);
         ready_check(gw->ready, http,
                     refusal != NULL ? refusal : shortage_text(shortage_now(gw->shortage)));
@@ -379,7 +381,7 @@ static bool request_headers(struct http_request *http, const struct route *route
 /* Ids follow the clock of the orders' store, which judges them; else that of the keys' store. */
 static int64_t gateway_wall_ms(const struct gateway *gw)
 {
-    int64_t wall_ms = redis_wall_ms(gw->store);
+    int64_t wall_ms = store_wall_ms(gw->store);
     begin_wall_ms(gw->begin, &wall_ms);
     return wall_ms;
 }
@@ -469,17 +471,26 @@ static void key_let_go(struct gateway *gw, const struct pending *p)
     if (p->key[0] != '\0') {
         key_release(&gw->call, slice_from(p->key), slice_from(p->id.text),
                     gw->context->conf.idempotency_days);
-        redis_call(gw->store, &gw->call, NULL, NULL);
+        store_call(gw->store, &gw->call, NULL, NULL);
     }
 }
 
-/* The store would not know this command from its repeat. Under a key it may have been done long
- * ago; without one it is of this very request, by a clock that is wrong: nothing was begun. */
-static struct reply reply_expired(const struct pending *p)
+/* The store would not know this command from its repeat. Is its id of this very request, by a clock
+ * that is wrong by so much that it can never have acted, then nothing was begun, and its key, if it
+ * has one, is free again. Else, under a key, it may have been done long ago. */
+static struct reply reply_expired(struct gateway *gw, const struct pending *p,
+                                  const struct message *answer)
 {
-    return p->key[0] != '\0' && !p->is_front
-               ? reply_error(422, SLICE_TEXT("the Idempotency-Key has expired"))
-               : reply_error(429, SLICE_TEXT(CLOCKS_DIFFER));
+    int64_t elapsed_ms = loop_now_ms(gw->context->loop) - p->began_ms;
+    bool is_never =
+        p->is_fresh && message_has(answer, since) &&
+        once_never_acted(&gw->context->conf, slice_from(p->id.text), answer->since, elapsed_ms);
+    if (is_never && !p->is_front) {
+        key_let_go(gw, p);
+    }
+    return is_never || p->is_front || p->key[0] == '\0'
+               ? reply_error(429, SLICE_TEXT(CLOCKS_DIFFER))
+               : reply_error(422, SLICE_TEXT("the Idempotency-Key has expired"));
 }
 
 /* The id that nginx' clock has made is refused, for good, so nothing is or will be done under it:
@@ -537,7 +548,7 @@ static void on_answer(void *ctx, const struct message *answer)
         struct reply reply;
         next = p->next_same;
         if (answer->type == MESSAGE_EXPIRED) {
-            reply = reply_expired(p);
+            reply = reply_expired(gw, p, answer);
         } else if (!reply_make(&p->match.command, answer, &reply)) {
             reply = reply_pending(); /* an answer that no version of ours gives */
         }
@@ -585,7 +596,7 @@ static void answers_free(struct gateway *gw)
     }
 }
 
-static void gateway_sweep(void *ctx, struct redis_command *c, const char *seen, int64_t rise_ms,
+static void gateway_sweep(void *ctx, struct args *c, const char *seen, int64_t rise_ms,
                           const char *cursor)
 {
     const struct gateway *gw = ctx;
@@ -625,12 +636,12 @@ int gateway_start(struct service_context *context)
         return err;
     }
     notice_channel(slice_from(gw->id.text), &channel);
-    gw->store = redis_new(context->loop, conf, "saga", conf->saga_redis, &key_library);
+    gw->store = store_new(context->loop, conf, "saga", conf->saga_redis, &key_library);
     gw->libraries = libraries_new(context->loop, gw->store, &key_library);
     gw->sweep = sweep_new(context->loop, gw->store, gateway_sweep, gw);
     gw->pulse = pulse_new(context->loop, gw->store, "saga");
     gw->notices =
-        redis_subscribe(context->loop, conf, conf->saga_redis, channel.data, on_notice, gw);
+        subscription_new(context->loop, conf, conf->saga_redis, channel.data, on_notice, gw);
     gw->broker = broker_new(context->loop, conf, context->name);
     gw->begin = begin_new(context->loop, conf, gw->broker, on_answer, gw);
     gw->shortage = shortage_new(context->loop, gw->store, begin_store(gw->begin));
@@ -663,7 +674,7 @@ void gateway_stop(struct service_context *context)
     loop_timer_free(gw->tick);
     sweep_free(gw->sweep);
     libraries_free(gw->libraries);
-    redis_free(gw->store); /* first: claims that are out fail now, while their requests exist */
+    store_free(gw->store); /* first: claims that are out fail now, while their requests exist */
     pulse_free(gw->pulse);
     begin_free(gw->begin);
     shortage_free(gw->shortage);
@@ -674,9 +685,9 @@ void gateway_stop(struct service_context *context)
     ready_free(gw->ready);
     http_close(gw->http);
     answers_free(gw);
-    redis_subscription_free(gw->notices);
+    subscription_free(gw->notices);
     broker_free(gw->broker);
-    redis_command_free(&gw->call);
+    args_free(&gw->call);
     pending_table_free(&gw->table);
     free(gw);
     context->state = NULL;

@@ -29,6 +29,7 @@ struct pending {
     bool is_again;               /* the first id of such a one was refused; this is another */
     bool is_read;                /* has no effect: nothing is lost when it comes late, or never */
     bool is_claimed;             /* the key names `id` now, or there is no key */
+    bool is_fresh;               /* nobody had that id before this request */
     bool is_claiming;            /* a claim is under way */
     bool is_entered;             /* in the table, under `id` */
     int64_t began_ms;            /* monotonic */

@@ -30,15 +30,15 @@ struct check {
 struct ready {
     struct service_context *context;
     struct broker *broker;
-    struct redis *store;
-    struct redis_subscription *notices;
+    struct store *store;
+    struct subscription *notices;
     const char *gateway;
     unsigned count;
     TAILQ_HEAD(, check) checks;
 };
 
-struct ready *ready_new(struct service_context *context, struct broker *broker, struct redis *store,
-                        struct redis_subscription *notices, const char *gateway)
+struct ready *ready_new(struct service_context *context, struct broker *broker, struct store *store,
+                        struct subscription *notices, const char *gateway)
 {
     struct ready *r = mem_new(sizeof(*r));
     *r = (struct ready){.context = context,
@@ -110,7 +110,7 @@ void ready_check(struct ready *r, struct http_request *request, const char *refu
         ready_answer(request, "rabbitmq");
         return;
     }
-    if (!redis_is_up(r->store) || !redis_subscription_is_up(r->notices)) {
+    if (!store_is_up(r->store) || !subscription_is_up(r->notices)) {
         ready_answer(request, "redis");
         return;
     }
@@ -122,7 +122,7 @@ void ready_check(struct ready *r, struct http_request *request, const char *refu
     check->ready = r;
     check->http = request;
     for (unsigned i = 0; i < SERVICES; i++) {
-        check->id[i] = uuid_make(redis_wall_ms(r->store));
+        check->id[i] = uuid_make(store_wall_ms(r->store));
         struct message ping = {.type = services[i].ping};
         message_set(&ping, id, slice_from(check->id[i].text));
         message_set(&ping, gateway, slice_from(r->gateway));

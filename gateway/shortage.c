@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "idempotency/memory.h"
+#include "store/memory.h"
 
 /* The services tell of their own stores. */
 static const struct {
@@ -17,10 +17,10 @@ static const struct {
 };
 
 struct shortage {
-    struct redis *keys_store;
+    struct store *keys_store;
     struct memory *keys, *orders; /* orders: NULL when it is not ours */
     struct loop_timer *timer;
-    struct redis_command call;
+    struct args call;
     bool is_asking;
     enum shortage_whose told; /* by a service */
 };
@@ -31,14 +31,14 @@ const char *shortage_text(enum shortage_whose w)
 }
 
 /* A text for each key that was asked for, or none: then that service's store is not short. */
-static void on_told(void *ctx, int err, const struct redis_reply *reply)
+static void on_told(void *ctx, int err, struct texts reply)
 {
     struct shortage *s = ctx;
     unsigned i = 0;
     s->is_asking = false;
     s->told = SHORTAGE_NONE;
     for (unsigned w = 0; w < SHORTAGE_COUNT && err == 0; w++) {
-        if (whose[w].service != NULL && redis_reply_at(reply, i++).data != NULL) {
+        if (whose[w].service != NULL && texts_at(reply, i++).data != NULL) {
             s->told = w;
         }
     }
@@ -47,7 +47,7 @@ static void on_told(void *ctx, int err, const struct redis_reply *reply)
 static void on_timer(void *ctx)
 {
     struct shortage *s = ctx;
-    if (!redis_is_up(s->keys_store)) {
+    if (!store_is_up(s->keys_store)) {
         s->told = SHORTAGE_NONE;
         return;
     }
@@ -55,17 +55,17 @@ static void on_timer(void *ctx)
         return;
     }
     s->is_asking = true;
-    redis_command_reset(&s->call);
-    redis_arg_text(&s->call, "MGET");
+    args_reset(&s->call);
+    args_text(&s->call, "MGET");
     for (unsigned w = 0; w < SHORTAGE_COUNT; w++) {
         if (whose[w].service != NULL) {
-            redis_argf(&s->call, MEMORY_SHORT_KEY "%s", whose[w].service);
+            args_format(&s->call, MEMORY_SHORT_KEY "%s", whose[w].service);
         }
     }
-    redis_ask(s->keys_store, &s->call, on_told, s);
+    store_ask(s->keys_store, &s->call, on_told, s);
 }
 
-struct shortage *shortage_new(struct loop *loop, struct redis *keys, struct redis *orders)
+struct shortage *shortage_new(struct loop *loop, struct store *keys, struct store *orders)
 {
     struct shortage *s = mem_new(sizeof(*s));
     s->keys_store = keys;
@@ -82,7 +82,7 @@ void shortage_free(struct shortage *s)
         memory_free(s->keys);
         memory_free(s->orders);
         loop_timer_free(s->timer);
-        redis_command_free(&s->call);
+        args_free(&s->call);
         free(s);
     }
 }

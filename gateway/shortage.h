@@ -2,13 +2,13 @@
  *
  *   services --SET kassa:short:<service>, while it is short--> the store of the keys
  *                                                                  |  MGET, each SHORTAGE_MS
- *   the gateway's own stores: INFO (idempotency/memory.h) ---------'--> whose is short?
+ *   the gateway's own stores: INFO (store/memory.h) ---------'--> whose is short?
  *
  * Source: protocol.md section 2.7. */
 #ifndef KASSA_GATEWAY_SHORTAGE_H
 #define KASSA_GATEWAY_SHORTAGE_H
 
-#include "idempotency/redis.h"
+#include "store/store.h"
 
 #define SHORTAGE_MS 1000
 
@@ -28,7 +28,7 @@ struct shortage;
 /* `keys`: the store of the keys. `orders`: that of the orders, NULL when it is not the gateway's.
  * Owns: the caller, until shortage_free; the stores outlive its timers, and their calls have been
  * told off before shortage_free. */
-struct shortage *shortage_new(struct loop *loop, struct redis *keys, struct redis *orders);
+struct shortage *shortage_new(struct loop *loop, struct store *keys, struct store *orders);
 void shortage_free(struct shortage *s); /* NULL is fine */
 
 /* Whose store is short; of several, any. */

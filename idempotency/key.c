@@ -30,51 +30,49 @@ static unsigned key_slot(struct slice key)
     return (hash >> 16 ^ hash) % KEY_SLOTS;
 }
 
-void key_claim(struct redis_command *c, struct slice key, struct slice fingerprint,
-               struct slice command_id, int64_t days)
+void key_claim(struct args *c, struct slice key, struct slice fingerprint, struct slice command_id,
+               int64_t days)
 {
-    redis_command_reset(c);
-    redis_function(c, &key_library, "key_claim", 0);
-    redis_arg(c, key);
-    redis_arg(c, command_id);
-    redis_arg(c, fingerprint);
-    redis_arg_int(c, key_slot(key));
-    redis_arg_int(c, days);
+    args_reset(c);
+    library_call(c, &key_library, "key_claim", 0);
+    args_add(c, key);
+    args_add(c, command_id);
+    args_add(c, fingerprint);
+    args_int(c, key_slot(key));
+    args_int(c, days);
 }
 
-void key_release(struct redis_command *c, struct slice key, struct slice command_id, int64_t days)
+void key_release(struct args *c, struct slice key, struct slice command_id, int64_t days)
 {
-    redis_command_reset(c);
-    redis_function(c, &key_library, "key_release", 0);
-    redis_arg(c, key);
-    redis_arg(c, command_id);
-    redis_arg_int(c, key_slot(key));
-    redis_arg_int(c, days);
+    args_reset(c);
+    library_call(c, &key_library, "key_release", 0);
+    args_add(c, key);
+    args_add(c, command_id);
+    args_int(c, key_slot(key));
+    args_int(c, days);
 }
 
-void key_sweep(struct redis_command *c, int64_t days, const char *seen, int64_t rise_ms,
-               const char *cursor)
+void key_sweep(struct args *c, int64_t days, const char *seen, int64_t rise_ms, const char *cursor)
 {
-    redis_function(c, &key_library, "key_sweep", 0);
-    redis_arg_int(c, days);
-    redis_arg_text(c, seen);
-    redis_arg_int(c, rise_ms);
-    redis_arg_int(c, KEY_SWEEP_SLOTS);
-    redis_arg_text(c, cursor);
+    library_call(c, &key_library, "key_sweep", 0);
+    args_int(c, days);
+    args_text(c, seen);
+    args_int(c, rise_ms);
+    args_int(c, KEY_SWEEP_SLOTS);
+    args_text(c, cursor);
 }
 
-int key_claim_read(const struct redis_reply *reply, enum key_claimed *ret_claimed,
-                   struct slice *ret_command_id)
+int key_claim_read(struct texts reply, enum key_claimed *ret_claimed, struct slice *ret_command_id)
 {
     static const struct {
         const char *text;
         enum key_claimed claimed;
     } answers[] = {{"new", KEY_NEW}, {"known", KEY_KNOWN}, {"mismatch", KEY_MISMATCH}};
-    if (redis_reply_count(reply) != 2) {
+    if (reply.count != 2) {
         return -ERR_RECORD;
     }
-    struct slice status = redis_reply_at(reply, 0);
-    struct slice command_id = redis_reply_at(reply, 1);
+    struct slice status = texts_at(reply, 0);
+    struct slice command_id = texts_at(reply, 1);
     for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
         if (slice_is(status, answers[i].text) && command_id.bytes > 0) {
             *ret_claimed = answers[i].claimed;

@@ -11,13 +11,13 @@
 #ifndef KASSA_IDEMPOTENCY_KEY_H
 #define KASSA_IDEMPOTENCY_KEY_H
 
-#include "idempotency/redis.h"
+#include "store/store.h"
 
 #define KEY_BYTES_MIN 8
 #define KEY_BYTES_MAX 64
 #define KEY_SLOTS     1024
 
-extern const struct redis_library key_library; /* Lua, for redis_new */
+extern const struct library key_library; /* Lua, for store_new */
 
 /* The header's value: bare or in double quotes, [A-Za-z0-9_-]{8,64}.
  * Errors: false for anything else. */
@@ -25,16 +25,15 @@ bool key_parse(struct slice header, struct slice *ret_key);
 
 /* Builds the claim. `fingerprint` is the method and the path. `days`, here and below: how long keys
  * live (IDEMPOTENCY_DAYS). */
-void key_claim(struct redis_command *c, struct slice key, struct slice fingerprint,
-               struct slice command_id, int64_t days);
+void key_claim(struct args *c, struct slice key, struct slice fingerprint, struct slice command_id,
+               int64_t days);
 
 /* Builds the call by which the key does not stand for that command any more, whose record says that
  * it is never run. */
-void key_release(struct redis_command *c, struct slice key, struct slice command_id, int64_t days);
+void key_release(struct args *c, struct slice key, struct slice command_id, int64_t days);
 
 /* Builds a step of the sweep (sweep.h), which drops the keys of days that are over. */
-void key_sweep(struct redis_command *c, int64_t days, const char *seen, int64_t rise_ms,
-               const char *cursor);
+void key_sweep(struct args *c, int64_t days, const char *seen, int64_t rise_ms, const char *cursor);
 
 enum key_claimed {
     KEY_NEW,      /* the key is this request's */
@@ -42,7 +41,6 @@ enum key_claimed {
     KEY_MISMATCH, /* the key was used with another method or path: 422 */
 };
 /* Reads the claim's reply. Errors: -ERR_RECORD. */
-int key_claim_read(const struct redis_reply *reply, enum key_claimed *ret_claimed,
-                   struct slice *ret_command_id);
+int key_claim_read(struct texts reply, enum key_claimed *ret_claimed, struct slice *ret_command_id);
 
 #endif

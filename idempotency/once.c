@@ -7,7 +7,8 @@
 #include "runtime/err.h"
 #include "runtime/uuid.h"
 
-#define KEPT_SPARE_MS 3600000
+#define KEPT_SPARE_MS  3600000
+#define NEVER_SPARE_MS 60000
 
 int once_bucket(struct slice command_id, char ret_bucket[ONCE_BUCKET_TEXT_BYTES + 1])
 {
@@ -36,21 +37,36 @@ struct once_life once_life(const struct conf *conf, bool is_tight)
     };
 }
 
-void once_sweep(struct redis_command *c, const struct redis_library *library, struct once_life life,
+bool once_floor(struct slice error, int64_t *ret_floor_ms)
+{
+    struct slice word;
+    return slice_cut(&error, ' ', &word) && slice_cut(&error, ' ', &word) &&
+           slice_int64(word, ret_floor_ms);
+}
+
+bool once_never_acted(const struct conf *conf, struct slice command_id, int64_t floor_ms,
+                      int64_t elapsed_ms)
+{
+    int64_t made_ms, jump_ms = once_life(conf, false).ms - ONCE_LIFE_LEAST_MS;
+    return uuid_time_ms(command_id, &made_ms) &&
+           made_ms + jump_ms + 2 * elapsed_ms + NEVER_SPARE_MS < floor_ms;
+}
+
+void once_sweep(struct args *c, const struct library *library, struct once_life life,
                 const char *keep, const char *seen, int64_t rise_ms, int64_t limit,
                 const char *cursor)
 {
     char name[32];
     snprintf(name, sizeof(name), "%s_sweep", library->name);
-    redis_function(c, library, name, 1);
-    redis_argf(c, "%s:buckets", library->name);
-    redis_arg_int(c, life.ms);
-    redis_arg_text(c, keep);
-    redis_arg_text(c, seen);
-    redis_arg_int(c, rise_ms);
-    redis_arg_int(c, limit);
-    redis_arg_text(c, cursor);
-    redis_arg_int(c, life.kept_ms);
+    library_call(c, library, name, 1);
+    args_format(c, "%s:buckets", library->name);
+    args_int(c, life.ms);
+    args_text(c, keep);
+    args_text(c, seen);
+    args_int(c, rise_ms);
+    args_int(c, limit);
+    args_text(c, cursor);
+    args_int(c, life.kept_ms);
 }
 
 int64_t once_bucket_number(int64_t ms)

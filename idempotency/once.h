@@ -11,7 +11,7 @@
 #ifndef KASSA_IDEMPOTENCY_ONCE_H
 #define KASSA_IDEMPOTENCY_ONCE_H
 
-#include "idempotency/redis.h"
+#include "store/store.h"
 
 #define ONCE_BUCKET_TEXT_BYTES 9
 #define ONCE_BUCKET_SHIFT      12 /* the last 3 of the 12 hex digits of the time: 4096 ms */
@@ -29,9 +29,21 @@ struct once_life {
 };
 struct once_life once_life(const struct conf *conf, bool is_tight);
 
+/* What an error of the store that means -ERR_TOO_OLD says: up to when records may have been
+ * dropped. Errors: false: it does not say. Units: ms since 1970. */
+bool once_floor(struct slice error, int64_t *ret_floor_ms);
+
+/* A command that was refused as too old, by a floor: is it sure that it never acted? Made for a
+ * request that began `elapsed_ms` ago, nobody had its id before; the floor goes at most twice as
+ * fast as time passes, and further at once by no more than memory that got tight takes off the life
+ * of a record. So one that is older than that was below the floor all the time.
+ * Source: protocol.md section 3.3. */
+bool once_never_acted(const struct conf *conf, struct slice command_id, int64_t floor_ms,
+                      int64_t elapsed_ms);
+
 /* Builds a step of the sweep (sweep.h) over a service's records. `keep`: the number of the
  * first bucket that an open saga may need; empty: nobody knows, and nothing is dropped. */
-void once_sweep(struct redis_command *c, const struct redis_library *library, struct once_life life,
+void once_sweep(struct args *c, const struct library *library, struct once_life life,
                 const char *keep, const char *seen, int64_t rise_ms, int64_t limit,
                 const char *cursor);
 

@@ -55,16 +55,19 @@ local function bucket_is_over(bucket)
     return is_below(service .. ':floor', number)
 end
 
-local function too_old()
-    error({err = 'TOOOLD the record of this command may have been dropped'})
+-- Refuses a command, and says up to when, in ms, records may have been dropped.
+local function too_old(floor_key)
+    error({err = string.format('TOOOLD %.0f the record of this command may have been dropped',
+        floor_of(floor_key) * BUCKET_MS)})
 end
 
 -- The record of a command whose bucket is over, as it is kept; nil: it never acted. Refuses the
 -- command where that is not known.
 local function kept_seen(bucket, id)
     local service, name, number = bucket_cut(bucket)
-    if not is_kept(id) or is_below(service .. ':kept:floor', number) then
-        too_old()
+    local floor_key = service .. (is_kept(id) and ':kept:floor' or ':floor')
+    if is_below(floor_key, number) then
+        too_old(floor_key)
     end
     return redis.call('HGET', service .. ':kept:' .. name, id) or nil
 end

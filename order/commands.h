@@ -2,7 +2,7 @@
 #ifndef KASSA_ORDER_COMMANDS_H
 #define KASSA_ORDER_COMMANDS_H
 
-#include "saga/consumer.h"
+#include "consumer/consumer.h"
 
 extern const struct consumer_definition order_definition;
 

@@ -13,6 +13,9 @@
 --   'unknown'              there was no such order: and a late repeat must not find one
 --   'far'                  its id was made by a clock that differs: it never begins
 
+-- The states that are looked for here, as checkout/checkout.c names them.
+local FIRST, PAID, FAILED = 'CHARGING', 'PAID', 'FAILED'
+
 local function key_of(order)
     return ORDER_PREFIX .. order
 end
@@ -37,9 +40,9 @@ local function bucket_of(saga)
     return 'order:once:' .. string.sub(saga, 1, 8) .. string.sub(saga, 10, 10)
 end
 
--- No addItem and no second saga while one is open. Absent and `failed` are changeable.
-local function is_open(state, paid, failed)
-    return state and state ~= paid and state ~= failed
+-- No addItem and no second saga while one is open. Absent and FAILED are changeable.
+local function is_open(state)
+    return state and state ~= PAID and state ~= FAILED
 end
 
 local function order_create(keys, argv)
@@ -49,13 +52,12 @@ local function order_create(keys, argv)
     end)
 end
 
--- ARGV: -, order, paid
 local function order_find(keys, argv)
     local user, total, lines, journal = order_read(order_of(keys[2]))
     if not user then
         return {'unknown'}
     end
-    local is_paid = journal_parse(journal)[STATE] == argv[3]
+    local is_paid = journal_parse(journal)[STATE] == PAID
     return {'order', user, total, lines, is_paid and '1' or '0'}
 end
 
@@ -88,7 +90,7 @@ local function lines_add(lines, item, quantity, lines_max)
     return table.concat(merged, ',')
 end
 
--- ARGV: id, item, pieces, cost of them, most lines, paid, failed
+-- ARGV: id, item, pieces, cost of them, most lines
 local function order_add(keys, argv)
     return once(keys[1], argv[1], function()
         local user, _, before, journal = order_read(order_of(keys[2]))
@@ -96,10 +98,10 @@ local function order_add(keys, argv)
             return 'unknown'
         end
         local state = journal_parse(journal)[STATE]
-        if state == argv[6] then
+        if state == PAID then
             return 'conflict|the order is paid'
         end
-        if is_open(state, argv[6], argv[7]) then
+        if is_open(state) then
             return 'conflict|a checkout of the order is running'
         end
         local lines, reason = lines_add(before, argv[2], argv[3], argv[5])
@@ -134,7 +136,7 @@ local function paid_leave(now)
     end
 end
 
--- KEYS: bucket. ARGV: id, first order, one past the last, items, users, cost, seed, paid, failed
+-- KEYS: bucket. ARGV: id, first order, one past the last, items, users, cost, seed
 -- An order whose checkout runs is left alone: its saga holds money.
 local function order_init(keys, argv)
     return once(keys[1], argv[1], function()
@@ -145,10 +147,10 @@ local function order_init(keys, argv)
             local key = key_of(order)
             local now = journal_read(key)
             local state = now[STATE]
-            if is_open(state, argv[8], argv[9]) then
+            if is_open(state) then
                 left_alone = left_alone + 1
             else
-                if state == argv[8] then
+                if state == PAID then
                     paid_leave(now)
                 end
                 if state then
@@ -170,7 +172,7 @@ local function order_init(keys, argv)
 end
 
 -- A repeat of a request: tells what became of the saga it began or attached to.
-local function checkout_again(seen, order, waiter, paid, failed)
+local function checkout_again(seen, order, waiter)
     if seen == 'far' then
         return seen
     end
@@ -187,12 +189,12 @@ local function checkout_again(seen, order, waiter, paid, failed)
         if record and part(record, 1) == 'ended' then
             return journal_record('failed', order, select(2, journal_archived(record)))
         elseif bucket_is_over(bucket_of(saga)) then
-            too_old() -- how it ended is not known any more
+            too_old('order:floor') -- how it ended is not known any more
         end
         return 'unknown'
-    elseif now[STATE] == paid then
+    elseif now[STATE] == PAID then
         return journal_record('paid', order, text)
-    elseif now[STATE] == failed then
+    elseif now[STATE] == FAILED then
         return journal_record('failed', order, text)
     end
     return journal_record('running', order, journal_attach(key_of(order), now, waiter))
@@ -210,25 +212,24 @@ end
 -- The clock that a request's id was made by, and this one, differ by seconds.
 local AHEAD_MAX_MS = 60000
 
--- KEYS: bucket, open, recent. ARGV: resend_ms, late_ms, first state, paid, failed; then request,
--- order, gateway for each checkout. Freezes the order and begins its saga, or attaches, in one step
+-- KEYS: bucket, open, recent. ARGV: resend_ms, late_ms; then request, order, gateway for each
+-- checkout. Freezes the order and begins its saga, or attaches, in one step
 -- (window 12). A request whose id is from further ahead than clocks may differ, or older than
 -- late_ms, begins nothing: the records of a saga live from the time in its id.
 local function order_checkout(keys, argv)
-    local first, paid, failed = argv[3], argv[4], argv[5]
     local ms, opened, begun = store_ms(), {}, {}
     local now_ms, due_ms = ms_text(ms), ms_text(ms + argv[1])
     local oldest, newest = id_stamp(math.max(ms - argv[2], 0)), id_stamp(ms + AHEAD_MAX_MS)
-    local answers = once_each(keys[1], argv, 5, 3, function(at)
+    local answers = once_each(keys[1], argv, 2, 3, function(at)
         local request, order = argv[at], argv[at + 1]
         local waiter, key = argv[at + 2] .. '/' .. request, key_of(order)
         local user, total, lines, journal = order_read(order)
         local now = journal_parse(journal)
         if not user then
             return 'unknown'
-        elseif now[STATE] == paid then -- for ever: needs no record
+        elseif now[STATE] == PAID then -- for ever: needs no record
             return journal_record('paid', order, journal), false
-        elseif is_open(now[STATE], paid, failed) then
+        elseif is_open(now[STATE]) then
             return journal_record('running', order, journal_attach(key, now, waiter)),
                 'begun|' .. order .. '|' .. now[SAGA]
         end
@@ -237,13 +238,13 @@ local function order_checkout(keys, argv)
             return 'far' -- for good: its record says so
         end
         local frozen, is_empty = user .. '|' .. total .. '|' .. lines, lines == ''
-        local text = journal_begin(key, order, request, is_empty and paid or first, waiter, now_ms,
+        local text = journal_begin(key, order, request, is_empty and PAID or FIRST, waiter, now_ms,
             is_empty and '0' or due_ms, now, frozen, opened)
         begun[#begun + 1] = request .. '|' .. order
         return journal_record(is_empty and 'paid' or 'begun', order, text),
             'begun|' .. order .. '|' .. request
     end, function(seen, at)
-        return checkout_again(seen, argv[at + 1], argv[at + 2] .. '/' .. argv[at], paid, failed)
+        return checkout_again(seen, argv[at + 1], argv[at + 2] .. '/' .. argv[at])
     end)
     journal_index(keys[2], opened, {})
     recent_push(keys[3], begun)
@@ -262,12 +263,10 @@ end
 
 -- KEYS: open. ARGV: cursor, limit. A replay needs the records that it has not looked through yet.
 local function order_oldest(keys, argv)
-    local part = journal_oldest(keys[1], 'order:order:', argv[1], argv[2])
-    for _, service in ipairs({'payment', 'stock'}) do
-        local first = redis.call('HGET', 'order:replay:' .. service, 'first')
-        if first then
-            part[3] = ms_text(math.min(tonumber(part[3] or math.huge), first * BUCKET_MS))
-        end
+    local part, first = journal_oldest(keys[1], 'order:order:', argv[1], argv[2]),
+        replay_oldest{'payment', 'stock'}
+    if first then
+        part[3] = ms_text(math.min(tonumber(part[3] or math.huge), first * BUCKET_MS))
     end
     return part
 end
@@ -435,3 +434,4 @@ register('order_lease', order_lease, {'allow-oom'})
 register('order_oldest', order_oldest, {'no-writes'})
 register('order_saga', order_saga, {'no-writes'})
 register('order_sagas', order_sagas, {'no-writes'})
+replay_register(saga_look)

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "order/drive.h"
-#include "saga/answer.h"
+#include "checkout/checkout.h"
+#include "consumer/answer.h"
+#include "saga/driver.h"
 
 /* "" and "open" are asked for too. */
 static bool is_state(struct slice state)
@@ -37,20 +38,20 @@ static enum consumer_next lines_send(struct consumer_work *work, const struct bu
 
 /* ---- one ---- */
 
-int sagas_one_record(struct consumer_work *work, struct redis_command *call)
+int sagas_one_record(struct consumer_work *work, struct args *call)
 {
-    checkout_look(work, call);
+    driver_look(work, call);
     return 0;
 }
 
-enum consumer_next sagas_one_answer(struct consumer_work *work, const struct redis_reply *reply)
+enum consumer_next sagas_one_answer(struct consumer_work *work, struct texts reply)
 {
     struct journal_record record;
     struct buf *lines = &work->gathered;
     if (!slice_is(record_of(reply).outcome, "saga")) {
         return answer_outcome(work, record_of(reply), "unknown saga");
     }
-    for (unsigned n = 0; journal_record_at(&checkout_journal, reply, n, &record); n++) {
+    for (unsigned n = 0; journal_record_at(&checkout_definition.journal, reply, n, &record); n++) {
         line_add(lines, &record);
     }
     return lines_send(work, lines);
@@ -116,42 +117,48 @@ static bool is_full(const struct buf *lines, unsigned limit)
     return count >= limit;
 }
 
-int sagas_record(struct consumer_work *work, struct redis_command *call)
+/* How far the list has been read. */
+struct sagas_place {
+    char cursor[64];
+};
+
+int sagas_record(struct consumer_work *work, struct args *call)
 {
     const struct message *in = work->in;
     if (!is_state(in->state)) {
         return answer_ping_record(work, call); /* nothing to look for: the answer says why */
     }
-    redis_function(call, &order_library, "order_sagas", 2);
-    redis_arg_text(call, "order:recent");
-    redis_arg_text(call, "order:open");
-    redis_arg_int(call, in->limit);
-    redis_arg(call, in->state);
-    redis_arg(call, in->order);
-    redis_arg_text(call, work->round == 0 ? "0" : work->note);
+    library_call(call, &order_library, "order_sagas", 2);
+    args_text(call, "order:recent");
+    args_text(call, "order:open");
+    args_int(call, in->limit);
+    args_add(call, in->state);
+    args_add(call, in->order);
+    args_text(call, work->round == 0 ? "0" : consumer_scratch(work, struct sagas_place)->cursor);
     return 0;
 }
 
 /* Open ones come by due time: all of them are looked at. The others come newest first. */
-enum consumer_next sagas_answer(struct consumer_work *work, const struct redis_reply *reply)
+enum consumer_next sagas_answer(struct consumer_work *work, struct texts reply)
 {
     const struct message *in = work->in;
     struct journal_record record;
-    unsigned limit = (unsigned)in->limit, count = redis_reply_count(reply);
+    unsigned limit = (unsigned)in->limit, count = reply.count;
     if (!is_state(in->state)) {
         struct message refused = answer_begin(work, MESSAGE_REFUSED);
         message_set(&refused, reason, SLICE_TEXT("unknown state"));
         return answer_send(work, &refused);
     }
     for (unsigned n = 0; n + 1 < count; n++) {
-        journal_record_at(&checkout_journal, reply, n, &record);
+        journal_record_at(&checkout_definition.journal, reply, n, &record);
         line_add(&work->gathered, &record);
     }
     sagas_newest(&work->gathered, limit);
     bool is_enough = !slice_is(in->state, "open") && is_full(&work->gathered, limit);
-    struct slice cursor = count > 0 ? redis_reply_at(reply, count - 1) : SLICE_TEXT("");
+    struct slice cursor = count > 0 ? texts_at(reply, count - 1) : SLICE_TEXT("");
     if (cursor.bytes > 0 && !is_enough) {
-        slice_copy(cursor, work->note, sizeof(work->note));
+        struct sagas_place *place = consumer_scratch(work, struct sagas_place);
+        slice_copy(cursor, place->cursor, sizeof(place->cursor));
         return CONSUMER_AGAIN;
     }
     return lines_send(work, &work->gathered);

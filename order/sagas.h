@@ -7,13 +7,13 @@
 #ifndef KASSA_ORDER_SAGAS_H
 #define KASSA_ORDER_SAGAS_H
 
-#include "saga/consumer.h"
+#include "consumer/consumer.h"
 
-int sagas_one_record(struct consumer_work *work, struct redis_command *call);
-enum consumer_next sagas_one_answer(struct consumer_work *work, const struct redis_reply *reply);
+int sagas_one_record(struct consumer_work *work, struct args *call);
+enum consumer_next sagas_one_answer(struct consumer_work *work, struct texts reply);
 
-int sagas_record(struct consumer_work *work, struct redis_command *call);
-enum consumer_next sagas_answer(struct consumer_work *work, const struct redis_reply *reply);
+int sagas_record(struct consumer_work *work, struct args *call);
+enum consumer_next sagas_answer(struct consumer_work *work, struct texts reply);
 
 /* A list of lines that begin with saga|order|. The newest `limit` of them, newest first, each saga
  * of an order once. */

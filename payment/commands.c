@@ -2,71 +2,79 @@
  * What is decided, is decided in payment.lua, in the same step as it is done. */
 #include "payment/commands.h"
 
-#include "saga/answer.h"
+#include "consumer/answer.h"
+#include "consumer/batch.h"
+#include "consumer/slip.h"
 
-static void user_call(struct consumer_work *work, struct redis_command *call, const char *name)
+static void user_call(struct consumer_work *work, struct args *call, const char *name)
 {
     consumer_call(work, call, name, 2);
-    redis_argf(call, "payment:user:%.*s", SLICE_ARG(work->in->user));
-    redis_arg(call, work->in->id);
+    args_format(call, "payment:user:%.*s", SLICE_ARG(work->in->user));
+    args_add(call, work->in->id);
 }
 
-static int create_record(struct consumer_work *work, struct redis_command *call)
+static int create_record(struct consumer_work *work, struct args *call)
 {
     user_call(work, call, "payment_create");
     return 0;
 }
 
-static int find_record(struct consumer_work *work, struct redis_command *call)
+static int find_record(struct consumer_work *work, struct args *call)
 {
     user_call(work, call, "payment_find");
     return 0;
 }
 
-static int fund_record(struct consumer_work *work, struct redis_command *call)
+static int fund_record(struct consumer_work *work, struct args *call)
 {
     user_call(work, call, "payment_fund");
-    redis_arg_int(call, work->in->amount);
+    args_int(call, work->in->amount);
     return 0;
 }
 
-static int pay_record(struct consumer_work *work, struct redis_command *call)
+static int pay_record(struct consumer_work *work, struct args *call)
 {
     user_call(work, call, "payment_pay");
-    redis_arg(call, work->in->user);
-    redis_arg_int(call, work->in->amount);
+    args_add(call, work->in->user);
+    args_int(call, work->in->amount);
     return 0;
 }
 
-static int charge_record(struct consumer_work *work, struct redis_command *call)
+static int charge_record(struct consumer_work *work, struct args *call)
 {
+    struct message next;
+    enum topology_queue queue;
+    int err = slip_is_there(work->in) ? slip_read(work->in, &next, &queue) : 0;
+    if (err != 0) {
+        return err;
+    }
     consumer_call(work, call, "payment_charge", 1);
-    redis_row_begins(call);
-    redis_arg(call, work->in->id);
-    redis_arg(call, work->in->user);
-    redis_arg_int(call, work->in->amount);
+    args_row_begins(call);
+    args_add(call, work->in->id);
+    args_add(call, work->in->user);
+    args_int(call, work->in->amount);
     return 0;
 }
 
 /* The refund's id is the charge's with "-undo" behind it (saga/step.h): the charge it speaks of
  * comes along, so that the store can find its record. */
-static int refund_record(struct consumer_work *work, struct redis_command *call)
+static int refund_record(struct consumer_work *work, struct args *call)
 {
     user_call(work, call, "payment_refund");
-    redis_arg(call, work->in->undoes);
+    args_add(call, work->in->undoes);
     return 0;
 }
 
-static int init_record(struct consumer_work *work, struct redis_command *call)
+static int init_record(struct consumer_work *work, struct args *call)
 {
     batch_call(work, call, "payment_init");
-    redis_arg_int(call, work->in->credit);
-    redis_arg(call, batch_gen(work->in));
+    args_int(call, work->in->credit);
+    args_add(call, batch_gen(work->in));
     return 0;
 }
 
 /* For gateways. */
-static enum consumer_next user_answer(struct consumer_work *work, const struct redis_reply *reply)
+static enum consumer_next user_answer(struct consumer_work *work, struct texts reply)
 {
     struct record record = record_of(reply);
     bool is_user = slice_is(record.outcome, "user");
@@ -81,27 +89,18 @@ static enum consumer_next user_answer(struct consumer_work *work, const struct r
     return answer_send(work, &answer);
 }
 
-/* The routing slip: what comes after the charge goes to stock from here, which spares the way by
- * the order service. If it is lost, the charge is sent again, and its record sends it on again. */
-static enum consumer_next charge_pass_on(struct consumer_work *work)
-{
-    struct message take = {.type = MESSAGE_STOCK_TAKE};
-    message_set(&take, id, work->in->next);
-    message_set(&take, order, work->in->order);
-    message_set(&take, lines, work->in->lines);
-    return answer_publish(work, QUEUE_STOCK, &take);
-}
-
 /* For the saga. */
-static enum consumer_next step_answer(struct consumer_work *work, const struct redis_reply *reply)
+static enum consumer_next step_answer(struct consumer_work *work, struct texts reply)
 {
     struct record record = record_of(reply);
     struct message answer = answer_begin(work, MESSAGE_PAYMENT_REFUSED);
     message_set(&answer, order, work->in->order);
     if (slice_is(record.outcome, "charged")) {
-        return charge_pass_on(work);
-    }
-    if (slice_is(record.outcome, "refunded")) {
+        if (slip_is_there(work->in)) {
+            return slip_send(work);
+        }
+        answer.type = MESSAGE_PAYMENT_CHARGED;
+    } else if (slice_is(record.outcome, "refunded")) {
         answer.type = MESSAGE_PAYMENT_REFUNDED;
     } else if (slice_is(record.outcome, "refused")) {
         message_set(&answer, reason, record.detail[0]);
@@ -124,7 +123,7 @@ static const struct consumer_handler payment_commands[] = {
     {MESSAGE_PAYMENT_REFUND, refund_record, step_answer},
 };
 
-extern const struct redis_library payment_library; /* payment/payment.lua */
+extern const struct library payment_library; /* payment/payment.lua */
 
 const struct consumer_definition payment_definition = {
     .name = "payment",
@@ -136,4 +135,5 @@ const struct consumer_definition payment_definition = {
     .queues = {QUEUE_PAYMENT},
     .queue_count = 1,
     .is_participant = true,
+    .restored_by = QUEUE_ORDER,
 };

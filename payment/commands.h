@@ -2,7 +2,7 @@
 #ifndef KASSA_PAYMENT_COMMANDS_H
 #define KASSA_PAYMENT_COMMANDS_H
 
-#include "saga/consumer.h"
+#include "consumer/consumer.h"
 
 extern const struct consumer_definition payment_definition;
 

@@ -15,7 +15,7 @@
 /* X(name, PLAIN | COMMAND, AT | SENT, what has happened by then). COMMAND: the type of the command
  * is part of the full name, as in consumer.durable.after:payment.refund. */
 #define CRASH_POINTS(X)                                                                            \
-    /* the five beats, saga/consumer.c */                                                          \
+    /* the five beats, consumer/work.c */                                                          \
     X("consumer.record.before", COMMAND, AT, "taken from the broker; nothing recorded")            \
     X("consumer.record.after", COMMAND, AT, "the store call is made, and not written yet")         \
     X("consumer.durable.before", COMMAND, SENT, "the store call is written, not answered")         \
@@ -29,13 +29,13 @@
     /* acknowledgements, broker/broker.c */                                                        \
     X("broker.ack.before", PLAIN, AT, "deliveries are done; the broker does not know")             \
     X("broker.ack.after", PLAIN, SENT, "their ack is written")                                     \
-    /* a store that is another, saga/replay.c */                                                   \
+    /* a store that is another, consumer/announce.c */                                             \
     X("replay.ask", PLAIN, AT, "a store is up; it is not asked yet which it is")                   \
     X("replay.announce.before", PLAIN, AT, "it is another; nobody knows")                          \
     X("replay.announce.after", PLAIN, SENT, "the announcement is written, not confirmed")          \
     X("replay.confirmed", PLAIN, AT, "it is confirmed; the store does not know")                   \
     X("replay.written", PLAIN, SENT, "the store is told, and has not answered")                    \
-    /* what it may have lost is sent again, order/replay.c */                                      \
+    /* what it may have lost is sent again, saga/restore.c */                                      \
     X("replaying.look.sent", PLAIN, SENT, "a journal that nobody has is asked for")                \
     X("replaying.taken", PLAIN, AT, "it is taken; nothing is read")                                \
     X("replaying.read.sent", PLAIN, SENT, "the next part is asked for")                            \
@@ -44,14 +44,14 @@
     X("replaying.confirmed", PLAIN, AT, "they are confirmed; the journal does not know")           \
     X("replaying.end.sent", PLAIN, SENT, "all is confirmed; the journal's end is asked for")       \
     X("replaying.end.after", PLAIN, AT, "the journal is gone")                                     \
-    /* what answers a gateway, idempotency/notice.c */                                             \
+    /* what answers a gateway, consumer/notice.c */                                                \
     X("notice.publish.before", PLAIN, AT, "the answers of a turn are collected")                   \
     X("notice.publish.after", PLAIN, SENT, "they are written")                                     \
-    /* the sweep, idempotency/sweep.c */                                                           \
+    /* the sweep, consumer/sweep.c */                                                              \
     X("sweep.before", PLAIN, AT, "a look at old buckets is due")                                   \
     X("sweep.sent", PLAIN, SENT, "its call is written")                                            \
     X("sweep.after", PLAIN, AT, "its call is answered")                                            \
-    /* due sagas, order/recovery.c */                                                              \
+    /* due sagas, saga/recovery.c */                                                               \
     X("recovery.lease.before", PLAIN, AT, "a look at due sagas is due")                            \
     X("recovery.lease.sent", PLAIN, SENT, "the leases are asked for")                              \
     X("recovery.lease.after", PLAIN, AT, "the answer is here")                                     \
@@ -60,10 +60,10 @@
     X("recovery.move.before", PLAIN, AT, "a saga is to be given up, or is stuck")                  \
     X("recovery.move.sent", PLAIN, SENT, "the journal's move is written, not answered")            \
     X("recovery.move.after", PLAIN, AT, "the journal has moved; nothing follows from it yet")      \
-    /* an operator's cancel, order/cancel.c */                                                     \
+    /* an operator's cancel, saga/cancel.c */                                                      \
     X("cancel.looked", PLAIN, AT, "the saga was found where it can be given up")                   \
     X("cancel.moved", PLAIN, AT, "the journal has moved; nobody is told")                          \
-    /* connections: broker/link.c, idempotency/redis.c */                                          \
+    /* connections: broker/link.c, store/connection.c */                                           \
     X("link.connect", PLAIN, AT, "an attempt at the broker is due")                                \
     X("link.up.before", PLAIN, AT, "connected; the owner does not know")                           \
     X("link.up.after", PLAIN, SENT, "its first frames are written")                                \

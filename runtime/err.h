@@ -11,7 +11,7 @@ enum err_disposition {
     ERR_RETRY,  /* the same thing may work later: keep it and do it again */
     ERR_POISON, /* it will never work: park it with the reason */
     ERR_LATER,  /* another version may know it: give it back for a while, then park it */
-    ERR_SHED,   /* a limit is reached: say so to the caller before anything is begun */
+    ERR_SHED,   /* a limit is reached: who asks again anyway is left to it, the rest is kept */
     ERR_STALE,  /* overtaken by another: count it and forget it */
     ERR_CRASH,  /* the process cannot go on: say why and exit */
 };
@@ -22,13 +22,13 @@ enum err_disposition {
     X(ERR_STORE_DOWN, ERR_RETRY, "the store is not connected")                                     \
     X(ERR_STORE_TIMEOUT, ERR_RETRY, "the store did not answer in time")                            \
     X(ERR_STORE_REPLY, ERR_RETRY, "the store answered with an error")                              \
-    X(ERR_STORE_FULL, ERR_RETRY, "the store's memory is full")                                     \
+    X(ERR_STORE_FULL, ERR_SHED, "the store's memory is full")                                      \
     X(ERR_BROKER_DOWN, ERR_RETRY, "the broker is not connected")                                   \
     X(ERR_BROKER_REPLY, ERR_RETRY, "the broker answered with an error")                            \
-    X(ERR_FULL, ERR_SHED, "a bounded table is full")                                               \
     X(ERR_DECODE, ERR_POISON, "the message is not a valid envelope")                               \
     X(ERR_VERSION, ERR_LATER, "the envelope has an unknown version")                               \
     X(ERR_TYPE, ERR_LATER, "the command has an unknown type or field")                             \
+    X(ERR_QUEUE, ERR_POISON, "the command is not for this service")                                \
     X(ERR_FIELD, ERR_POISON, "a field is missing or malformed")                                    \
     X(ERR_TOO_OLD, ERR_STALE, "the command is older than the records that would recognise it")     \
     X(ERR_RECORD, ERR_POISON, "the store's record cannot be read")                                 \

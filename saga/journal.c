@@ -27,14 +27,14 @@ struct journal_record journal_record_read(const struct journal *journal, struct 
     return r;
 }
 
-bool journal_record_at(const struct journal *journal, const struct redis_reply *reply, unsigned n,
+bool journal_record_at(const struct journal *journal, struct texts reply, unsigned n,
                        struct journal_record *ret_record)
 {
     assert(journal->frozen_count <= JOURNAL_FROZEN_MAX);
-    if (n >= redis_reply_count(reply)) {
+    if (n >= reply.count) {
         return false;
     }
-    *ret_record = journal_record_read(journal, redis_reply_at(reply, n));
+    *ret_record = journal_record_read(journal, texts_at(reply, n));
     return true;
 }
 
@@ -50,55 +50,54 @@ bool journal_has_entered(const struct journal_record *record, const char *state)
     return false;
 }
 
-static bool has_ended(struct saga_state state)
-{
-    return state.phase == SAGA_COMPLETED || state.phase == SAGA_ABORTED;
-}
-
-/* Begins the call of <library><what> with the key <library>:open. */
-static void journal_function(const struct journal *journal, const char *what,
-                             struct redis_command *c)
+void journal_call(const struct journal *journal, const char *what, int key_count, struct args *c)
 {
     char name[64];
     assert(strlen(journal->library->name) + strlen(what) < sizeof(name));
     stpcpy(stpcpy(name, journal->library->name), what);
-    redis_command_reset(c);
-    redis_function(c, journal->library, name, 1);
-    redis_arg_join(c, journal->library->name, SLICE_TEXT(":open"));
+    args_reset(c);
+    library_call(c, journal->library, name, key_count);
+}
+
+/* .. with the key <library>:open. */
+static void journal_call_open(const struct journal *journal, const char *what, struct args *c)
+{
+    journal_call(journal, what, 1, c);
+    args_join(c, journal->library->name, SLICE_TEXT(":open"));
 }
 
 int journal_advance(const struct journal *journal, const struct saga_definition *def,
-                    const struct journal_move *move, struct redis_command *ret_command)
+                    const struct journal_move *move, struct args *ret_command)
 {
     char bucket[ONCE_BUCKET_TEXT_BYTES + 1];
     int err = once_bucket(move->saga, bucket);
     if (err != 0) {
         return err;
     }
-    struct redis_command *c = ret_command;
-    journal_function(journal, "_advance", c);
-    redis_arg_text(c, saga_state_text(def, move->from));
-    redis_arg_text(c, saga_state_text(def, move->to));
-    if (has_ended(move->to)) {
-        redis_arg_text(c, "");
+    struct args *c = ret_command;
+    journal_call_open(journal, "_advance", c);
+    args_text(c, saga_state_text(def, move->from));
+    args_text(c, saga_state_text(def, move->to));
+    if (saga_has_ended(move->to)) {
+        args_text(c, "");
     } else {
-        redis_arg_int(c, move->resend_ms);
+        args_int(c, move->resend_ms);
     }
-    redis_arg_text(c, move->to.phase == SAGA_ABORTED ? "1" : "");
-    redis_row_begins(c);
-    redis_arg(c, move->entity);
-    redis_arg(c, move->saga);
-    redis_arg(c, move->attempt);
-    redis_arg(c, move->reason);
+    args_text(c, move->to.phase == SAGA_ABORTED ? "1" : "");
+    args_row_begins(c);
+    args_add(c, move->entity);
+    args_add(c, move->saga);
+    args_add(c, move->attempt);
+    args_add(c, move->reason);
     return 0;
 }
 
 void journal_lease(const struct journal *journal, int64_t limit, int64_t resend_ms,
-                   int64_t resend_max_ms, struct redis_command *ret_command)
+                   int64_t resend_max_ms, struct args *ret_command)
 {
-    struct redis_command *c = ret_command;
-    journal_function(journal, "_lease", c);
-    redis_arg_int(c, limit);
-    redis_arg_int(c, resend_ms);
-    redis_arg_int(c, resend_max_ms);
+    struct args *c = ret_command;
+    journal_call_open(journal, "_lease", c);
+    args_int(c, limit);
+    args_int(c, resend_ms);
+    args_int(c, resend_max_ms);
 }

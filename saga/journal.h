@@ -8,8 +8,8 @@
 #ifndef KASSA_SAGA_JOURNAL_H
 #define KASSA_SAGA_JOURNAL_H
 
-#include "idempotency/redis.h"
 #include "saga/step.h"
+#include "store/store.h"
 
 #define JOURNAL_FROZEN_MAX 4
 
@@ -29,24 +29,20 @@ struct journal_record {
     struct slice began_ms; /* of its first entry */
 };
 
-/* One saga's fixed names in the store. */
-struct journal {
-    const struct redis_library *library;
-    const char *entity_prefix; /* "order:order:" */
-    unsigned frozen_count;
-};
-
 /* The record of a text: outcome|entity|journal, or an outcome alone. What is missing is absent. */
 struct journal_record journal_record_read(const struct journal *journal, struct slice text);
 /* The n-th record of a reply, which has one in each of its texts. Errors: false: there is none. */
-bool journal_record_at(const struct journal *journal, const struct redis_reply *reply, unsigned n,
+bool journal_record_at(const struct journal *journal, struct texts reply, unsigned n,
                        struct journal_record *ret_record);
+
+/* Begins the call of <library><what>, as journal.lua names them: keys and arguments follow. */
+void journal_call(const struct journal *journal, const char *what, int key_count, struct args *c);
 
 /* Has the saga ever been in the state of that name? */
 bool journal_has_entered(const struct journal_record *record, const char *state);
 
 /* Builds the compare-and-set of a saga from `from` to `to`, due after resend_ms unless it ends
- * there: a row (redis_row_begins). The reply is its record; the outcome is moved or stale. Errors:
+ * there: a row (args_row_begins). The reply is its record; the outcome is moved or stale. Errors:
  * -ERR_FIELD (POISON), from once_bucket. */
 struct journal_move {
     struct slice entity;
@@ -58,12 +54,12 @@ struct journal_move {
     int64_t resend_ms;
 };
 int journal_advance(const struct journal *journal, const struct saga_definition *def,
-                    const struct journal_move *move, struct redis_command *ret_command);
+                    const struct journal_move *move, struct args *ret_command);
 
 /* Builds the lease of at most `limit` due sagas. The reply is the time of the store, in ms since
  * 1970, and behind it their records. One whose journal cannot be read is handed out without its
  * parts. */
 void journal_lease(const struct journal *journal, int64_t limit, int64_t resend_ms,
-                   int64_t resend_max_ms, struct redis_command *ret_command);
+                   int64_t resend_max_ms, struct args *ret_command);
 
 #endif

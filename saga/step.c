@@ -262,38 +262,16 @@ bool saga_state_parse(const struct saga_definition *def, struct slice name,
     return false;
 }
 
-const char *saga_definition_fault(const struct saga_definition *def)
+bool saga_has_ended(struct saga_state now)
 {
-    if (def->row_count == 0 || def->row_count > SAGA_STEPS_MAX) {
-        return "a saga has 1 to 8 steps";
-    }
-    if (def->completed == NULL || def->aborted == NULL) {
-        return "both ends need a name";
-    }
-    for (unsigned i = 0; i < def->row_count; i++) {
-        const struct saga_row *row = &def->rows[i];
-        bool is_passed_on = i > 0 && def->rows[i - 1].passes_on;
-        if (row->name == NULL || row->action == 0 || (row->acting == NULL && !is_passed_on)) {
-            return "a step needs a name, an action and, unless it is passed on, a state";
-        }
-        if ((row->compensating == NULL) != (row->compensation == 0) ||
-            (row->compensating == NULL) != (row->stuck == NULL)) {
-            return "a compensation needs its command and its two states, or none of them";
-        }
-        if ((row->cancelling == NULL) != (row->cancel == 0)) {
-            return "a cancel needs its command and its state, or neither";
-        }
-        if (row->compensating == NULL && row->cancelling == NULL && !is_past_pivot(def, i)) {
-            return "the pivot needs a cancel, every step before it a compensation";
-        }
-        if (row->compensating != NULL && is_past_pivot(def, i)) {
-            return "a step behind the pivot is never compensated";
-        }
-        if (row->passes_on && i + 1 == def->row_count) {
-            return "the last step has nothing to pass on";
-        }
-    }
-    return NULL;
+    return now.phase == SAGA_COMPLETED || now.phase == SAGA_ABORTED;
+}
+
+bool saga_is_denial(struct saga_state now, struct saga_event event)
+{
+    bool is_refusal = event.kind == SAGA_EVENT_REFUSED || event.kind == SAGA_EVENT_CANCELLED;
+    return (now.phase == SAGA_COMPLETED && is_refusal) ||
+           (now.phase == SAGA_ABORTED && event.kind == SAGA_EVENT_ACTED);
 }
 
 #define UNDO_SUFFIX "-undo"

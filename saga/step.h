@@ -17,35 +17,7 @@
 #ifndef KASSA_SAGA_STEP_H
 #define KASSA_SAGA_STEP_H
 
-#include <stdbool.h>
-#include <stdint.h>
-#include "runtime/buf.h"
-
-#define SAGA_STEPS_MAX 8
-
-/* One row of a definition. Message types are opaque to the engine. The first
- * step without compensation is the pivot: once it has acted the saga only goes forward. It must
- * have a cancel; what is behind it refuses nothing and needs none. */
-struct saga_row {
-    const char *name;   /* in command ids: saga:attempt:<name> */
-    const char *acting; /* names of the states, as they stand in the journal; NULL: there is no
-                         * such state, because the row before passes this one on */
-    const char *compensating; /* NULL: cannot be undone */
-    const char *cancelling;   /* NULL: cancelled by its compensation */
-    const char *stuck;        /* its compensation does not succeed; NULL: has none */
-    int action;               /* message types */
-    int compensation;
-    int cancel;
-    bool passes_on; /* the participant sends the next row's action when it has acted */
-};
-
-struct saga_definition {
-    const char *name;
-    const char *completed; /* state names of the ends */
-    const char *aborted;
-    const struct saga_row *rows;
-    unsigned row_count;
-};
+#include "saga/definition.h"
 
 enum saga_phase {
     SAGA_ACTING,
@@ -60,23 +32,6 @@ enum saga_phase {
 struct saga_state {
     enum saga_phase phase;
     unsigned row;
-};
-
-/* X(name, wire, meaning) */
-#define SAGA_EVENTS(X)                                                                             \
-    X(ACTED, "acted", "the row's action is done, durably")                                         \
-    X(REFUSED, "refused", "the row's action was refused, for good")                                \
-    X(COMPENSATED, "compensated", "the row's action is undone, or will never be done")             \
-    X(CANCELLED, "cancelled", "the row's action was not done and never will be")                   \
-    X(DUE, "due", "no answer yet: send the outstanding command again")                             \
-    X(CANCEL, "cancel", "give the saga up: its deadline has passed, or an operator says so")       \
-    X(STICK, "stick", "asked for too often: raise the alarm, and go on asking")
-
-enum saga_event_kind {
-#define X(name, wire, meaning) SAGA_EVENT_##name,
-    SAGA_EVENTS(X)
-#undef X
-        SAGA_EVENT_COUNT
 };
 
 struct saga_event {
@@ -115,8 +70,10 @@ const char *saga_state_text(const struct saga_definition *def, struct saga_state
 bool saga_state_parse(const struct saga_definition *def, struct slice name,
                       struct saga_state *ret_state);
 
-/* Checks a definition's rules; NULL when it is sound, else what is wrong with it. */
-const char *saga_definition_fault(const struct saga_definition *def);
+/* Does an answer that does not fit deny what a saga that has ended has had done? */
+bool saga_is_denial(struct saga_state now, struct saga_event event);
+
+bool saga_has_ended(struct saga_state now);
 
 /* Command ids are saga:attempt:name for an action, its cancel too (it speaks of that command),
  * and saga:attempt:name-undo for a compensation. Deterministic: protocol.md section 1.3. */

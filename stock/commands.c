@@ -2,70 +2,71 @@
  * What is decided, is decided in stock.lua, in the same step as it is done. */
 #include "stock/commands.h"
 
-#include "saga/answer.h"
+#include "consumer/answer.h"
+#include "consumer/batch.h"
 
-static void item_call(struct consumer_work *work, struct redis_command *call, const char *name)
+static void item_call(struct consumer_work *work, struct args *call, const char *name)
 {
     consumer_call(work, call, name, 2);
-    redis_argf(call, "stock:item:%.*s", SLICE_ARG(work->in->item));
-    redis_arg(call, work->in->id);
+    args_format(call, "stock:item:%.*s", SLICE_ARG(work->in->item));
+    args_add(call, work->in->id);
 }
 
-static int create_record(struct consumer_work *work, struct redis_command *call)
+static int create_record(struct consumer_work *work, struct args *call)
 {
     item_call(work, call, "stock_create");
-    redis_arg_int(call, work->in->price);
+    args_int(call, work->in->price);
     return 0;
 }
 
-static int find_record(struct consumer_work *work, struct redis_command *call)
+static int find_record(struct consumer_work *work, struct args *call)
 {
     item_call(work, call, "stock_find");
     return 0;
 }
 
-static int add_record(struct consumer_work *work, struct redis_command *call)
+static int add_record(struct consumer_work *work, struct args *call)
 {
     item_call(work, call, "stock_add");
-    redis_arg_int(call, work->in->quantity);
+    args_int(call, work->in->quantity);
     return 0;
 }
 
-static int subtract_record(struct consumer_work *work, struct redis_command *call)
+static int subtract_record(struct consumer_work *work, struct args *call)
 {
     item_call(work, call, "stock_subtract");
-    redis_arg(call, work->in->item);
-    redis_arg_int(call, work->in->quantity);
+    args_add(call, work->in->item);
+    args_int(call, work->in->quantity);
     return 0;
 }
 
-static int take_record(struct consumer_work *work, struct redis_command *call)
+static int take_record(struct consumer_work *work, struct args *call)
 {
     consumer_call(work, call, "stock_take", 1);
-    redis_row_begins(call);
-    redis_arg(call, work->in->id);
-    redis_arg(call, work->in->lines);
+    args_row_begins(call);
+    args_add(call, work->in->id);
+    args_add(call, work->in->lines);
     return 0;
 }
 
-static int cancel_record(struct consumer_work *work, struct redis_command *call)
+static int cancel_record(struct consumer_work *work, struct args *call)
 {
     consumer_call(work, call, "stock_cancel", 1);
-    redis_arg(call, work->in->id);
+    args_add(call, work->in->id);
     return 0;
 }
 
-static int init_record(struct consumer_work *work, struct redis_command *call)
+static int init_record(struct consumer_work *work, struct args *call)
 {
     batch_call(work, call, "stock_init");
-    redis_arg_int(call, work->in->stock);
-    redis_arg_int(call, work->in->price);
-    redis_arg(call, batch_gen(work->in));
+    args_int(call, work->in->stock);
+    args_int(call, work->in->price);
+    args_add(call, batch_gen(work->in));
     return 0;
 }
 
 /* For gateways. */
-static enum consumer_next item_answer(struct consumer_work *work, const struct redis_reply *reply)
+static enum consumer_next item_answer(struct consumer_work *work, struct texts reply)
 {
     struct record record = record_of(reply);
     bool is_item = slice_is(record.outcome, "item");
@@ -83,7 +84,7 @@ static enum consumer_next item_answer(struct consumer_work *work, const struct r
 }
 
 /* The order is told the price and adds the line: nobody waits for the answer on the way. */
-static enum consumer_next quote_answer(struct consumer_work *work, const struct redis_reply *reply)
+static enum consumer_next quote_answer(struct consumer_work *work, struct texts reply)
 {
     struct record record = record_of(reply);
     if (!slice_is(record.outcome, "item")) {
@@ -96,7 +97,7 @@ static enum consumer_next quote_answer(struct consumer_work *work, const struct 
 }
 
 /* For the saga. */
-static enum consumer_next step_answer(struct consumer_work *work, const struct redis_reply *reply)
+static enum consumer_next step_answer(struct consumer_work *work, struct texts reply)
 {
     struct record record = record_of(reply);
     struct message answer = answer_begin(work, MESSAGE_STOCK_TAKEN);
@@ -124,7 +125,7 @@ static const struct consumer_handler stock_commands[] = {
     {MESSAGE_STOCK_CANCEL, cancel_record, step_answer},
 };
 
-extern const struct redis_library stock_library; /* stock/stock.lua */
+extern const struct library stock_library; /* stock/stock.lua */
 
 const struct consumer_definition stock_definition = {
     .name = "stock",
@@ -136,4 +137,5 @@ const struct consumer_definition stock_definition = {
     .queues = {QUEUE_STOCK},
     .queue_count = 1,
     .is_participant = true,
+    .restored_by = QUEUE_ORDER,
 };

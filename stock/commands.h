@@ -2,7 +2,7 @@
 #ifndef KASSA_STOCK_COMMANDS_H
 #define KASSA_STOCK_COMMANDS_H
 
-#include "saga/consumer.h"
+#include "consumer/consumer.h"
 
 extern const struct consumer_definition stock_definition;
 

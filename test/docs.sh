@@ -74,7 +74,7 @@ table() {
         ;;
     events)
         printf '| event | what has happened |\n|---|---|\n'
-        rows saga/step.h SAGA_EVENTS | awk -F'\t' '{ printf "| `%s` | %s |\n", $2, $3 }'
+        rows saga/definition.h SAGA_EVENTS | awk -F'\t' '{ printf "| `%s` | %s |\n", $2, $3 }'
         ;;
     crash)
         printf '| point | each | what has happened by then |\n|---|---|---|\n'
@@ -158,10 +158,10 @@ for name in messages fields queues events errors conf crash; do
     fi
 done
 
-rooms='runtime broker idempotency saga order stock payment gateway'
+rooms='runtime broker store idempotency consumer saga order stock payment gateway'
 # shellcheck disable=SC2086  # a list of rooms
 sources() {
-    grep -rhoE --include='*.c' "$1" $rooms
+    grep -rhoE --include='*.[ch]' "$1" $rooms
 }
 
 grep -hoE '"/[^"]*"' gateway/routes.c | tr -d '"' | grep '^/[a-z]' >"$work/names"
@@ -174,7 +174,7 @@ named $operations metric
     sources 'log_(debug|info|warn|error)\("[a-z_]+"'
     sources 'log_write\([^"]*"[a-z_]+" *: *"[a-z_]+"'
     sources 'log_warn\(is_[a-z]+ \? "[a-z_]+" : "[a-z_]+"'
-    sources 'redis_say\([^"]*"[a-z_]+"( : "[a-z_]+")?'
+    sources 'connection_say\([^"]*"[a-z_]+"( : "[a-z_]+")?'
 } | grep -oE '"[a-z_]+"' | tr -d '"' | sort -u >"$work/names"
 named $operations 'event of the log'
 

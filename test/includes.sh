@@ -1,5 +1,5 @@
 #!/bin/sh
-# The direction of includes: services -> checkout -> saga -> idempotency, broker -> runtime; and each
+# The direction of includes: services -> checkout -> saga -> consumer -> idempotency -> store, broker -> runtime; and each
 # outside library is included by one file. And names of functions in the store, which end in a hash, are
 # made in one place of C and in one of Lua. Prints every breach; exits 1 when there is one.
 set -eu
@@ -15,9 +15,11 @@ breach() {
     fi
 }
 services='order|stock|payment|gateway|audit|bench'
-breach runtime "broker|idempotency|saga|checkout|$services"
-breach broker "idempotency|saga|checkout|$services"
-breach idempotency "broker|saga|checkout|$services"
+breach runtime "broker|store|idempotency|consumer|saga|checkout|$services"
+breach broker "store|idempotency|consumer|saga|checkout|$services"
+breach store "broker|idempotency|consumer|saga|checkout|$services"
+breach idempotency "broker|consumer|saga|checkout|$services"
+breach consumer "saga|checkout|$services"
 breach saga "checkout|$services"
 breach checkout "$services"
 breach order 'stock|payment|gateway|audit|bench'
@@ -39,12 +41,12 @@ only runtime/loop.c 'uv\.h'
 only runtime/http.c 'microhttpd\.h'
 only runtime/json.c 'json-c/'
 only broker/amqp.c 'amqp'
-only idempotency/wire.c 'hiredis/'
+only store/reader.c 'hiredis/'
 
 found=$(grep -nE '"FCALL|redis\.register_function' ./*/*.[ch] ./*/*.lua test/live/*.lua |
-    grep -vE '^./idempotency/(command.c|library.lua):' || true)
+    grep -vE '^./store/(library.c|library.lua):' || true)
 if [ -n "$found" ]; then
-    printf 'a function of a store without its hash (redis_function, register):\n%s\n' "$found"
+    printf 'a function of a store without its hash (library_call, register):\n%s\n' "$found"
     status=1
 fi
 

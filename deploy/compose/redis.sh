@@ -88,14 +88,14 @@ may() {
     echo "user $1 on >$(cat "$SECRETS/redis_$1") ~$2 $3 +auth +hello +ping +role"
 }
 
-# serve NAME KEYS COMMANDS: .. that waits for the replicas (idempotency/flight.h), and tells gateways.
+# serve NAME KEYS COMMANDS: .. that waits for the replicas (store/flight.h), and tells gateways.
 serve() {
     kept=' %R~kassa:copy'
     [ "$2" != '*' ] || kept='' # it has that, too
     may "$1" "$2$kept" "&kassa.* $3 $wait +publish +hget"
 }
 
-# Redis 7.2, Valkey: idempotency/flight.h asks for files then. Older ones refuse a user who may do what
+# Redis 7.2, Valkey: store/flight.h asks for files then. Older ones refuse a user who may do what
 # they do not know.
 knows_waitaof() {
     redis-server --version | sed 's/.* v=\([0-9]*\)[.]\([0-9]*\).*/\1 \2/' | {
@@ -116,8 +116,8 @@ users() {
         wait='+wait +waitaof'
     fi
     look="+@read -@dangerous +info +time +@transaction $wait +publish &kassa.nobody"
-    # What a service says to all, in the store of the keys: which records are needed (saga/keep.h), and
-    # that its memory is short (idempotency/memory.h).
+    # What a service says to all, in the store of the keys: which records are needed (consumer/keep.h), and
+    # that its memory is short (store/memory.h).
     said='kassa:keep ~kassa:short:*'
     case $group in
     order)

@@ -1,18 +1,15 @@
-/* Any bytes as what a store sends: through hiredis' reader, as the wire feeds it, and each reply
+/* Any bytes as what a store sends: through the reader, as the wire feeds it, and each reply
  * through all that reads replies. The first byte says in pieces of how many bytes they arrive. */
 #include "test/fuzz/fuzz.h"
 
-#include <hiredis/hiredis.h>
-#include <hiredis/read.h>
 #include <string.h>
 
 #include "checkout/begin.h"
 #include "idempotency/key.h"
 #include "idempotency/once.h"
-#include "idempotency/rows.h"
-#include "idempotency/wire.h"
 #include "runtime/uuid.h"
-#include "saga/answer.h"
+#include "consumer/answer.h"
+#include "store/reader.h"
 
 /* Every text lies in memory that is there: the sanitizer looks at each byte of the sum. */
 static unsigned slice_touch(struct slice s)
@@ -24,7 +21,7 @@ static unsigned slice_touch(struct slice s)
     return sum;
 }
 
-static void claim_check(const struct redis_reply *reply)
+static void claim_check(struct texts reply)
 {
     enum key_claimed claimed;
     struct slice id = {0};
@@ -34,7 +31,7 @@ static void claim_check(const struct redis_reply *reply)
     }
 }
 
-static void record_check(const struct redis_reply *reply)
+static void record_check(struct texts reply)
 {
     struct record record = record_of(reply);
     slice_touch(record.outcome);
@@ -46,24 +43,21 @@ static void record_check(const struct redis_reply *reply)
 static void begun_check(struct slice text)
 {
     struct message request = {.type = MESSAGE_ORDER_CHECKOUT};
-    struct checkout_begun begun;
-    struct buf id = {0}, other = {0};
+    struct checkout_begun begun = {0};
     message_set(&request, id, SLICE_TEXT("0193abcd-ef12-7000-8000-000000000001"));
-    if (checkout_begun(&request, text, &id, &other, &begun) == 0) {
-        assert(begun.command.type == MESSAGE_NONE || message_is_valid(&begun.command));
+    if (checkout_begun(&request, text, &begun) == 0) {
+        assert(begun.command.message.type == MESSAGE_NONE ||
+               message_is_valid(&begun.command.message));
         assert(begun.answer.type == MESSAGE_NONE || message_is_valid(&begun.answer));
     }
-    buf_free(&id);
-    buf_free(&other);
+    saga_outgoing_free(&begun.command);
 }
 
-static void journal_check(const struct redis_reply *reply)
+static void journal_check(struct texts reply)
 {
     struct journal_record record;
-    struct message command;
-    enum topology_queue queue;
-    struct buf id = {0}, undoes = {0};
-    for (unsigned n = 0; journal_record_at(&checkout_journal, reply, n, &record); n++) {
+    struct saga_outgoing out = {0};
+    for (unsigned n = 0; journal_record_at(&checkout_definition.journal, reply, n, &record); n++) {
         slice_touch(record.outcome);
         const struct slice parts[] = {record.entity, record.saga,    record.attempt, record.state,
                                       record.due_ms, record.retries, record.reason,  record.waiters,
@@ -74,37 +68,31 @@ static void journal_check(const struct redis_reply *reply)
         for (unsigned i = 0; i < JOURNAL_FROZEN_MAX; i++) {
             slice_touch(record.frozen[i]);
         }
-        memset(&command, 0, sizeof(command));
-        buf_reset(&id);
-        buf_reset(&undoes);
-        if (checkout_command(&record, &id, &undoes, &command, &queue) == 0) {
-            struct buf out = {0};
+        if (saga_command_due(&checkout_definition, &record, &out) == 0) {
+            struct buf text = {0};
             uint64_t table = 0;
-            envelope_add(&out, &table, &command);
-            buf_free(&out);
+            envelope_add(&text, &table, &out.message);
+            buf_free(&text);
         }
-        begun_check(redis_reply_at(reply, n));
+        begun_check(texts_at(reply, n));
         assert(n < 100000);
     }
-    buf_free(&id);
-    buf_free(&undoes);
+    saga_outgoing_free(&out);
 }
 
-static void reply_check(const redisReply *answer)
+static void reply_check(struct texts reply)
 {
-    const struct redis_reply *reply = (const struct redis_reply *)answer;
-    redis_reply_renew();
-    unsigned count = redis_reply_count(reply);
+    unsigned count = reply.count;
     for (unsigned i = 0; i < count; i++) {
-        slice_touch(redis_reply_at(reply, i));
+        slice_touch(texts_at(reply, i));
     }
     claim_check(reply);
     record_check(reply);
     journal_check(reply);
     for (unsigned i = 0; i < count; i++) { /* a row's answer, as rows are told theirs */
-        redis_reply_show(reply, i, 1);
-        assert(redis_reply_count(reply) == 1 && redis_reply_at(reply, 1).data == NULL);
-        record_check(reply);
+        struct texts row = texts_row(reply, i);
+        assert(row.count == 1 && texts_at(row, 1).data == NULL);
+        record_check(row);
     }
 }
 
@@ -114,22 +102,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     size_t piece = (size_t)data[0] + 1;
-    redisReader *reader = redisReaderCreate();
-    assert(reader != NULL);
-    void *answer;
-    for (size_t at = 1; at < size; at += piece) {
+    struct reader *reader = reader_new();
+    struct texts reply;
+    bool is_error;
+    enum reader_found found = READER_MORE;
+    for (size_t at = 1; at < size && found != READER_FAULT; at += piece) {
         size_t bytes = size - at < piece ? size - at : piece;
-        if (redisReaderFeed(reader, (const char *)data + at, bytes) != REDIS_OK) {
-            break;
-        }
-        while (redisReaderGetReply(reader, &answer) == REDIS_OK && answer != NULL) {
-            reply_check(answer);
-            freeReplyObject(answer);
-        }
-        if (reader->err) {
-            break;
+        reader_feed(reader, (const char *)data + at, bytes);
+        while ((found = reader_next(reader, &reply, &is_error)) == READER_REPLY) {
+            reply_check(reply);
+            if (data[0] % 2 == 0) { /* as one that waits for replicas */
+                struct texts_box *box = reader_take(reader);
+                reply_check(texts_box_view(box));
+                texts_box_free(box);
+            }
         }
     }
-    redisReaderFree(reader);
+    assert(found != READER_FAULT || reader_fault(reader)[0] != '\0');
+    reader_free(reader);
     return 0;
 }

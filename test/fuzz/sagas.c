@@ -3,6 +3,7 @@
 #include "test/fuzz/fuzz.h"
 
 #include "checkout/checkout.h"
+#include "saga/step.h"
 #include "gateway/reply.h"
 #include "runtime/json.h"
 

@@ -61,31 +61,31 @@ static void books_read(struct books *b, const char *record)
 }
 
 /* What the records say, and nothing else, explains what is left of what was given. */
-void books_assert(struct store *store, const char *service, const char *key, const char *left,
+void books_assert(struct rig *store, const char *service, const char *key, const char *left,
                   const char *given, const struct account *accounts, unsigned account_count)
 {
     static char bucket[200][64];
     struct books books = {.accounts = accounts, .count = account_count};
     assert_in_range(account_count, 1, BOOKS_ACCOUNTS_MAX);
-    store_ask(store, "KEYS", text_of("%s:once:*", service));
-    unsigned count = store_count(store);
+    rig_ask(store, "KEYS", text_of("%s:once:*", service));
+    unsigned count = rig_count(store);
     assert_in_range(count, 1, 200);
     for (unsigned i = 0; i < count; i++) {
-        snprintf(bucket[i], sizeof(bucket[i]), "%s", store_at(store, i));
+        snprintf(bucket[i], sizeof(bucket[i]), "%s", rig_at(store, i));
     }
     for (unsigned i = 0; i < count; i++) {
-        store_ask(store, "HVALS", bucket[i]);
-        for (unsigned n = 0; n < store_count(store); n++) {
-            books_read(&books, store_at(store, n));
+        rig_ask(store, "HVALS", bucket[i]);
+        for (unsigned n = 0; n < rig_count(store); n++) {
+            books_read(&books, rig_at(store, n));
         }
     }
     for (unsigned i = 0; i < account_count; i++) {
-        assert_string_equal(store_ask(store, "HGET", text_of("%s:%u", key, i), left),
+        assert_string_equal(rig_ask(store, "HGET", text_of("%s:%u", key, i), left),
                             text_int(accounts[i].left));
-        assert_string_equal(store_ask(store, "HGET", text_of("%s:%u", key, i), given),
+        assert_string_equal(rig_ask(store, "HGET", text_of("%s:%u", key, i), given),
                             text_int(accounts[i].given));
         assert_true(accounts[i].left >= 0);
         assert_true(accounts[i].left + books.gone[i] == accounts[i].given);
     }
-    assert_string_equal(store_ask(store, "EXISTS", text_of("%s:%u", key, account_count)), "0");
+    assert_string_equal(rig_ask(store, "EXISTS", text_of("%s:%u", key, account_count)), "0");
 }

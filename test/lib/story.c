@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "test/lib/store.h"
+#include "test/lib/rig.h"
 
 const char *journal_part(const char *text, unsigned n)
 {

@@ -7,21 +7,12 @@
 #include "saga/journal.h"
 #include "saga/step.h"
 
-enum { TRIP_FLIGHT, TRIP_HOTEL, TRIP_CAR };
+enum { TRIP_FLIGHT, TRIP_HOTEL, TRIP_CAR, TRIP_ROWS };
 
-enum trip_command {
-    TRIP_NONE,
-    TRIP_BOOK_FLIGHT,
-    TRIP_DROP_FLIGHT,
-    TRIP_BOOK_HOTEL,
-    TRIP_DROP_HOTEL,
-    TRIP_RENT_CAR,
-    TRIP_CANCEL_CAR,
-};
-
+extern const struct saga_row trip_rows[TRIP_ROWS];
 extern const struct saga_definition trip_definition;
+extern const struct library trip_library;
 
 enum { TRIP_TRAVELLER, TRIP_NIGHTS, TRIP_FROZEN_COUNT };
-extern const struct journal trip_journal;
 
 #endif

@@ -17,19 +17,19 @@
 #include "audit/packed.h"
 #include "idempotency/once.h"
 #include "test/lib/orders.h"
-#include "test/lib/store.h"
+#include "test/lib/rig.h"
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
-extern const struct redis_library payment_library;
-extern const struct redis_library stock_library;
-extern const struct redis_library order_library;
+extern const struct library payment_library;
+extern const struct library stock_library;
+extern const struct library order_library;
 
 /* paid, refunded (out of stock), refused (no credit), begun, and charged (both open). */
 enum { PAID, REFUNDED, REFUSED, CHARGING, CHARGED, SAGAS };
 
 static struct {
-    struct store *store;
+    struct rig *store;
     char saga[SAGAS][40];
     int64_t now_ms; /* one for the whole run: a bucket of records lasts only four seconds */
     struct buf text;
@@ -52,20 +52,20 @@ static const char *bucket(const char *service, int i)
 
 static void charge(int i, const char *user, const char *amount)
 {
-    store_ask(w.store, "FCALL", "payment_charge", "1", bucket("payment", i), command(i, "charge"),
-              user, amount);
+    rig_ask(w.store, "FCALL", "payment_charge", "1", bucket("payment", i), command(i, "charge"),
+            user, amount);
 }
 
 static void take(int i, const char *item, const char *pieces)
 {
-    store_ask(w.store, "FCALL", "stock_take", "1", bucket("stock", i), command(i, "take"),
-              text_of("%s*%s", item, pieces));
+    rig_ask(w.store, "FCALL", "stock_take", "1", bucket("stock", i), command(i, "take"),
+            text_of("%s*%s", item, pieces));
 }
 
 static void refund(int i, const char *user)
 {
-    store_ask(w.store, "FCALL", "payment_refund", "2", bucket("payment", i),
-              text_of("payment:user:%s", user), command(i, "charge-undo"), command(i, "charge"));
+    rig_ask(w.store, "FCALL", "payment_refund", "2", bucket("payment", i),
+            text_of("payment:user:%s", user), command(i, "charge-undo"), command(i, "charge"));
 }
 
 static void move(int i, const char *from, const char *to)
@@ -86,24 +86,24 @@ static void begin(int i, const char *user, const char *item, const char *pieces,
 /* Every kind of saga, as the functions leave it. */
 static void world_make(void)
 {
-    store_ask(w.store, "FLUSHALL");
+    rig_ask(w.store, "FLUSHALL");
     for (int n = 0; n < 2; n++) {
         const char *user = id_at(w.now_ms), *item = id_at(w.now_ms);
-        store_ask(w.store, "FCALL", "payment_create", "2", bucket_of("payment", user),
-                  text_of("payment:user:user-%d", n), user);
-        store_ask(w.store, "FCALL", "stock_create", "2", bucket_of("stock", item),
-                  text_of("stock:item:item-%d", n), item, "5");
+        rig_ask(w.store, "FCALL", "payment_create", "2", bucket_of("payment", user),
+                text_of("payment:user:user-%d", n), user);
+        rig_ask(w.store, "FCALL", "stock_create", "2", bucket_of("stock", item),
+                text_of("stock:item:item-%d", n), item, "5");
     }
     const char *id = id_at(w.now_ms);
-    store_ask(w.store, "FCALL", "payment_fund", "2", bucket_of("payment", id),
-              "payment:user:user-0", id, "100");
-    store_ask(w.store, "FCALL", "stock_add", "2", bucket_of("stock", id), "stock:item:item-0", id,
-              "10");
+    rig_ask(w.store, "FCALL", "payment_fund", "2", bucket_of("payment", id), "payment:user:user-0",
+            id, "100");
+    rig_ask(w.store, "FCALL", "stock_add", "2", bucket_of("stock", id), "stock:item:item-0", id,
+            "10");
     id = id_at(w.now_ms);
-    store_ask(w.store, "FCALL", "payment_pay", "2", bucket_of("payment", id), "payment:user:user-0",
-              id, "user-0", "3");
-    store_ask(w.store, "FCALL", "stock_subtract", "2", bucket_of("stock", id), "stock:item:item-0",
-              id, "item-0", "1");
+    rig_ask(w.store, "FCALL", "payment_pay", "2", bucket_of("payment", id), "payment:user:user-0",
+            id, "user-0", "3");
+    rig_ask(w.store, "FCALL", "stock_subtract", "2", bucket_of("stock", id), "stock:item:item-0",
+            id, "item-0", "1");
     begin(PAID, "user-0", "item-0", "2", "10");
     charge(PAID, "user-0", "10");
     take(PAID, "item-0", "2");
@@ -129,9 +129,9 @@ static enum audit_verdict audit(void)
     struct audit_options options = {0};
     assert_int_equal(conf_load(&conf, (conf_lookup *)getenv, &sentence), 0);
     buf_free(&sentence);
-    snprintf(conf.order_redis, sizeof(conf.order_redis), "%s", store_node(w.store));
-    snprintf(conf.stock_redis, sizeof(conf.stock_redis), "%s", store_node(w.store));
-    snprintf(conf.payment_redis, sizeof(conf.payment_redis), "%s", store_node(w.store));
+    snprintf(conf.order_redis, sizeof(conf.order_redis), "%s", rig_node(w.store));
+    snprintf(conf.stock_redis, sizeof(conf.stock_redis), "%s", rig_node(w.store));
+    snprintf(conf.payment_redis, sizeof(conf.payment_redis), "%s", rig_node(w.store));
     conf.redis_password[0] = '\0';
     buf_reset(&w.text);
     return audit_stores(&conf, &options, &w.text);
@@ -159,7 +159,7 @@ static void assert_found(const char *check, const char *entity, const char *saga
     fail_msg("no %s of %s, saga %s, in:\n%s", check, entity, saga ? saga : "-", w.text.data);
 }
 
-#define plant(...) store_ask(w.store, __VA_ARGS__)
+#define plant(...) rig_ask(w.store, __VA_ARGS__)
 
 /* What the functions leave is clean: ended, refused, refunded, open before and behind the charge.
  */
@@ -175,7 +175,7 @@ static void clean(void **state)
 static void empty(void **state)
 {
     (void)state;
-    store_ask(w.store, "FLUSHALL");
+    rig_ask(w.store, "FLUSHALL");
     assert_clean();
 }
 
@@ -322,7 +322,7 @@ static void journals(void **state)
         assert_found("C3", text_of("order %s", order_of(PAID)), NULL);
     }
     world_make();
-    const char *whole = text_of("%s", store_ask(w.store, "HGET", key, "journal"));
+    const char *whole = text_of("%s", rig_ask(w.store, "HGET", key, "journal"));
     for (const char *bar = strchr(whole, '|'); bar != NULL; bar = strchr(bar + 1, '|')) {
         plant("HSET", key, "journal", text_of("%.*s", (int)(bar - whole), whole));
         assert_found("C3", text_of("order %s", order_of(PAID)), NULL);
@@ -337,22 +337,22 @@ static void journals(void **state)
 static void batches(void **state)
 {
     (void)state;
-    store_ask(w.store, "FLUSHALL");
+    rig_ask(w.store, "FLUSHALL");
     for (int round = 0; round < 2; round++) {
         const char *id = id_at(w.now_ms + round);
-        store_ask(w.store, "FCALL", "payment_init", "1", bucket_of("payment", id),
-                  text_of("%s:0", id), "0", "2", "50", text_of("g%d", round));
-        store_ask(w.store, "FCALL", "stock_init", "1", bucket_of("stock", id), text_of("%s:0", id),
-                  "0", "2", "50", "1", text_of("g%d", round));
+        rig_ask(w.store, "FCALL", "payment_init", "1", bucket_of("payment", id),
+                text_of("%s:0", id), "0", "2", "50", text_of("g%d", round));
+        rig_ask(w.store, "FCALL", "stock_init", "1", bucket_of("stock", id), text_of("%s:0", id),
+                "0", "2", "50", "1", text_of("g%d", round));
         orders_init(w.store, id, 1, 2, 2, "2", 7);
         snprintf(w.saga[PAID], sizeof(w.saga[PAID]), "%s", id);
         assert_clean();
-        const char *lines = text_of("%s", store_ask(w.store, "HGET", "order:order:0", "lines"));
-        const char *user = text_of("%s", store_ask(w.store, "HGET", "order:order:0", "user"));
+        const char *lines = text_of("%s", rig_ask(w.store, "HGET", "order:order:0", "lines"));
+        const char *user = text_of("%s", rig_ask(w.store, "HGET", "order:order:0", "user"));
         orders_checkout(w.store, w.saga[PAID], "0", w.now_ms);
         charge(PAID, user, "2");
-        store_ask(w.store, "FCALL", "stock_take", "1", bucket("stock", PAID), command(PAID, "take"),
-                  lines);
+        rig_ask(w.store, "FCALL", "stock_take", "1", bucket("stock", PAID), command(PAID, "take"),
+                lines);
         orders_move(w.store, "0", w.saga[PAID], "1", "CHARGING", "PAID", "", w.now_ms);
         assert_clean();
     }
@@ -373,23 +373,23 @@ static void sweeping(void **state)
     snprintf(old, sizeof(old), "%s", id_at(w.now_ms - 9 * DAY_MS));
     snprintf(old_bucket, sizeof(old_bucket), "%s", bucket_of("payment", old));
     for (int n = 0; n < 300; n++) {
-        store_ask(w.store, "FCALL", "payment_pay", "2", old_bucket, "payment:user:user-0",
-                  text_of("%.32s%04x", old, n), "user-0", n % 8 == 0 ? "1" : "99999");
+        rig_ask(w.store, "FCALL", "payment_pay", "2", old_bucket, "payment:user:user-0",
+                text_of("%.32s%04x", old, n), "user-0", n % 8 == 0 ? "1" : "99999");
         const char *fund = id_at(w.now_ms);
-        store_ask(w.store, "FCALL", "payment_fund", "2", bucket_of("payment", fund),
-                  "payment:user:user-0", fund, "1");
+        rig_ask(w.store, "FCALL", "payment_fund", "2", bucket_of("payment", fund),
+                "payment:user:user-0", fund, "1");
     }
     assert_clean();
     for (;;) {
-        static struct redis_command c;
-        redis_command_reset(&c);
+        static struct args c;
+        args_reset(&c);
         once_sweep(&c, &payment_library, (struct once_life){8 * DAY_MS, 8 * DAY_MS}, "99999999999",
                    "", 0, 20, cursor);
-        store_ask_command(w.store, &c, NULL, NULL);
-        if (store_count(w.store) < 2) {
+        rig_ask_command(w.store, &c, NULL, NULL);
+        if (rig_count(w.store) < 2) {
             break;
         }
-        snprintf(cursor, sizeof(cursor), "%s", store_at(w.store, 1));
+        snprintf(cursor, sizeof(cursor), "%s", rig_at(w.store, 1));
         steps++;
         assert_clean();
     }
@@ -400,23 +400,23 @@ static void sweeping(void **state)
 
 #define SERVICES 3
 static const char *const services[SERVICES] = {"payment", "stock", "order"};
-static const struct redis_library *const libraries[SERVICES] = {&payment_library, &stock_library,
-                                                                &order_library};
+static const struct library *const libraries[SERVICES] = {&payment_library, &stock_library,
+                                                          &order_library};
 
 /* Drops what a service has of more than eight days ago: all of it, or one step, from `cursor` on.
  * false: nothing is left. */
 static bool sweep_step(int service, int64_t limit, char cursor[24])
 {
-    static struct redis_command c;
-    store_clock(w.store, w.now_ms);
-    redis_command_reset(&c);
+    static struct args c;
+    rig_clock(w.store, w.now_ms);
+    args_reset(&c);
     once_sweep(&c, libraries[service], (struct once_life){8 * DAY_MS, 8 * DAY_MS}, "99999999999",
                "", 0, limit, cursor);
-    store_ask_command(w.store, &c, NULL, NULL);
-    if (store_count(w.store) < 2) {
+    rig_ask_command(w.store, &c, NULL, NULL);
+    if (rig_count(w.store) < 2) {
         return false;
     }
-    snprintf(cursor, 24, "%s", store_at(w.store, 1));
+    snprintf(cursor, 24, "%s", rig_at(w.store, 1));
     return true;
 }
 
@@ -456,8 +456,8 @@ static void world_make_old(void)
     w.now_ms += 9 * DAY_MS;
     for (int i = 0; i < SERVICES; i++) {
         const char *id = id_at(w.now_ms);
-        store_ask(w.store, "FCALL", text_of("%s_create", services[i]), "2",
-                  bucket_of(services[i], id), "any", id, "1");
+        rig_ask(w.store, "FCALL", text_of("%s_create", services[i]), "2",
+                bucket_of(services[i], id), "any", id, "1");
         plant("DEL", "any");
     }
 }
@@ -468,7 +468,7 @@ static void without_floor(void (*act)(void))
     char floors[SERVICES][24];
     for (int i = 0; i < SERVICES; i++) {
         const char *key = text_of("%s:floor", services[i]);
-        snprintf(floors[i], sizeof(floors[i]), "%s", store_ask(w.store, "GET", key));
+        snprintf(floors[i], sizeof(floors[i]), "%s", rig_ask(w.store, "GET", key));
         plant("DEL", key);
     }
     act();
@@ -500,7 +500,7 @@ static void folded(void **state)
     world_make_old();
     assert_clean();
     sweep_all();
-    assert_string_equal(store_ask(w.store, "ZCARD", "payment:buckets"), "1");
+    assert_string_equal(rig_ask(w.store, "ZCARD", "payment:buckets"), "1");
     assert_clean();
     assert_non_null(strstr(w.text.data, "folded         1  ok"));
     without_floor(charge_again);
@@ -556,7 +556,7 @@ static void folded_merged(void **state)
     sweep_all();
     long long period = once_bucket_number(w.now_ms - 9 * DAY_MS) / 64;
     const char *field = text_of("p%lld", period);
-    const char *sums = text_of("%s", store_ask(w.store, "HGET", "payment:folded", field));
+    const char *sums = text_of("%s", rig_ask(w.store, "HGET", "payment:folded", field));
     plant("HDEL", "payment:folded", field);
     plant("HSET", "payment:folded", text_of("c%lld", period / 256), sums);
     assert_clean();
@@ -581,7 +581,7 @@ static void folded_since(void **state)
     sweep_all();
     assert_clean();
     assert_non_null(strstr(w.text.data, "folded         0  ok"));
-    assert_true(strtoll(store_ask(w.store, "HGET", "payment:folded", "exact"), NULL, 10) >
+    assert_true(strtoll(rig_ask(w.store, "HGET", "payment:folded", "exact"), NULL, 10) >
                 once_bucket_number(w.now_ms));
 }
 
@@ -590,8 +590,8 @@ static void order_paid(const char *id, const char *user, const char *lines)
     snprintf(w.saga[PAID], sizeof(w.saga[PAID]), "%s", id);
     orders_checkout(w.store, id, "0", w.now_ms);
     charge(PAID, user, "2");
-    store_ask(w.store, "FCALL", "stock_take", "1", bucket("stock", PAID), command(PAID, "take"),
-              lines);
+    rig_ask(w.store, "FCALL", "stock_take", "1", bucket("stock", PAID), command(PAID, "take"),
+            lines);
     orders_move(w.store, "0", id, "1", "CHARGING", "PAID", "", w.now_ms);
 }
 
@@ -604,16 +604,16 @@ static void folded_batch(void **state)
         world_make_old();
         w.now_ms -= 9 * DAY_MS;
         const char *id = text_of("%s", id_at(w.now_ms));
-        store_ask(w.store, "FCALL", "payment_init", "1", bucket_of("payment", id),
-                  text_of("%s:0", id), "0", "2", "50", "g1");
-        store_ask(w.store, "FCALL", "stock_init", "1", bucket_of("stock", id), text_of("%s:0", id),
-                  "0", "2", "50", "1", "g1");
+        rig_ask(w.store, "FCALL", "payment_init", "1", bucket_of("payment", id),
+                text_of("%s:0", id), "0", "2", "50", "g1");
+        rig_ask(w.store, "FCALL", "stock_init", "1", bucket_of("stock", id), text_of("%s:0", id),
+                "0", "2", "50", "1", "g1");
         orders_init(w.store, id, 1, 2, 2, "2", 7);
-        const char *lines = text_of("%s", store_ask(w.store, "HGET", "order:order:0", "lines"));
-        const char *user = text_of("%s", store_ask(w.store, "HGET", "order:order:0", "user"));
+        const char *lines = text_of("%s", rig_ask(w.store, "HGET", "order:order:0", "lines"));
+        const char *user = text_of("%s", rig_ask(w.store, "HGET", "order:order:0", "user"));
         order_paid(id_at(w.now_ms), user, lines);
         w.now_ms += 9 * DAY_MS;
-        store_clock(w.store, w.now_ms);
+        rig_clock(w.store, w.now_ms);
         if (is_late) {
             sweep_all();
         }
@@ -643,14 +643,14 @@ static void overtaken(void **state)
 {
     (void)state;
     world_make_old();
-    store_ask(w.store, "EVAL",
-              "for n = 1, 50000 do redis.call('HSET', 'order:order:' .. n, 'user', 'user-0', "
-              "'total', 0, 'lines', '') end",
-              "0");
-    store_ask(w.store, "CONFIG", "RESETSTAT");
+    rig_ask(w.store, "EVAL",
+            "for n = 1, 50000 do redis.call('HSET', 'order:order:' .. n, 'user', 'user-0', "
+            "'total', 0, 'lines', '') end",
+            "0");
+    rig_ask(w.store, "CONFIG", "RESETSTAT");
     pid_t sweeper = fork(); /* with the connection, which nobody here uses meanwhile */
     if (sweeper == 0) {
-        while (strstr(store_ask(w.store, "INFO", "commandstats"), "cmdstat_scan") == NULL) {
+        while (strstr(rig_ask(w.store, "INFO", "commandstats"), "cmdstat_scan") == NULL) {
         }
         sweep_all();
         _exit(0);
@@ -659,7 +659,7 @@ static void overtaken(void **state)
     assert_clean();
     assert_int_equal(waitpid(sweeper, &status, 0), sweeper);
     assert_int_equal(status, 0);
-    assert_string_not_equal(store_ask(w.store, "GET", "payment:floor"), "");
+    assert_string_not_equal(rig_ask(w.store, "GET", "payment:floor"), "");
     assert_clean();
 }
 
@@ -667,9 +667,9 @@ static int setup(void **state)
 {
     (void)state;
     w.now_ms = (int64_t)time(NULL) * 1000;
-    w.store = store_new(&payment_library);
-    store_load(w.store, &stock_library);
-    store_load(w.store, &order_library);
+    w.store = rig_new(&payment_library);
+    rig_load(w.store, &stock_library);
+    rig_load(w.store, &order_library);
     return 0;
 }
 
@@ -677,41 +677,41 @@ static int teardown(void **state)
 {
     (void)state;
     buf_free(&w.text);
-    store_free(w.store);
+    rig_free(w.store);
     return 0;
 }
 
 /* One paid order, of so long ago that it is packed. */
 static void packed_make(void)
 {
-    static struct redis_command c;
+    static struct args c;
     const int64_t later_ms = w.now_ms + 20 * DAY_MS;
     const char *id = id_at(w.now_ms), *name;
-    store_ask(w.store, "FLUSHALL");
-    store_ask(w.store, "FCALL", "payment_create", "2", bucket_of("payment", id),
-              "payment:user:user-0", id);
-    store_ask(w.store, "FCALL", "stock_create", "2", bucket_of("stock", id), "stock:item:item-0",
-              id, "5");
+    rig_ask(w.store, "FLUSHALL");
+    rig_ask(w.store, "FCALL", "payment_create", "2", bucket_of("payment", id),
+            "payment:user:user-0", id);
+    rig_ask(w.store, "FCALL", "stock_create", "2", bucket_of("stock", id), "stock:item:item-0", id,
+            "5");
     id = id_at(w.now_ms);
-    store_ask(w.store, "FCALL", "payment_fund", "2", bucket_of("payment", id),
-              "payment:user:user-0", id, "100");
-    store_ask(w.store, "FCALL", "stock_add", "2", bucket_of("stock", id), "stock:item:item-0", id,
-              "10");
+    rig_ask(w.store, "FCALL", "payment_fund", "2", bucket_of("payment", id), "payment:user:user-0",
+            id, "100");
+    rig_ask(w.store, "FCALL", "stock_add", "2", bucket_of("stock", id), "stock:item:item-0", id,
+            "10");
     begin(PAID, "user-0", "item-0", "2", "10");
     charge(PAID, "user-0", "10");
     take(PAID, "item-0", "2");
     move(PAID, "CHARGING", "PAID");
-    store_ask(w.store, "SET", "order:schema", "2|2");
-    store_clock(w.store, later_ms);
+    rig_ask(w.store, "SET", "order:schema", "2|2");
+    rig_clock(w.store, later_ms);
     orders_create(w.store, id_at(later_ms), "later", "user-0");
     for (int i = 0; i < 3; i++) {
-        name = text_of("%s", i == 0 ? "" : store_ask(w.store, "GET", "order:clock"));
-        redis_command_reset(&c);
+        name = text_of("%s", i == 0 ? "" : rig_ask(w.store, "GET", "order:clock"));
+        args_reset(&c);
         once_sweep(&c, &order_library, (struct once_life){8 * DAY_MS, 8 * DAY_MS}, "99999999999",
                    name, 400 * DAY_MS, 500, "0");
-        store_ask_command(w.store, &c, NULL, NULL);
+        rig_ask_command(w.store, &c, NULL, NULL);
     }
-    assert_string_equal(store_ask(w.store, "HGET", "order:paid", "orders"), "1");
+    assert_string_equal(rig_ask(w.store, "HGET", "order:paid", "orders"), "1");
 }
 
 /* Paid orders that are packed are read like all others: and each has its place, is there once, is

@@ -17,10 +17,10 @@
 #include <time.h>
 
 #include "test/lib/books.h"
-#include "test/lib/store.h"
+#include "test/lib/rig.h"
 
-extern const struct redis_library payment_library;
-extern const struct redis_library stock_library;
+extern const struct library payment_library;
+extern const struct library stock_library;
 
 #define NOW_MS   INT64_C(1733754220544)
 #define COMMANDS 20000
@@ -57,15 +57,15 @@ struct command {
 
 /* Charges, or takes, of one bucket, which become one call. */
 struct rows {
-    struct store *store;
-    struct redis_command call;
+    struct rig *store;
+    struct args call;
     char bucket[64];
     struct buf expected; /* a line for each */
     unsigned count;
 };
 
 struct model {
-    struct store *payment, *stock;
+    struct rig *payment, *stock;
     struct rows charges, takes;
     struct account user[ENTITIES], item[ENTITIES];
     unsigned gens;
@@ -274,15 +274,14 @@ static void rows_send(struct model *m, struct rows *r)
 {
     if (r->count > 0) {
         m->calls_of_many += r->count > 1;
-        store_expect_command(r->store, r->expected.data, &r->call);
+        rig_expect_command(r->store, r->expected.data, &r->call);
         r->count = 0;
     }
 }
 
 /* Begins a row; the caller adds its arguments. */
-static struct redis_command *rows_begin(struct model *m, struct rows *r,
-                                        const struct redis_library *library, const char *function,
-                                        const char *bucket, const char *expected)
+static struct args *rows_begin(struct model *m, struct rows *r, const struct library *library,
+                               const char *function, const char *bucket, const char *expected)
 {
     if (r->count == ROWS || (r->count > 0 && strcmp(r->bucket, bucket) != 0)) {
         rows_send(m, r);
@@ -290,9 +289,9 @@ static struct redis_command *rows_begin(struct model *m, struct rows *r,
     if (r->count == 0) {
         snprintf(r->bucket, sizeof(r->bucket), "%s", bucket);
         buf_reset(&r->expected);
-        redis_command_reset(&r->call);
-        redis_function(&r->call, library, function, 1);
-        redis_arg_text(&r->call, bucket);
+        args_reset(&r->call);
+        library_call(&r->call, library, function, 1);
+        args_text(&r->call, bucket);
     }
     buf_add_text(&r->expected, r->count++ > 0 ? "\n" : "");
     buf_add_text(&r->expected, expected);
@@ -306,42 +305,40 @@ static void send_to_payment(struct model *m, const struct command *c)
     const char *key = text_of("payment:user:%s", user);
     const char *charge = text_of("%s:1:charge", id);
     if (c->kind == CHARGE) {
-        struct redis_command *call =
+        struct args *call =
             rows_begin(m, &m->charges, &payment_library, "payment_charge", bucket, c->answer);
-        redis_arg_text(call, charge);
-        redis_arg_text(call, user);
-        redis_arg_int(call, c->saga->amount);
+        args_text(call, charge);
+        args_text(call, user);
+        args_int(call, c->saga->amount);
         return;
     }
     rows_send(m, &m->charges);
     if (c->kind == FUND) {
-        store_expect(m->payment, c->answer, "FCALL", "payment_fund", "2", bucket, key, id,
-                     text_int(c->amount));
+        rig_expect(m->payment, c->answer, "FCALL", "payment_fund", "2", bucket, key, id,
+                   text_int(c->amount));
     } else if (c->kind == PAY) {
-        store_expect(m->payment, c->answer, "FCALL", "payment_pay", "2", bucket, key, id, user,
-                     text_int(c->amount));
+        rig_expect(m->payment, c->answer, "FCALL", "payment_pay", "2", bucket, key, id, user,
+                   text_int(c->amount));
     } else if (c->kind == REFUND) {
-        store_expect(m->payment, c->answer, "FCALL", "payment_refund", "2", bucket, key,
-                     text_of("%s-undo", charge), charge);
+        rig_expect(m->payment, c->answer, "FCALL", "payment_refund", "2", bucket, key,
+                   text_of("%s-undo", charge), charge);
     } else {
-        store_expect(m->payment, c->answer, "FCALL", "payment_init", "1", bucket,
-                     text_of("%s:0", id), "0", text_int(MADE), text_int(c->amount),
-                     books_gen(c->entity));
+        rig_expect(m->payment, c->answer, "FCALL", "payment_init", "1", bucket, text_of("%s:0", id),
+                   "0", text_int(MADE), text_int(c->amount), books_gen(c->entity));
     }
 }
 
 static void send_take(struct model *m, const struct command *c, const char *bucket)
 {
-    struct redis_command *call =
-        rows_begin(m, &m->takes, &stock_library, "stock_take", bucket, c->answer);
+    struct args *call = rows_begin(m, &m->takes, &stock_library, "stock_take", bucket, c->answer);
     char lines[128] = "";
     for (unsigned i = 0; i < c->saga->line_count; i++) {
         size_t bytes = strlen(lines);
         snprintf(lines + bytes, sizeof(lines) - bytes, "%s%u*%lld", i > 0 ? "," : "",
                  c->saga->lines[i].item, (long long)c->saga->lines[i].pieces);
     }
-    redis_argf(call, "%s:1:take", c->saga->id);
-    redis_arg_text(call, lines);
+    args_format(call, "%s:1:take", c->saga->id);
+    args_text(call, lines);
 }
 
 static void send_to_stock(struct model *m, const struct command *c)
@@ -354,17 +351,17 @@ static void send_to_stock(struct model *m, const struct command *c)
     }
     rows_send(m, &m->takes);
     if (c->kind == ADD) {
-        store_expect(m->stock, c->answer, "FCALL", "stock_add", "2", bucket, key, id,
-                     text_int(c->amount));
+        rig_expect(m->stock, c->answer, "FCALL", "stock_add", "2", bucket, key, id,
+                   text_int(c->amount));
     } else if (c->kind == SUBTRACT) {
-        store_expect(m->stock, c->answer, "FCALL", "stock_subtract", "2", bucket, key, id,
-                     text_int(c->entity), text_int(c->amount));
+        rig_expect(m->stock, c->answer, "FCALL", "stock_subtract", "2", bucket, key, id,
+                   text_int(c->entity), text_int(c->amount));
     } else if (c->kind == CANCEL) {
-        store_expect(m->stock, c->answer, "FCALL", "stock_cancel", "1", bucket,
-                     text_of("%s:1:take", id));
+        rig_expect(m->stock, c->answer, "FCALL", "stock_cancel", "1", bucket,
+                   text_of("%s:1:take", id));
     } else {
-        store_expect(m->stock, c->answer, "FCALL", "stock_init", "1", bucket, text_of("%s:0", id),
-                     "0", text_int(MADE), text_int(c->amount), "3", books_gen(c->entity));
+        rig_expect(m->stock, c->answer, "FCALL", "stock_init", "1", bucket, text_of("%s:0", id),
+                   "0", text_int(MADE), text_int(c->amount), "3", books_gen(c->entity));
     }
 }
 
@@ -454,14 +451,14 @@ static void conservation(void **state)
         if (n % BATCH == BATCH - 1) {
             rows_send(m, &m->charges);
             rows_send(m, &m->takes);
-            store_wait(m->payment);
-            store_wait(m->stock);
+            rig_wait(m->payment);
+            rig_wait(m->stock);
         }
     }
     print_message("%u commands, %u repeated, %u effects, %u refusals, %u batches\n", COMMANDS,
                   m->repeats, m->effects, m->refusals, m->gens);
-    assert_int_equal(store_misanswered(m->payment), 0);
-    assert_int_equal(store_misanswered(m->stock), 0);
+    assert_int_equal(rig_misanswered(m->payment), 0);
+    assert_int_equal(rig_misanswered(m->stock), 0);
     books_assert(m->payment, "payment", "payment:user", "credit", "funded", m->user, MADE);
     books_assert(m->stock, "stock", "stock:item", "quantity", "added", m->item, MADE);
     assert_true(m->effects > COMMANDS / 10 && m->refusals > COMMANDS / 100);
@@ -474,18 +471,18 @@ static int setup(void **state)
     struct model *m = mem_new(sizeof(*m));
     m->seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
     print_message("seed %u (KASSA_TEST_SEED)\n", m->seed);
-    m->payment = store_new(&payment_library);
-    m->stock = store_new(&stock_library);
+    m->payment = rig_new(&payment_library);
+    m->stock = rig_new(&stock_library);
     m->charges.store = m->payment;
     m->takes.store = m->stock;
     m->command = mem_new(COMMANDS * sizeof(*m->command));
     m->saga = mem_new(COMMANDS * sizeof(*m->saga));
     for (unsigned i = 0; i < MADE; i++) {
         const char *id = id_at(NOW_MS);
-        store_ask(m->payment, "FCALL", "payment_create", "2", bucket_of("payment", id),
-                  text_of("payment:user:%u", i), id);
-        store_ask(m->stock, "FCALL", "stock_create", "2", bucket_of("stock", id),
-                  text_of("stock:item:%u", i), id, "3");
+        rig_ask(m->payment, "FCALL", "payment_create", "2", bucket_of("payment", id),
+                text_of("payment:user:%u", i), id);
+        rig_ask(m->stock, "FCALL", "stock_create", "2", bucket_of("stock", id),
+                text_of("stock:item:%u", i), id, "3");
     }
     *state = m;
     return 0;
@@ -494,10 +491,10 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct model *m = *state;
-    store_free(m->payment);
-    store_free(m->stock);
-    redis_command_free(&m->charges.call);
-    redis_command_free(&m->takes.call);
+    rig_free(m->payment);
+    rig_free(m->stock);
+    args_free(&m->charges.call);
+    args_free(&m->takes.call);
     buf_free(&m->charges.expected);
     buf_free(&m->takes.expected);
     free(m->command);

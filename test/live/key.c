@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "idempotency/key.h"
-#include "test/lib/redis_server.h"
 #include "runtime/err.h"
+#include "test/lib/redis_server.h"
 
 #define KEY_WAIT_MS 10000
 #define DAYS        2
@@ -22,8 +22,8 @@
 struct key_test {
     struct loop *loop;
     struct loop_timer *tick; /* so that a turn that waits ends soon */
-    struct redis *redis;
-    struct redis_command command;
+    struct store *redis;
+    struct args command;
     char key[40]; /* one that no other run has used */
     unsigned answers;
     int err;
@@ -59,20 +59,20 @@ static int key_setup(void **state)
     loop_timer_start(t->tick, 5, 5);
     conf.redis_password[0] = '\0'; /* of the server that the ring has */
     t->server = redis_server_start(NULL);
-    t->redis = redis_new(t->loop, &conf, "key", redis_server_node(t->server), &key_library);
+    t->redis = store_new(t->loop, &conf, "key", redis_server_node(t->server), &key_library);
     int64_t until_ms = loop_now_ms(t->loop) + KEY_WAIT_MS;
-    while (!redis_is_up(t->redis) && loop_now_ms(t->loop) < until_ms) {
+    while (!store_is_up(t->redis) && loop_now_ms(t->loop) < until_ms) {
         loop_turn(t->loop, true);
     }
-    return redis_is_up(t->redis) ? 0 : -1;
+    return store_is_up(t->redis) ? 0 : -1;
 }
 
 static int key_teardown(void **state)
 {
     struct key_test *t = *state;
-    redis_free(t->redis);
+    store_free(t->redis);
     redis_server_free(t->server);
-    redis_command_free(&t->command);
+    args_free(&t->command);
     loop_timer_free(t->tick);
     loop_free(t->loop);
     free(t);
@@ -82,14 +82,14 @@ static int key_teardown(void **state)
 static void key_wait(struct key_test *t)
 {
     int64_t until_ms = loop_now_ms(t->loop) + KEY_WAIT_MS;
-    while (redis_outstanding(t->redis) > 0 && loop_now_ms(t->loop) < until_ms) {
+    while (store_outstanding(t->redis) > 0 && loop_now_ms(t->loop) < until_ms) {
         loop_turn(t->loop, true);
     }
-    assert_int_equal(redis_outstanding(t->redis), 0);
+    assert_int_equal(store_outstanding(t->redis), 0);
     assert_int_equal(t->err, 0);
 }
 
-static void key_on_claimed(void *ctx, int err, const struct redis_reply *reply)
+static void key_on_claimed(void *ctx, int err, struct texts reply)
 {
     struct key_test *t = ctx;
     struct slice command_id;
@@ -103,7 +103,7 @@ static void key_on_claimed(void *ctx, int err, const struct redis_reply *reply)
 static enum key_claimed key_ask(struct key_test *t, const char *fingerprint, const char *id)
 {
     key_claim(&t->command, slice_from(t->key), slice_from(fingerprint), slice_from(id), DAYS);
-    redis_call(t->redis, &t->command, key_on_claimed, t);
+    store_call(t->redis, &t->command, key_on_claimed, t);
     key_wait(t);
     return t->claimed;
 }
@@ -129,25 +129,23 @@ static void key_mismatch(void **state)
     assert_string_equal(t->command_id, "gw/1");
 }
 
-static void key_on_text(void *ctx, int err, const struct redis_reply *reply)
+static void key_on_text(void *ctx, int err, struct texts reply)
 {
     struct key_test *t = ctx;
     t->err = err;
-    t->count = redis_reply_count(reply);
-    snprintf(t->text, sizeof(t->text), "%.*s",
-             t->count > 0 ? (int)redis_reply_at(reply, 0).bytes : 0,
-             t->count > 0 ? redis_reply_at(reply, 0).data : "");
-    snprintf(t->cursor, sizeof(t->cursor), "%.*s",
-             t->count > 1 ? (int)redis_reply_at(reply, 1).bytes : 0,
-             t->count > 1 ? redis_reply_at(reply, 1).data : "");
+    t->count = reply.count;
+    snprintf(t->text, sizeof(t->text), "%.*s", t->count > 0 ? (int)texts_at(reply, 0).bytes : 0,
+             t->count > 0 ? texts_at(reply, 0).data : "");
+    snprintf(t->cursor, sizeof(t->cursor), "%.*s", t->count > 1 ? (int)texts_at(reply, 1).bytes : 0,
+             t->count > 1 ? texts_at(reply, 1).data : "");
 }
 
 static void key_sweep_once(struct key_test *t, const char *seen, int64_t rise_ms,
                            const char *cursor)
 {
-    redis_command_reset(&t->command);
+    args_reset(&t->command);
     key_sweep(&t->command, DAYS, seen, rise_ms, cursor);
-    redis_call(t->redis, &t->command, key_on_text, t);
+    store_call(t->redis, &t->command, key_on_text, t);
     key_wait(t);
 }
 
@@ -155,11 +153,11 @@ static void key_sweep_once(struct key_test *t, const char *seen, int64_t rise_ms
 static void key_pass(struct key_test *t, int64_t ms)
 {
     char cursor[64] = "0", seen[64];
-    redis_command_reset(&t->command);
-    redis_arg_text(&t->command, "INCRBY");
-    redis_arg_text(&t->command, "kassa:clock");
-    redis_arg_int(&t->command, ms);
-    redis_call(t->redis, &t->command, key_on_text, t);
+    args_reset(&t->command);
+    args_text(&t->command, "INCRBY");
+    args_text(&t->command, "kassa:clock");
+    args_int(&t->command, ms);
+    store_call(t->redis, &t->command, key_on_text, t);
     key_wait(t);
     snprintf(seen, sizeof(seen), "%s", t->text);
     do {
@@ -171,11 +169,11 @@ static void key_pass(struct key_test *t, int64_t ms)
 static void key_redis(struct key_test *t, const char *words)
 {
     struct slice rest = slice_from(words), word;
-    redis_command_reset(&t->command);
+    args_reset(&t->command);
     while (slice_cut(&rest, ' ', &word)) {
-        redis_arg(&t->command, word);
+        args_add(&t->command, word);
     }
-    redis_call(t->redis, &t->command, key_on_text, t);
+    store_call(t->redis, &t->command, key_on_text, t);
     key_wait(t);
 }
 
@@ -216,7 +214,7 @@ static void key_days_may_change(void **state)
     assert_int_equal(key_ask(t, "POST /a", "gw/1"), KEY_NEW);
     for (int64_t days = 1; days <= 14; days += 13) {
         key_claim(&t->command, slice_from(t->key), SLICE_TEXT("POST /a"), SLICE_TEXT("gw/2"), days);
-        redis_call(t->redis, &t->command, key_on_claimed, t);
+        store_call(t->redis, &t->command, key_on_claimed, t);
         key_wait(t);
         assert_int_equal(t->claimed, KEY_KNOWN);
     }
@@ -272,11 +270,11 @@ static void key_clock_jumps(void **state)
     assert_int_equal(key_ask(t, "POST /a", "gw/1"), KEY_NEW);
     char seen[64];
     snprintf(seen, sizeof(seen), "%lld", strtoll(t->text, NULL, 10) - 140 * DAY_MS);
-    redis_command_reset(&t->command); /* as if the clock had jumped since */
-    redis_arg_text(&t->command, "SET");
-    redis_arg_text(&t->command, "kassa:clock");
-    redis_arg_text(&t->command, seen);
-    redis_call(t->redis, &t->command, key_on_text, t);
+    args_reset(&t->command); /* as if the clock had jumped since */
+    args_text(&t->command, "SET");
+    args_text(&t->command, "kassa:clock");
+    args_text(&t->command, seen);
+    store_call(t->redis, &t->command, key_on_text, t);
     key_wait(t);
     assert_int_equal(key_ask(t, "POST /b", "gw/1"), KEY_NEW); /* of another time */
     key_sweep_once(t, seen, 10000, "0");
@@ -292,7 +290,7 @@ static void key_race(void **state)
         char id[32];
         snprintf(id, sizeof(id), "gw/%d", i);
         key_claim(&t->command, slice_from(t->key), SLICE_TEXT("POST /a"), slice_from(id), DAYS);
-        redis_call(t->redis, &t->command, key_on_claimed, t);
+        store_call(t->redis, &t->command, key_on_claimed, t);
     }
     key_wait(t);
     assert_int_equal(t->answers, 100);
@@ -300,7 +298,7 @@ static void key_race(void **state)
     assert_string_equal(t->command_id, "gw/0");
 }
 
-static void key_on_nonsense(void *ctx, int err, const struct redis_reply *reply)
+static void key_on_nonsense(void *ctx, int err, struct texts reply)
 {
     struct key_test *t = ctx;
     struct slice command_id = SLICE_TEXT("kept");
@@ -322,11 +320,11 @@ static void key_read_nonsense(void **state)
                                           "return {'new', false}",
                                           "return {'new', 'a', 'b'}"};
     for (unsigned i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
-        redis_command_reset(&t->command);
-        redis_arg_text(&t->command, "EVAL");
-        redis_arg_text(&t->command, scripts[i]);
-        redis_arg_text(&t->command, "0");
-        redis_call(t->redis, &t->command, key_on_nonsense, t);
+        args_reset(&t->command);
+        args_text(&t->command, "EVAL");
+        args_text(&t->command, scripts[i]);
+        args_text(&t->command, "0");
+        store_call(t->redis, &t->command, key_on_nonsense, t);
     }
     key_wait(t);
     assert_int_equal(t->answers, sizeof(scripts) / sizeof(scripts[0]));

@@ -11,12 +11,12 @@
 #include "test/lib/orders.h"
 #include "test/lib/story.h"
 
-extern const struct redis_library order_library;
+extern const struct library order_library;
 
 #define NOW_MS ORDERS_NOW_MS
 #define LIMIT  100
 
-STORE_FIXTURE(order_library)
+RIG_FIXTURE(order_library)
 
 /* Begins a saga of a new order at now_ms; it is due a second later. */
 static const char *saga_begin_at(const char *order, int64_t now_ms)
@@ -125,11 +125,11 @@ static void lease_of_the_ended(void **state)
     const char *saga = saga_begin_at("o", NOW_MS);
     orders_move(store, "o", saga, "1", "CHARGING", "FAILED", "no", NOW_MS + 5);
     assert_int_equal(orders_lease(store, NOW_MS + 9000, LIMIT), 0);
-    store_ask(store, "ZADD", "order:open", "1", "o");
-    store_ask(store, "ZADD", "order:open", "1", "none");
+    rig_ask(store, "ZADD", "order:open", "1", "o");
+    rig_ask(store, "ZADD", "order:open", "1", "none");
     assert_int_equal(orders_lease(store, NOW_MS + 9000, LIMIT), 0);
-    assert_string_equal(store_ask(store, "EXISTS", "order:open"), "0");
-    assert_string_equal(store_ask(store, "EXISTS", "order:order:none"), "0");
+    assert_string_equal(rig_ask(store, "EXISTS", "order:open"), "0");
+    assert_string_equal(rig_ask(store, "EXISTS", "order:order:none"), "0");
 }
 
 /* One who slept over his lease finds the saga moved on, and cannot move it himself. */
@@ -175,18 +175,18 @@ static void lease_of_the_damaged(void **state)
     for (int i = 0; i < 4; i++) {
         const char *order = text_of("damaged-%d", i);
         saga_begin_at(order, NOW_MS - 10);
-        store_ask(store, "HSET", text_of("order:order:%s", order), "journal", damaged[i]);
+        rig_ask(store, "HSET", text_of("order:order:%s", order), "journal", damaged[i]);
     }
     saga_begin_at("o", NOW_MS);
     assert_int_equal(orders_lease(store, NOW_MS + 1000, 4), 4);
     for (unsigned n = 0; n < 4; n++) {
-        assert_string_equal(store_at(store, n), text_of("due|damaged-%u|", n));
+        assert_string_equal(rig_at(store, n), text_of("due|damaged-%u|", n));
     }
     assert_int_equal(orders_lease(store, NOW_MS + 1000, 4), 1);
     assert_string_equal(orders_at(store, 0, RECORD_ORDER), "o");
     assert_int_equal(orders_lease(store, NOW_MS + 2999, LIMIT), 0);
     assert_int_equal(orders_lease(store, NOW_MS + 6000, LIMIT), 5);
-    assert_string_equal(store_ask(store, "HGET", "order:order:damaged-1", "journal"), "garbage");
+    assert_string_equal(rig_ask(store, "HGET", "order:order:damaged-1", "journal"), "garbage");
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "idempotency/memory.h"
 #include "runtime/stat.h"
+#include "store/memory.h"
 #include "test/lib/redis_server.h"
 
 #define WAIT_MS 20000
@@ -19,7 +19,7 @@ struct fixture {
     struct loop_timer *tick; /* so that a turn that waits ends soon */
     struct conf conf;
     struct redis_server *server;
-    struct redis *redis;
+    struct store *redis;
     struct memory *memory;
     unsigned said_short, said_over;
 };
@@ -54,7 +54,7 @@ static int setup(void **state)
     f->tick = loop_timer_new(f->loop, on_tick, NULL);
     loop_timer_start(f->tick, 10, 10);
     f->server = redis_server_start(NULL);
-    f->redis = redis_new(f->loop, &f->conf, "test", redis_server_node(f->server), NULL);
+    f->redis = store_new(f->loop, &f->conf, "test", redis_server_node(f->server), NULL);
     f->memory = memory_new(f->loop, f->redis, "test", on_short, f);
     *state = f;
     return 0;
@@ -63,7 +63,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    redis_free(f->redis);
+    store_free(f->redis);
     memory_free(f->memory);
     redis_server_free(f->server);
     loop_timer_free(f->tick);

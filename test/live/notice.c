@@ -11,17 +11,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "idempotency/notice.h"
+#include "consumer/notice.h"
 #include "runtime/stat.h"
+#include "store/subscription.h"
 #include "test/lib/redis_server.h"
 
 #define NOTICE_WAIT_MS  10000
 #define NOTICE_GATEWAYS 4
 
 struct inbox {
-    struct redis_subscription *subscription;
+    struct subscription *subscription;
     unsigned messages;
-    struct buf text; /* all payloads, one a line */
+    struct buf text; /* of all payloads, one a line */
 };
 
 struct notice_test {
@@ -29,7 +30,7 @@ struct notice_test {
     struct loop_timer *tick; /* so that a turn that waits ends soon */
     struct conf conf;
     struct redis_server *server;
-    struct redis *redis;
+    struct store *redis;
     struct notices *notices;
     struct inbox inboxes[NOTICE_GATEWAYS];
 };
@@ -44,19 +45,27 @@ static const char *notice_lookup(const char *variable)
     return getenv(variable);
 }
 
+/* The reasons of the answers in it, as <a,b,c>. */
 static void notice_on_message(void *ctx, struct slice payload)
 {
     struct inbox *inbox = ctx;
+    struct envelope *envelope;
+    const char *detail;
     inbox->messages++;
-    buf_add_slice(&inbox->text, payload);
-    buf_add_text(&inbox->text, "\n");
+    assert_int_equal(envelope_read(payload, &envelope, &detail), 0);
+    for (unsigned i = 0; i < envelope_count(envelope); i++) {
+        buf_add_text(&inbox->text, i == 0 ? "<" : ",");
+        buf_add_slice(&inbox->text, envelope_at(envelope, i)->reason);
+    }
+    buf_add_text(&inbox->text, ">\n");
+    envelope_free(envelope);
 }
 
 static bool notice_all_up(struct notice_test *t)
 {
-    bool is_up = redis_is_up(t->redis);
+    bool is_up = store_is_up(t->redis);
     for (unsigned i = 0; i < NOTICE_GATEWAYS; i++) {
-        is_up = is_up && redis_subscription_is_up(t->inboxes[i].subscription);
+        is_up = is_up && subscription_is_up(t->inboxes[i].subscription);
     }
     return is_up;
 }
@@ -65,7 +74,7 @@ static bool notice_all_down(struct notice_test *t)
 {
     bool is_up = false;
     for (unsigned i = 0; i < NOTICE_GATEWAYS; i++) {
-        is_up = is_up || redis_subscription_is_up(t->inboxes[i].subscription);
+        is_up = is_up || subscription_is_up(t->inboxes[i].subscription);
     }
     return !is_up;
 }
@@ -87,21 +96,6 @@ static void notice_turns(struct notice_test *t, int64_t ms)
     }
 }
 
-/* <a,b,c> */
-static void notice_form_add(struct buf *payload, uint64_t *state, const void *answer)
-{
-    buf_add_text(payload, *state == 0 ? "<" : ",");
-    buf_add_text(payload, answer);
-    ++*state;
-}
-
-static void notice_form_end(struct buf *payload)
-{
-    buf_add_text(payload, ">");
-}
-
-static const struct notice_form notice_form = {notice_form_add, notice_form_end};
-
 static int notice_setup(void **state, const char *node)
 {
     struct notice_test *t = mem_new(sizeof(*t));
@@ -119,15 +113,15 @@ static int notice_setup(void **state, const char *node)
     t->loop = loop_new();
     t->tick = loop_timer_new(t->loop, notice_on_tick, t);
     loop_timer_start(t->tick, 5, 5);
-    t->redis = redis_new(t->loop, &t->conf, "notice", node, NULL);
-    t->notices = notices_new(t->loop, t->redis, &notice_form);
+    t->redis = store_new(t->loop, &t->conf, "notice", node, NULL);
+    t->notices = notices_new(t->loop, t->redis);
     for (unsigned i = 0; i < NOTICE_GATEWAYS; i++) {
         char gateway[32];
         snprintf(gateway, sizeof(gateway), "live-%d-%u", getpid(), i);
         buf_reset(&text);
         notice_channel(slice_from(gateway), &text);
         t->inboxes[i].subscription =
-            redis_subscribe(t->loop, &t->conf, node, text.data, notice_on_message, &t->inboxes[i]);
+            subscription_new(t->loop, &t->conf, node, text.data, notice_on_message, &t->inboxes[i]);
     }
     buf_free(&text);
     return notice_wait(t, notice_all_up) ? 0 : -1;
@@ -147,11 +141,11 @@ static int notice_teardown(void **state)
 {
     struct notice_test *t = *state;
     for (unsigned i = 0; i < NOTICE_GATEWAYS; i++) {
-        redis_subscription_free(t->inboxes[i].subscription);
+        subscription_free(t->inboxes[i].subscription);
         buf_free(&t->inboxes[i].text);
     }
     notices_free(t->notices);
-    redis_free(t->redis);
+    store_free(t->redis);
     redis_server_free(t->server);
     loop_timer_free(t->tick);
     loop_free(t->loop);
@@ -159,11 +153,19 @@ static int notice_teardown(void **state)
     return 0;
 }
 
-static void notice_send(struct notice_test *t, unsigned gateway, const char *object)
+static void notice_add_to(struct notice_test *t, const char *gateway, const char *reason)
+{
+    struct message answer = {.type = MESSAGE_REFUSED};
+    message_set(&answer, id, SLICE_TEXT("request-1"));
+    message_set(&answer, reason, slice_from(reason));
+    notice_add(t->notices, slice_from(gateway), &answer);
+}
+
+static void notice_send(struct notice_test *t, unsigned gateway, const char *reason)
 {
     char name[32];
     snprintf(name, sizeof(name), "live-%d-%u", getpid(), gateway);
-    notice_add(t->notices, slice_from(name), object);
+    notice_add_to(t, name, reason);
 }
 
 static const char *notice_text(const struct inbox *inbox)
@@ -191,13 +193,13 @@ static void notice_batches(void **state)
         notice_send(t, 0, "a");
         notice_send(t, 1, "b");
         notice_send(t, 0, "c");
-        notice_send(t, 2, "");
+        notice_send(t, 2, "-");
         notice_send(t, 0, "d");
         notice_turns(t, 20);
     }
     notice_expect(t, 0, "<a,c,d>\n<a,c,d>\n");
     notice_expect(t, 1, "<b>\n<b>\n");
-    notice_expect(t, 2, "<>\n<>\n");
+    notice_expect(t, 2, "<->\n<->\n");
     notice_expect(t, 3, "");
 }
 
@@ -210,12 +212,12 @@ static void notice_many_gateways(void **state)
     for (int i = 0; i < 300; i++) {
         char name[16];
         snprintf(name, sizeof(name), "g%d", i);
-        notice_add(t->notices, slice_from(name), "x");
+        notice_add_to(t, name, "x");
     }
     assert_int_equal(stat_get(dropped) - dropped_before, 300 - 256);
     notice_turns(t, 20);
     notice_send(t, 0, "after");
-    notice_add(t->notices, SLICE_TEXT("not an id"), "x");
+    notice_add_to(t, "not an id", "x");
     notice_expect(t, 0, "<after>\n");
     assert_int_equal(stat_get(dropped) - dropped_before, 300 - 256 + 1);
 }
@@ -226,8 +228,8 @@ static void notice_large(void **state)
 {
     struct notice_test *t = *state;
     struct inbox *inbox = &t->inboxes[0];
-    const size_t objects = 2500, object_bytes = 1000;
-    char object[1001];
+    const size_t objects = 2500, object_bytes = 200;
+    char object[201];
     memset(object, 'x', object_bytes);
     object[object_bytes] = '\0';
     for (size_t i = 0; i < objects; i++) {

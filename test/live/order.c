@@ -13,11 +13,11 @@
 #include "broker/message.h"
 #include "test/lib/orders.h"
 
-extern const struct redis_library order_library;
+extern const struct library order_library;
 
 #define NOW_MS ORDERS_NOW_MS
 
-STORE_FIXTURE(order_library)
+RIG_FIXTURE(order_library)
 
 static const char *add(const char *order, const char *item, const char *pieces, const char *cost)
 {
@@ -28,12 +28,12 @@ static void assert_order(const char *order, const char *user, const char *total,
                          const char *paid)
 {
     assert_string_equal(orders_find(store, order), "order");
-    assert_int_equal(store_count(store), 5);
-    assert_string_equal(store_at(store, 1), user);
-    assert_string_equal(store_at(store, 2), total);
-    assert_string_equal(store_at(store, 3), lines);
-    assert_string_equal(store_at(store, 4), paid);
-    assert_true(lines_are_valid(slice_from(store_at(store, 3))));
+    assert_int_equal(rig_count(store), 5);
+    assert_string_equal(rig_at(store, 1), user);
+    assert_string_equal(rig_at(store, 2), total);
+    assert_string_equal(rig_at(store, 3), lines);
+    assert_string_equal(rig_at(store, 4), paid);
+    assert_true(lines_are_valid(slice_from(rig_at(store, 3))));
 }
 
 /* An order is made once: the repeat of a create does not empty one that was filled meanwhile. */
@@ -42,7 +42,7 @@ static void create_once(void **state)
     (void)state;
     const char *id = id_at(NOW_MS);
     assert_string_equal(orders_find(store, "o"), "unknown");
-    assert_int_equal(store_count(store), 1);
+    assert_int_equal(rig_count(store), 1);
     assert_string_equal(orders_create(store, id, "o", "u"), "created");
     assert_order("o", "u", "0", "", "0");
     add("o", "i", "2", "10");
@@ -141,7 +141,7 @@ static void add_to_unknown(void **state)
     (void)state;
     const char *id = id_at(NOW_MS);
     assert_string_equal(orders_add(store, id, "o", "i", "1", "1"), "unknown");
-    assert_string_equal(store_ask(store, "EXISTS", "order:order:o"), "0");
+    assert_string_equal(rig_ask(store, "EXISTS", "order:order:o"), "0");
     orders_create(store, id_at(NOW_MS), "o", "u");
     assert_string_equal(orders_add(store, id, "o", "i", "1", "1"), "unknown");
     assert_order("o", "u", "0", "", "0");
@@ -199,12 +199,12 @@ static void init_draws(void **state)
                             "created");
         for (int order = 0; order < 50; order++) {
             assert_string_equal(orders_find(store, text_of("%d", order)), "order");
-            int user = atoi(store_at(store, 1));
+            int user = atoi(rig_at(store, 1));
             assert_in_range(user, 0, 4);
             users_seen |= 1u << user;
-            assert_string_equal(store_at(store, 2), "14");
-            assert_drawn(store_at(store, 3), items[i]);
-            assert_string_equal(store_at(store, 4), "0");
+            assert_string_equal(rig_at(store, 2), "14");
+            assert_drawn(rig_at(store, 3), items[i]);
+            assert_string_equal(rig_at(store, 4), "0");
         }
         assert_int_equal(users_seen, 31);
         assert_string_equal(orders_find(store, "50"), "unknown");
@@ -220,16 +220,16 @@ static void init_once(void **state)
     orders_init(store, id, 20, 1000, 1000, "2", 42);
     for (int order = 0; order < 20; order++) {
         orders_find(store, text_of("%d", order));
-        snprintf(drawn[order], sizeof(drawn[order]), "%s", store_at(store, 3));
+        snprintf(drawn[order], sizeof(drawn[order]), "%s", rig_at(store, 3));
     }
     add("3", "x", "1", "1");
     assert_string_equal(orders_init(store, id, 20, 1000, 1000, "2", 42), "created");
     orders_find(store, "3");
-    assert_string_equal(store_at(store, 2), "3");
+    assert_string_equal(rig_at(store, 2), "3");
     orders_init(store, id_at(NOW_MS), 20, 1000, 1000, "2", 42);
     for (int order = 0; order < 20; order++) {
         orders_find(store, text_of("%d", order));
-        assert_string_equal(store_at(store, 3), drawn[order]);
+        assert_string_equal(rig_at(store, 3), drawn[order]);
     }
 }
 
@@ -250,8 +250,8 @@ static void init_leaves_running_orders(void **state)
                         "conflict|a checkout of these orders is running");
     for (int order = 0; order < 4; order++) {
         orders_find(store, text_of("%d", order));
-        assert_string_equal(store_at(store, 2), order == 2 ? "2" : "8");
-        assert_string_equal(store_at(store, 4), "0");
+        assert_string_equal(rig_at(store, 2), order == 2 ? "2" : "8");
+        assert_string_equal(rig_at(store, 4), "0");
     }
     assert_string_equal(orders_move(store, "2", running, "1", "CANCELLING", "PAID", "", NOW_MS),
                         "moved");

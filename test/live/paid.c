@@ -16,7 +16,7 @@
 #include "idempotency/once.h"
 #include "test/lib/orders.h"
 
-extern const struct redis_library order_library;
+extern const struct library order_library;
 
 #define NOW_MS  ORDERS_NOW_MS
 #define DAY_MS  (INT64_C(24) * 3600 * 1000)
@@ -24,7 +24,7 @@ extern const struct redis_library order_library;
 #define ANY     (400 * DAY_MS) /* time that has passed: as much as you like */
 #define ALL     "99999999999"  /* no saga is open */
 
-static struct store *store;
+static struct rig *store;
 
 /* As the servers of both deployments are set. */
 static void configure(const char *file)
@@ -35,7 +35,7 @@ static void configure(const char *file)
     for (unsigned count = 0; fgets(line, sizeof(line), f) != NULL;) {
         if (sscanf(line, "%63s %63s", name, value) == 2 &&
             (strncmp(name, "hash-max-", 9) == 0 || strcmp(name, "latency-tracking") == 0)) {
-            store_ask(store, "CONFIG", "SET", name, value);
+            rig_ask(store, "CONFIG", "SET", name, value);
             count++;
         }
     }
@@ -45,7 +45,7 @@ static void configure(const char *file)
 static int group_setup(void **state)
 {
     (void)state;
-    store = store_new(&order_library);
+    store = rig_new(&order_library);
     configure("deploy/native/redis.conf");
     return 0;
 }
@@ -53,15 +53,15 @@ static int group_setup(void **state)
 static int group_teardown(void **state)
 {
     (void)state;
-    store_free(store);
+    rig_free(store);
     return 0;
 }
 
 static int setup(void **state)
 {
     (void)state;
-    store_ask(store, "FLUSHALL");
-    store_ask(store, "SET", "order:schema", "2|2");
+    rig_ask(store, "FLUSHALL");
+    rig_ask(store, "SET", "order:schema", "2|2");
     return 0;
 }
 
@@ -79,12 +79,12 @@ static double monotonic_ms(void)
 /* One step. */
 static void sweep_step(const char *seen, const char *cursor)
 {
-    static struct redis_command c;
+    static struct args c;
     double began_ms = monotonic_ms();
-    redis_command_reset(&c);
+    args_reset(&c);
     once_sweep(&c, &order_library, (struct once_life){LIFE_MS, LIFE_MS}, ALL, seen, ANY, 500,
                cursor);
-    store_ask_command(store, &c, NULL, NULL);
+    rig_ask_command(store, &c, NULL, NULL);
     double took_ms = monotonic_ms() - began_ms;
     longest_ms = took_ms > longest_ms ? took_ms : longest_ms;
 }
@@ -96,30 +96,30 @@ static unsigned sweep_all(void)
     unsigned steps = 0;
     do {
         sweep_step(clock, cursor);
-        snprintf(clock, sizeof(clock), "%s", store_at(store, 0));
-        if (store_count(store) > 1) {
-            snprintf(cursor, sizeof(cursor), "%s", store_at(store, 1));
+        snprintf(clock, sizeof(clock), "%s", rig_at(store, 0));
+        if (rig_count(store) > 1) {
+            snprintf(cursor, sizeof(cursor), "%s", rig_at(store, 1));
         }
         assert_true(++steps < 100000);
-    } while (store_count(store) > 1 || steps < 2);
+    } while (rig_count(store) > 1 || steps < 2);
     return steps;
 }
 
 /* So long after NOW_MS, of which there is an id, too. */
 static void time_passes(int64_t ms)
 {
-    store_clock(store, NOW_MS + ms);
+    rig_clock(store, NOW_MS + ms);
     orders_create(store, id_at(NOW_MS + ms), "later", "u");
 }
 
 static bool is_packed(const char *order)
 {
-    return store_ask(store, "EXISTS", text_of("order:order:%s", order))[0] == '0';
+    return rig_ask(store, "EXISTS", text_of("order:order:%s", order))[0] == '0';
 }
 
 static const char *packed_count(void)
 {
-    return text_of("%s", store_ask(store, "HGET", "order:paid", "orders"));
+    return text_of("%s", rig_ask(store, "HGET", "order:paid", "orders"));
 }
 
 /* ---- orders ---- */
@@ -135,11 +135,10 @@ static const char *tale_of(const char *order)
     static char tale[8192];
     size_t bytes = 0;
     orders_find(store, order);
-    for (unsigned i = 0; i < store_count(store); i++) {
-        bytes += (size_t)snprintf(tale + bytes, sizeof(tale) - bytes, "%s\n", store_at(store, i));
+    for (unsigned i = 0; i < rig_count(store); i++) {
+        bytes += (size_t)snprintf(tale + bytes, sizeof(tale) - bytes, "%s\n", rig_at(store, i));
     }
-    store_ask(store, "FCALL", "order_sagas", "2", "order:recent", "order:open", "10", "", order,
-              "0");
+    rig_ask(store, "FCALL", "order_sagas", "2", "order:recent", "order:open", "10", "", order, "0");
     for (unsigned i = 0; i < RECORD_PARTS; i++) {
         if (i != RECORD_WAITERS) {
             bytes +=
@@ -281,7 +280,7 @@ static void they_answer_as_before(void **state)
                             "stale");
         assert_string_equal(orders_at(store, 0, RECORD_STATE), "PAID");
     }
-    assert_string_equal(store_ask(store, "EXISTS", "order:open"), "0");
+    assert_string_equal(rig_ask(store, "EXISTS", "order:open"), "0");
 }
 
 /* A record that is younger than the saga: of a request that attached to it, or of a replay that
@@ -300,19 +299,19 @@ static void records_find_them(void **state)
     time_passes(LIFE_MS + 20000);
     sweep_all();
     assert_true(is_packed("o"));
-    assert_string_equal(store_ask(store, "EXISTS", bucket_of("order", late)), "1");
+    assert_string_equal(rig_ask(store, "EXISTS", bucket_of("order", late)), "1");
     assert_string_equal(orders_checkout(store, late, "o", NOW_MS + LIFE_MS + 20000), "paid");
     assert_string_equal(orders_at(store, 0, RECORD_SAGA), saga);
-    store_ask(store, "HSET", bucket_of("order", saga), saga, text_of("begun|o|%s", saga));
+    rig_ask(store, "HSET", bucket_of("order", saga), saga, text_of("begun|o|%s", saga));
     assert_string_equal(
-        store_ask(store, "FCALL", "order_saga", "1", bucket_of("order", saga), saga),
-        text_of("saga|%s", strchr(store_ask(store, "FCALL", "order_sagas", "2", "order:recent",
-                                            "order:open", "10", "", "o", "0"),
+        rig_ask(store, "FCALL", "order_saga", "1", bucket_of("order", saga), saga),
+        text_of("saga|%s", strchr(rig_ask(store, "FCALL", "order_sagas", "2", "order:recent",
+                                          "order:open", "10", "", "o", "0"),
                                   '|') +
                                1));
-    store_ask(store, "ZADD", "order:open", "1", "o");
+    rig_ask(store, "ZADD", "order:open", "1", "o");
     assert_int_equal(orders_lease(store, NOW_MS + LIFE_MS + 20000, 10), 0);
-    assert_string_equal(store_ask(store, "EXISTS", "order:open"), "0");
+    assert_string_equal(rig_ask(store, "EXISTS", "order:open"), "0");
 }
 
 /* What is young, open, failed or cannot be read stays as it is. */
@@ -334,8 +333,7 @@ static void others_stay(void **state)
         {"journal", "garbage"}, {"total", "9"}, {"lines", "i*2,j*01"}, {"user", "v"}};
     for (int i = 0; i < 4; i++) {
         order_plain(text_of("damaged-%d", i), "u", "i", "j");
-        store_ask(store, "HSET", text_of("order:order:damaged-%d", i), damages[i][0],
-                  damages[i][1]);
+        rig_ask(store, "HSET", text_of("order:order:damaged-%d", i), damages[i][0], damages[i][1]);
     }
     time_passes(20 * DAY_MS);
     sweep_all();
@@ -350,7 +348,7 @@ static void others_stay(void **state)
 /* 200 of them, while nothing may be packed. */
 static void orders_whose_records_go(void)
 {
-    store_ask(store, "SET", "order:schema", "1|2");
+    rig_ask(store, "SET", "order:schema", "1|2");
     for (int i = 0; i < 200; i++) {
         paid_count = 0;
         order_plain(text_of("%d", i), "u", "i", "j");
@@ -365,12 +363,12 @@ static void not_before_all_can_read(void **state)
 {
     (void)state;
     orders_whose_records_go();
-    assert_string_equal(store_ask(store, "EXISTS", "order:paid"), "0");
-    assert_string_equal(store_ask(store, "ZCARD", "order:buckets"), "1"); /* of now */
-    store_ask(store, "SET", "order:schema", "2|2");
+    assert_string_equal(rig_ask(store, "EXISTS", "order:paid"), "0");
+    assert_string_equal(rig_ask(store, "ZCARD", "order:buckets"), "1"); /* of now */
+    rig_ask(store, "SET", "order:schema", "2|2");
     sweep_all();
     assert_string_equal(packed_count(), "200");
-    assert_string_equal(store_ask(store, "HGET", "order:paid", "walked"), "1");
+    assert_string_equal(rig_ask(store, "HGET", "order:paid", "walked"), "1");
 }
 
 /* Nothing was dropped yet: who walked now would find nothing, and never again. */
@@ -380,9 +378,9 @@ static void no_walk_without_a_floor(void **state)
     sweep_all();
     paid_count = 0;
     order_plain("o", "u", "i", "j");
-    store_ask(store, "DEL", "order:buckets", "order:clock");
+    rig_ask(store, "DEL", "order:buckets", "order:clock");
     sweep_all();
-    assert_string_equal(store_ask(store, "EXISTS", "order:paid"), "0");
+    assert_string_equal(rig_ask(store, "EXISTS", "order:paid"), "0");
     time_passes(20 * DAY_MS);
     sweep_all();
     assert_string_equal(packed_count(), "1");
@@ -393,11 +391,11 @@ static void walk_begins_anew(void **state)
 {
     (void)state;
     orders_whose_records_go();
-    store_ask(store, "SET", "order:schema", "2|2");
+    rig_ask(store, "SET", "order:schema", "2|2");
     char cursor[24] = "walkabcdef:127";
     do {
         sweep_step("", cursor);
-        snprintf(cursor, sizeof(cursor), "%s", store_at(store, 1));
+        snprintf(cursor, sizeof(cursor), "%s", rig_at(store, 1));
         assert_true(strlen(cursor) < sizeof(cursor) - 1);
     } while (strcmp(cursor, "0") != 0);
     assert_string_equal(packed_count(), "200");
@@ -418,9 +416,9 @@ static void made_anew(void **state)
     assert_string_equal(orders_init(store, id, 2, 5, 5, "2", 7), "created");
     assert_string_equal(packed_count(), "1");
     assert_string_equal(orders_find(store, "1"), "order");
-    assert_string_equal(store_at(store, 4), "0");
+    assert_string_equal(rig_at(store, 4), "0");
     assert_string_equal(orders_find(store, "2"), "order");
-    assert_string_equal(store_at(store, 4), "1");
+    assert_string_equal(rig_at(store, 4), "1");
     const char *saga = id_at(NOW_MS + 20 * DAY_MS);
     assert_string_equal(orders_checkout(store, saga, "1", NOW_MS + 20 * DAY_MS), "begun");
     orders_move(store, "1", saga, "1", "CHARGING", "PAID", "", NOW_MS + 20 * DAY_MS);
@@ -428,7 +426,7 @@ static void made_anew(void **state)
     sweep_all();
     assert_string_equal(packed_count(), "2");
     orders_find(store, "1");
-    assert_string_equal(store_at(store, 4), "1");
+    assert_string_equal(rig_at(store, 4), "1");
 }
 
 /* Packed bytes that are damaged are an error, and never "no such order". */
@@ -439,38 +437,38 @@ static void damage_is_told(void **state)
     order_plain("4711", "u", "i", "j");
     time_passes(20 * DAY_MS);
     sweep_all();
-    store_ask(store, "HSET", "order:paid:0", "4711", "\x05");
-    store_expect(store, STORE_ERROR, "FCALL", "order_find", "2", "order:once:0", "order:order:4711",
-                 "-", "4711", "PAID");
-    store_wait(store);
-    assert_int_equal(store_misanswered(store), 0);
+    rig_ask(store, "HSET", "order:paid:0", "4711", "\x05");
+    rig_expect(store, RIG_ERROR, "FCALL", "order_find", "2", "order:once:0", "order:order:4711",
+               "-");
+    rig_wait(store);
+    assert_int_equal(rig_misanswered(store), 0);
 }
 
 static const char *greet(int64_t clock_ms)
 {
-    store_ask(store, "SET", "order:clock", text_of("%lld", (long long)clock_ms));
-    store_ask(store, "FCALL", "order_greet", "2", "order:schema", "order:libraries");
-    return text_of("%s", store_ask(store, "GET", "order:schema"));
+    rig_ask(store, "SET", "order:clock", text_of("%lld", (long long)clock_ms));
+    rig_ask(store, "FCALL", "order_greet", "2", "order:schema", "order:libraries");
+    return text_of("%s", rig_ask(store, "GET", "order:schema"));
 }
 
 /* The mark allows it when for a day there was nobody in the store who cannot read it. */
 static void mark_allows_it_after_a_day(void **state)
 {
     (void)state;
-    store_ask(store, "DEL", "order:schema");
-    store_ask(store, "ZADD", "order:buckets", "1", "000000001"); /* an older version was here */
-    store_ask(store, "ZADD", "order:libraries", "1", "kassa_order_older");
+    rig_ask(store, "DEL", "order:schema");
+    rig_ask(store, "ZADD", "order:buckets", "1", "000000001"); /* an older version was here */
+    rig_ask(store, "ZADD", "order:libraries", "1", "kassa_order_older");
     assert_string_equal(greet(0), "1|2");
     assert_string_equal(greet(NOW_MS), "1|2");
     assert_string_equal(greet(NOW_MS + DAY_MS - 1), "1|2");
     assert_string_equal(greet(NOW_MS + 2 * DAY_MS), "1|2"); /* the older one is still there */
-    store_ask(store, "ZREM", "order:libraries", "kassa_order_older");
-    store_ask(store, "ZADD", "order:libraries", "1", "kassa_order_newer");
+    rig_ask(store, "ZREM", "order:libraries", "kassa_order_older");
+    rig_ask(store, "ZADD", "order:libraries", "1", "kassa_order_newer");
     assert_string_equal(greet(NOW_MS + 2 * DAY_MS), "1|2"); /* of this nobody knows */
-    store_ask(store, "HSET", "order:readers", "kassa_order_newer", "3");
+    rig_ask(store, "HSET", "order:readers", "kassa_order_newer", "3");
     assert_string_equal(greet(NOW_MS + DAY_MS - 1), "1|2");
     assert_string_equal(greet(NOW_MS + DAY_MS), "2|2");
-    assert_string_equal(store_ask(store, "EXISTS", "order:readers"), "0");
+    assert_string_equal(rig_ask(store, "EXISTS", "order:readers"), "0");
     assert_string_equal(greet(NOW_MS + DAY_MS), "2|2");
 }
 
@@ -478,7 +476,7 @@ static void mark_allows_it_after_a_day(void **state)
 static void mark_of_a_new_store(void **state)
 {
     (void)state;
-    store_ask(store, "DEL", "order:schema", "order:buckets");
+    rig_ask(store, "DEL", "order:schema", "order:buckets");
     assert_string_equal(greet(0), "2|2");
 }
 
@@ -528,7 +526,7 @@ static int64_t number_after(const char *text, const char *name)
 
 static int64_t used_memory(void)
 {
-    return number_after(store_ask(store, "INFO", "memory"), "used_memory:");
+    return number_after(rig_ask(store, "INFO", "memory"), "used_memory:");
 }
 
 /* The tables of keys and fields shrink by themselves, in the background. */
@@ -546,27 +544,27 @@ static int64_t used_memory_settled(int64_t base)
 static int64_t buckets_bytes(void)
 {
     int64_t bytes = 0;
-    int count = atoi(store_ask(store, "HGET", "order:paid", "buckets"));
+    int count = atoi(rig_ask(store, "HGET", "order:paid", "buckets"));
     assert_in_range(count, MANY / 41, MANY / 39);
     for (int i = 0; i < count; i++) {
         const char *key = text_of("order:paid:%d", i);
-        bytes += strtoll(store_ask(store, "MEMORY", "USAGE", key, "SAMPLES", "0"), NULL, 10);
-        assert_in_range(atoi(store_ask(store, "HLEN", key)), 1, 128);
-        assert_string_equal(store_ask(store, "OBJECT", "ENCODING", key), "listpack");
+        bytes += strtoll(rig_ask(store, "MEMORY", "USAGE", key, "SAMPLES", "0"), NULL, 10);
+        assert_in_range(atoi(rig_ask(store, "HLEN", key)), 1, 128);
+        assert_string_equal(rig_ask(store, "OBJECT", "ENCODING", key), "listpack");
     }
     return bytes;
 }
 
 static void many_are_small(bool is_batch)
 {
-    store_ask(store, "CONFIG", "SET", "appendonly", "no");
-    store_ask(store, "CONFIG", "SET", "slowlog-log-slower-than", "-1");
-    store_ask(store, "SET", "order:schema", "2|2");
+    rig_ask(store, "CONFIG", "SET", "appendonly", "no");
+    rig_ask(store, "CONFIG", "SET", "slowlog-log-slower-than", "-1");
+    rig_ask(store, "SET", "order:schema", "2|2");
     sweep_step("", "0");
     int64_t base = used_memory();
     for (int i = 0; i < MANY; i += 1000) {
-        store_ask(store, "EVAL", fill, "0", text_of("%d", i), text_of("%d", i + 1000),
-                  text_of("%lld", (long long)NOW_MS), is_batch ? "1" : "0");
+        rig_ask(store, "EVAL", fill, "0", text_of("%d", i), text_of("%d", i + 1000),
+                text_of("%lld", (long long)NOW_MS), is_batch ? "1" : "0");
     }
     int64_t before = used_memory() - base;
     longest_ms = 0;

@@ -9,14 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "test/lib/store.h"
+#include "test/lib/rig.h"
 
-extern const struct redis_library payment_library;
+extern const struct library payment_library;
 
 #define NOW_MS       INT64_C(1733754220544)
 #define INT_MAX_TEXT "9223372036854775807"
 
-STORE_FIXTURE(payment_library)
+RIG_FIXTURE(payment_library)
 
 static const char *key_of(const char *user)
 {
@@ -30,41 +30,40 @@ static const char *records(const char *id)
 
 static const char *create(const char *id, const char *user)
 {
-    return store_ask(store, "FCALL", "payment_create", "2", records(id), key_of(user), id);
+    return rig_ask(store, "FCALL", "payment_create", "2", records(id), key_of(user), id);
 }
 
 static const char *find(const char *user)
 {
-    return store_ask(store, "FCALL", "payment_find", "2", "payment:once:0", key_of(user), "-");
+    return rig_ask(store, "FCALL", "payment_find", "2", "payment:once:0", key_of(user), "-");
 }
 
 static const char *fund(const char *id, const char *user, const char *amount)
 {
-    return store_ask(store, "FCALL", "payment_fund", "2", records(id), key_of(user), id, amount);
+    return rig_ask(store, "FCALL", "payment_fund", "2", records(id), key_of(user), id, amount);
 }
 
 static const char *pay(const char *id, const char *user, const char *amount)
 {
-    return store_ask(store, "FCALL", "payment_pay", "2", records(id), key_of(user), id, user,
-                     amount);
+    return rig_ask(store, "FCALL", "payment_pay", "2", records(id), key_of(user), id, user, amount);
 }
 
 static const char *charge(const char *saga, const char *user, const char *amount)
 {
-    return store_ask(store, "FCALL", "payment_charge", "1", records(saga),
-                     text_of("%s:1:charge", saga), user, amount);
+    return rig_ask(store, "FCALL", "payment_charge", "1", records(saga),
+                   text_of("%s:1:charge", saga), user, amount);
 }
 
 static const char *refund(const char *saga, const char *user)
 {
-    return store_ask(store, "FCALL", "payment_refund", "2", records(saga), key_of(user),
-                     text_of("%s:1:charge-undo", saga), text_of("%s:1:charge", saga));
+    return rig_ask(store, "FCALL", "payment_refund", "2", records(saga), key_of(user),
+                   text_of("%s:1:charge-undo", saga), text_of("%s:1:charge", saga));
 }
 
 static const char *init(const char *id, const char *end, const char *credit, const char *gen)
 {
-    return store_ask(store, "FCALL", "payment_init", "1", records(id), text_of("%s:0", id), "0",
-                     end, credit, gen);
+    return rig_ask(store, "FCALL", "payment_init", "1", records(id), text_of("%s:0", id), "0", end,
+                   credit, gen);
 }
 
 static void assert_answer(const char *answer, const char *expected)
@@ -79,7 +78,7 @@ static void assert_credit(const char *user, const char *credit)
 
 static void assert_funded(const char *user, const char *funded)
 {
-    assert_string_equal(store_ask(store, "HGET", key_of(user), "funded"), funded);
+    assert_string_equal(rig_ask(store, "HGET", key_of(user), "funded"), funded);
 }
 
 static void user_with(const char *user, const char *credit)
@@ -197,7 +196,7 @@ static void unknown_users(void **state)
     assert_answer(fund(a, "u", "5"), "unknown");
     assert_answer(pay(b, "u", "5"), "unknown");
     assert_answer(charge(saga, "u", "0"), "refused|insufficient credit");
-    assert_answer(store_ask(store, "EXISTS", key_of("u")), "0");
+    assert_answer(rig_ask(store, "EXISTS", key_of("u")), "0");
     user_with("u", "9");
     assert_answer(fund(a, "u", "5"), "unknown");
     assert_answer(pay(b, "u", "5"), "unknown");
@@ -329,7 +328,7 @@ static void find_writes_nothing(void **state)
 {
     (void)state;
     find("u");
-    assert_answer(store_ask(store, "DBSIZE"), "0");
+    assert_answer(rig_ask(store, "DBSIZE"), "0");
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "idempotency/pulse.h"
 #include "runtime/stat.h"
+#include "store/pulse.h"
 #include "test/lib/redis_server.h"
 
 #define WAIT_MS 20000
@@ -21,7 +21,7 @@ struct fixture {
     struct loop_timer *tick; /* so that a turn that waits ends soon */
     struct conf conf;
     struct redis_server *server;
-    struct redis *redis;
+    struct store *redis;
     struct pulse *pulse;
     unsigned ups;
     char key[80];
@@ -52,9 +52,9 @@ static int setup(void **state)
     f->tick = loop_timer_new(f->loop, on_tick, NULL);
     loop_timer_start(f->tick, 10, 10);
     f->server = redis_server_start(NULL);
-    f->redis = redis_new(f->loop, &f->conf, "test", redis_server_node(f->server), NULL);
+    f->redis = store_new(f->loop, &f->conf, "test", redis_server_node(f->server), NULL);
     f->pulse = pulse_new(f->loop, f->redis, "test");
-    redis_watch_up(f->redis, on_up, f);
+    store_watch_up(f->redis, on_up, f);
     *state = f;
     return 0;
 }
@@ -62,7 +62,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    redis_free(f->redis);
+    store_free(f->redis);
     pulse_free(f->pulse);
     redis_server_free(f->server);
     loop_timer_free(f->tick);

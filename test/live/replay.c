@@ -12,33 +12,33 @@
 
 #include "test/lib/orders.h"
 
-extern const struct redis_library order_library;
+extern const struct library order_library;
 
 #define NOW_MS    ORDERS_NOW_MS
 #define BUCKET_MS 4096
 #define MANY      700 /* more than a call looks at, and more than the server keeps in one piece */
 #define LIMIT     100
 
-static struct store *store;
+static struct rig *store;
 
 static int group_setup(void **state)
 {
     (void)state;
-    store = store_new(&order_library);
+    store = rig_new(&order_library);
     return 0;
 }
 
 static int group_teardown(void **state)
 {
     (void)state;
-    store_free(store);
+    rig_free(store);
     return 0;
 }
 
 static int setup(void **state)
 {
     (void)state;
-    store_ask(store, "FLUSHALL");
+    rig_ask(store, "FLUSHALL");
     return 0;
 }
 
@@ -49,7 +49,7 @@ static const char *begin(const char *order, int64_t wall_ms)
     const char *name = strrchr(bucket, ':') + 1;
     orders_create(store, id_at(wall_ms), order, text_of("user-of-%s", order));
     orders_add(store, id_at(wall_ms), order, "i", "1", "2");
-    store_ask(store, "ZADD", "order:buckets", text_of("%lld", strtoll(name, NULL, 16)), name);
+    rig_ask(store, "ZADD", "order:buckets", text_of("%lld", strtoll(name, NULL, 16)), name);
     orders_checkout(store, saga, order, wall_ms);
     return saga;
 }
@@ -69,9 +69,9 @@ static const char *number_of(int64_t wall_ms)
 /* Announces one from `first_ms` on; what it says of itself is in the store's last reply. */
 static const char *announce(const char *id, int64_t first_ms, int64_t last_ms, int64_t since_ms)
 {
-    return store_ask(store, "FCALL", "order_replay_begin", "2", bucket_of("order", id), JOURNAL, id,
-                     text_of("%lld", (long long)since_ms), number_of(first_ms), number_of(last_ms),
-                     text_of("%lld", (long long)NOW_MS));
+    return rig_ask(store, "FCALL", "order_replay_begin", "2", bucket_of("order", id), JOURNAL, id,
+                   text_of("%lld", (long long)since_ms), number_of(first_ms), number_of(last_ms),
+                   text_of("%lld", (long long)NOW_MS));
 }
 
 /* The order of order_replay_take's texts. */
@@ -80,22 +80,22 @@ enum { TAKEN, SINCE, FIRST, LAST, PASS, BUCKET, TOKEN, BEAT, SENT, BEGUN, TAKE_T
 /* True: it is had now; `token` and `beat`: as somebody saw them. */
 static bool take(const char *token, const char *beat)
 {
-    store_ask(store, "FCALL", "order_replay_take", "1", JOURNAL, token, beat);
-    return strcmp(store_at(store, TAKEN), "1") == 0;
+    rig_ask(store, "FCALL", "order_replay_take", "1", JOURNAL, token, beat);
+    return strcmp(rig_at(store, TAKEN), "1") == 0;
 }
 
 static unsigned step(const char *token, const char *pass, const char *bucket, const char *sent,
                      const char *cursor)
 {
-    store_ask(store, "FCALL", "order_replay_step", "2", JOURNAL, "order:buckets", token, pass,
-              bucket, sent, cursor, text_of("%d", LIMIT), "PAID", "FAILED");
-    return store_count(store);
+    rig_ask(store, "FCALL", "order_replay_step", "2", JOURNAL, "order:buckets", token, pass, bucket,
+            sent, cursor, text_of("%d", LIMIT));
+    return rig_count(store);
 }
 
 /* What a step has handed out: each order, named by a number, is counted. */
 static void see(unsigned *seen, unsigned seen_max)
 {
-    unsigned count = store_count(store);
+    unsigned count = rig_count(store);
     assert_true(count >= 2);
     for (unsigned n = 0; n < count - 2; n++) {
         const char *order = orders_at(store, n, RECORD_ORDER);
@@ -113,18 +113,18 @@ static unsigned walk(int64_t first_ms, int64_t last_ms, int64_t since_ms, unsign
     unsigned calls = 0;
     assert_string_equal(announce(id_at(NOW_MS), first_ms, last_ms, since_ms), "created");
     assert_true(take("", ""));
-    snprintf(token, sizeof(token), "%s", store_at(store, TOKEN));
-    snprintf(bucket, sizeof(bucket), "%s", store_at(store, BUCKET));
+    snprintf(token, sizeof(token), "%s", rig_at(store, TOKEN));
+    snprintf(bucket, sizeof(bucket), "%s", rig_at(store, BUCKET));
     assert_string_equal(bucket, number_of(last_ms));
     while (bucket[0] != '\0') {
         unsigned count = step(token, "0", bucket, "0", cursor);
         see(seen, seen_max);
-        snprintf(bucket, sizeof(bucket), "%s", store_at(store, count - 2));
-        snprintf(cursor, sizeof(cursor), "%s", store_at(store, count - 1));
+        snprintf(bucket, sizeof(bucket), "%s", rig_at(store, count - 2));
+        snprintf(cursor, sizeof(cursor), "%s", rig_at(store, count - 1));
         assert_true(++calls < 1000);
     }
-    assert_string_equal(store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, token), "done");
-    assert_string_equal(store_ask(store, "EXISTS", JOURNAL), "0");
+    assert_string_equal(rig_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, token), "done");
+    assert_string_equal(rig_ask(store, "EXISTS", JOURNAL), "0");
     return calls;
 }
 
@@ -179,8 +179,8 @@ static void replay_archived(void **state)
         end_failed(order, begin(order, NOW_MS), "1", NOW_MS);
         orders_checkout(store, id_at(NOW_MS), order, NOW_MS);
     }
-    store_ask(store, "DEL", "order:order:1");
-    store_ask(store, "HSET", "order:order:1", "user", "another", "total", "2", "lines", "i*1");
+    rig_ask(store, "DEL", "order:order:1");
+    rig_ask(store, "HSET", "order:order:1", "user", "another", "total", "2", "lines", "i*1");
     walk(NOW_MS, NOW_MS, NOW_MS, seen, 2);
     assert_int_equal(seen[0], 2);
     assert_int_equal(seen[1], 1);
@@ -194,11 +194,11 @@ static void replay_of_the_damaged(void **state)
     for (int i = 0; i < 3; i++) {
         begin(text_of("%d", i), NOW_MS);
     }
-    store_ask(store, "HSET", "order:order:1", "journal", "garbage");
+    rig_ask(store, "HSET", "order:order:1", "journal", "garbage");
     announce(id_at(NOW_MS), NOW_MS, NOW_MS, NOW_MS);
     assert_true(take("", ""));
     step("2", "0", number_of(NOW_MS), "0", "0");
-    assert_int_equal(store_count(store), 3 + 2);
+    assert_int_equal(rig_count(store), 3 + 2);
     unsigned damaged = 0;
     for (unsigned n = 0; n < 3; n++) {
         bool is_damaged = strcmp(orders_at(store, n, RECORD_ORDER), "1") == 0;
@@ -224,7 +224,7 @@ static void replay_newest_first(void **state)
         unsigned count = step("2", "0", bucket, "0", "0");
         see(seen, 3);
         assert_true(seen[i] >= 1 && seen[0] + seen[1] + seen[2] == seen[i]);
-        assert_string_equal(store_at(store, count - 2), number_of(NOW_MS + (i - 1) * BUCKET_MS));
+        assert_string_equal(rig_at(store, count - 2), number_of(NOW_MS + (i - 1) * BUCKET_MS));
     }
 }
 
@@ -236,12 +236,12 @@ static void replay_ends_once(void **state)
     begin("0", NOW_MS);
     announce(id_at(NOW_MS), NOW_MS, NOW_MS, 0);
     assert_true(take("", ""));
-    snprintf(token, sizeof(token), "%s", store_at(store, TOKEN));
-    assert_string_equal(store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, token), "done");
+    snprintf(token, sizeof(token), "%s", rig_at(store, TOKEN));
+    assert_string_equal(rig_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, token), "done");
     announce(id_at(NOW_MS), NOW_MS, NOW_MS, 0);
     assert_true(take("", ""));
-    assert_string_equal(store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, token), "lost");
-    assert_string_equal(store_ask(store, "EXISTS", JOURNAL), "1");
+    assert_string_equal(rig_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, token), "lost");
+    assert_string_equal(rig_ask(store, "EXISTS", JOURNAL), "1");
 }
 
 /* One has it, by a token. Another one gets it only by having seen it stand still, and then the
@@ -252,20 +252,20 @@ static void replay_to_one(void **state)
     begin("0", NOW_MS);
     announce(id_at(NOW_MS), NOW_MS, NOW_MS, 0);
     assert_true(take("", ""));
-    assert_string_equal(store_at(store, TOKEN), "2");
-    assert_string_equal(store_at(store, BEAT), "1");
+    assert_string_equal(rig_at(store, TOKEN), "2");
+    assert_string_equal(rig_at(store, BEAT), "1");
     assert_false(take("", ""));
-    assert_int_equal(store_count(store), TAKE_TEXTS);
+    assert_int_equal(rig_count(store), TAKE_TEXTS);
     assert_false(take("1", "0")); /* as it was seen before */
     assert_true(step("2", "1", number_of(NOW_MS), "7", "0") >= 2);
     assert_false(take("2", "1")); /* it has moved since */
-    assert_string_equal(store_at(store, PASS), "1");
-    assert_string_equal(store_at(store, SENT), "7");
+    assert_string_equal(rig_at(store, PASS), "1");
+    assert_string_equal(rig_at(store, SENT), "7");
     assert_true(take("2", "2"));
-    assert_string_equal(store_at(store, TOKEN), "3");
+    assert_string_equal(rig_at(store, TOKEN), "3");
     assert_int_equal(step("2", "0", number_of(NOW_MS), "99", "0"), 0);
-    assert_string_equal(store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, "2"), "lost");
-    assert_string_equal(store_ask(store, "HGET", JOURNAL, "sent"), "7");
+    assert_string_equal(rig_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, "2"), "lost");
+    assert_string_equal(rig_ask(store, "HGET", JOURNAL, "sent"), "7");
 }
 
 /* A second announcement widens the one that is under way: it begins anew, and who had it has it no
@@ -279,39 +279,39 @@ static void replay_widened(void **state)
     step("2", "1", number_of(NOW_MS), "7", "0");
     announce(one, NOW_MS, NOW_MS + BUCKET_MS, 2000);
     assert_false(take("", ""));
-    assert_string_equal(store_at(store, PASS), "1");
+    assert_string_equal(rig_at(store, PASS), "1");
     announce(two, NOW_MS - BUCKET_MS, NOW_MS + 2 * BUCKET_MS, 3000);
     assert_int_equal(step("2", "1", number_of(NOW_MS), "8", "0"), 0);
     assert_true(take("", ""));
-    assert_string_equal(store_at(store, SINCE), "2000");
-    assert_string_equal(store_at(store, FIRST), number_of(NOW_MS - BUCKET_MS));
-    assert_string_equal(store_at(store, LAST), number_of(NOW_MS + 2 * BUCKET_MS));
-    assert_string_equal(store_at(store, BUCKET), number_of(NOW_MS + 2 * BUCKET_MS));
-    assert_string_equal(store_at(store, PASS), "0");
-    assert_string_equal(store_at(store, SENT), "7");
-    assert_string_equal(store_at(store, TOKEN), "4");
-    store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, "4");
+    assert_string_equal(rig_at(store, SINCE), "2000");
+    assert_string_equal(rig_at(store, FIRST), number_of(NOW_MS - BUCKET_MS));
+    assert_string_equal(rig_at(store, LAST), number_of(NOW_MS + 2 * BUCKET_MS));
+    assert_string_equal(rig_at(store, BUCKET), number_of(NOW_MS + 2 * BUCKET_MS));
+    assert_string_equal(rig_at(store, PASS), "0");
+    assert_string_equal(rig_at(store, SENT), "7");
+    assert_string_equal(rig_at(store, TOKEN), "4");
+    rig_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, "4");
     announce(two, NOW_MS, NOW_MS, 0);
-    assert_string_equal(store_ask(store, "EXISTS", JOURNAL), "0");
+    assert_string_equal(rig_ask(store, "EXISTS", JOURNAL), "0");
     assert_false(take("", ""));
-    assert_int_equal(store_count(store), 1);
+    assert_int_equal(rig_count(store), 1);
 }
 
 /* A replay that goes back beyond the oldest record that is left says so when it ends. */
 static void replay_short(void **state)
 {
     (void)state;
-    store_ask(store, "SET", "order:floor", number_of(NOW_MS));
+    rig_ask(store, "SET", "order:floor", number_of(NOW_MS));
     announce(id_at(NOW_MS), NOW_MS - BUCKET_MS, NOW_MS, 0);
     assert_true(take("", ""));
-    store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, "2");
-    assert_string_equal(store_at(store, 1),
+    rig_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, "2");
+    assert_string_equal(rig_at(store, 1),
                         text_of("%lld", (long long)NOW_MS / BUCKET_MS * BUCKET_MS));
     announce(id_at(NOW_MS), NOW_MS, NOW_MS, 0);
     assert_true(take("", ""));
-    store_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, "4"); /* no token comes twice */
-    assert_string_equal(store_at(store, 0), "done");
-    assert_string_equal(store_at(store, 1), "");
+    rig_ask(store, "FCALL", "order_replay_end", "1", JOURNAL, "4"); /* no token comes twice */
+    assert_string_equal(rig_at(store, 0), "done");
+    assert_string_equal(rig_at(store, 1), "");
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)

@@ -1,4 +1,4 @@
-/* A store with replicas (idempotency/redis, idempotency/master): nothing is answered that too few
+/* A store with replicas (store/store, store/master): nothing is answered that too few
  * of them have, and the master is who the Sentinels say, and itself. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,8 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "idempotency/redis.h"
 #include "runtime/err.h"
+#include "store/store.h"
+#include "store/subscription.h"
 #include "test/lib/lanes.h"
 #include "test/lib/redis_server.h"
 
@@ -26,8 +27,8 @@ struct fixture {
     struct redis_server *sentinels[SENTINELS];
     struct conf conf;
     struct loop *loop;
-    struct redis *redis;
-    struct redis_command command;
+    struct store *redis;
+    struct args command;
     unsigned answers, losses;
     char last[64];
 };
@@ -90,8 +91,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    redis_free(f->redis);
-    redis_command_free(&f->command);
+    store_free(f->redis);
+    args_free(&f->command);
     loop_free(f->loop);
     for (int i = 0; i < NODES; i++) {
         redis_server_free(f->nodes[i]);
@@ -103,12 +104,12 @@ static int teardown(void **state)
     return 0;
 }
 
-static void on_reply(void *ctx, int err, const struct redis_reply *reply)
+static void on_reply(void *ctx, int err, struct texts reply)
 {
     struct fixture *f = ctx;
     if (err == 0) {
         f->answers++;
-        slice_copy(redis_reply_at(reply, 0), f->last, sizeof(f->last));
+        slice_copy(texts_at(reply, 0), f->last, sizeof(f->last));
     } else {
         f->losses++;
     }
@@ -123,12 +124,12 @@ static void turns(struct fixture *f, int64_t ms)
 
 static void open_store(struct fixture *f, const char *node)
 {
-    f->redis = redis_new(f->loop, &f->conf, "test", node, NULL);
+    f->redis = store_new(f->loop, &f->conf, "test", node, NULL);
 }
 
 static void wait_up(struct fixture *f)
 {
-    for (int64_t end = clock_ms() + WAIT_MS; !redis_is_up(f->redis);) {
+    for (int64_t end = clock_ms() + WAIT_MS; !store_is_up(f->redis);) {
         assert_true(clock_ms() < end);
         turns(f, 1);
     }
@@ -136,13 +137,13 @@ static void wait_up(struct fixture *f)
 
 static void call(struct fixture *f, const char *word, const char *key, const char *value)
 {
-    redis_command_reset(&f->command);
-    redis_arg_text(&f->command, word);
-    redis_arg_text(&f->command, key);
+    args_reset(&f->command);
+    args_text(&f->command, word);
+    args_text(&f->command, key);
     if (value) {
-        redis_arg_text(&f->command, value);
+        args_text(&f->command, value);
     }
-    redis_call(f->redis, &f->command, on_reply, f);
+    store_call(f->redis, &f->command, on_reply, f);
 }
 
 /* Calls again and again, as whoever depends on it does, until it is answered. */
@@ -297,7 +298,7 @@ static void a_replica_is_no_master(void **state)
     struct fixture *f = *state;
     open_store(f, redis_server_node(f->nodes[1]));
     turns(f, 500);
-    assert_false(redis_is_up(f->redis));
+    assert_false(store_is_up(f->redis));
 }
 
 static void watch(struct fixture *f)
@@ -369,7 +370,7 @@ static void an_unknown_master(void **state)
     watch(f);
     open_store(f, "nobody");
     turns(f, 500);
-    assert_false(redis_is_up(f->redis));
+    assert_false(store_is_up(f->redis));
     call(f, "SET", "k", "1");
     turns(f, 50);
     assert_int_equal(f->losses, 1);
@@ -440,11 +441,11 @@ static void a_missing_replica_is_not_done_without_in_silence(void **state)
     call(f, "SET", "k", "2");
     turns(f, 6000);
     assert_int_equal(f->answers, 1);
-    assert_non_null(strstr(redis_refusal(f->redis), "1 of 2 replicas have what was written; "
+    assert_non_null(strstr(store_refusal(f->redis), "1 of 2 replicas have what was written; "
                                                     "127.0.0.1 127.0.0.8 127.0.0.9 had all"));
     redis_server_ask(f->nodes[0], "HSET kassa:copy with 127.0.0.1");
     wait_answers(f, 2);
-    assert_null(redis_refusal(f->redis));
+    assert_null(store_refusal(f->redis));
 }
 
 /* A WAIT for one says "one" also when both have it. The one that is back counts from the moment on
@@ -500,9 +501,8 @@ static void a_listener_follows_the_master(void **state)
 {
     struct fixture *f = *state;
     watch(f);
-    struct redis_subscription *s =
-        redis_subscribe(f->loop, &f->conf, "shop", "news", on_message, f);
-    for (int64_t end = clock_ms() + WAIT_MS; !redis_subscription_is_up(s);) {
+    struct subscription *s = subscription_new(f->loop, &f->conf, "shop", "news", on_message, f);
+    for (int64_t end = clock_ms() + WAIT_MS; !subscription_is_up(s);) {
         assert_true(clock_ms() < end);
         turns(f, 1);
     }
@@ -513,7 +513,7 @@ static void a_listener_follows_the_master(void **state)
         redis_server_ask(f->nodes[2], "PUBLISH news 1");
         turns(f, 50);
     }
-    redis_subscription_free(s);
+    subscription_free(s);
 }
 
 #define REPLICAS_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

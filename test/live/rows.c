@@ -1,6 +1,6 @@
 /* Many commands in one call, in a real server: each row is answered as if it were alone, and one
  * that is broken takes no other with it. What is gathered into a call is in
- * test/unit/idempotency/rows.c. */
+ * test/unit/store/rows.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,13 +11,15 @@
 #include <string.h>
 
 #include "checkout/checkout.h"
-#include "idempotency/rows.h"
+#include "saga/journal.h"
+#include "saga/step.h"
+#include "store/rows.h"
 #include "test/lib/orders.h"
 #include "test/lib/story.h"
 
-extern const struct redis_library payment_library;
-extern const struct redis_library stock_library;
-extern const struct redis_library order_library;
+extern const struct library payment_library;
+extern const struct library stock_library;
+extern const struct library order_library;
 
 #define NOW_MS    ORDERS_NOW_MS
 #define REFUSED   "refused|insufficient credit"
@@ -25,33 +27,33 @@ extern const struct redis_library order_library;
 #define SAGAS_MAX ROWS_MAX
 
 static struct {
-    struct store *store;
-    struct redis_command call;
+    struct rig *store;
+    struct args call;
     char saga[SAGAS_MAX][40]; /* the texts' ring is shorter than some loops */
 } w;
 
 static int group_setup(void **state)
 {
     (void)state;
-    w.store = store_new(&payment_library);
-    store_load(w.store, &stock_library);
-    store_load(w.store, &order_library);
+    w.store = rig_new(&payment_library);
+    rig_load(w.store, &stock_library);
+    rig_load(w.store, &order_library);
     return 0;
 }
 
 static int group_teardown(void **state)
 {
     (void)state;
-    redis_command_free(&w.call);
-    store_free(w.store);
+    args_free(&w.call);
+    rig_free(w.store);
     return 0;
 }
 
 static int setup(void **state)
 {
     (void)state;
-    store_ask(w.store, "FLUSHALL");
-    store_clock(w.store, NOW_MS);
+    rig_ask(w.store, "FLUSHALL");
+    rig_clock(w.store, NOW_MS);
     for (unsigned i = 0; i < SAGAS_MAX; i++) {
         snprintf(w.saga[i], sizeof(w.saga[i]), "%s", id_at(NOW_MS));
     }
@@ -60,19 +62,18 @@ static int setup(void **state)
 
 static void assert_field(const char *key, const char *field, const char *value)
 {
-    assert_string_equal(store_ask(w.store, "HGET", key, field), value);
+    assert_string_equal(rig_ask(w.store, "HGET", key, field), value);
 }
 
 static void user_with(const char *user, const char *credit)
 {
-    store_ask(w.store, "HSET", text_of("payment:user:%s", user), "credit", credit, "funded",
-              credit);
+    rig_ask(w.store, "HSET", text_of("payment:user:%s", user), "credit", credit, "funded", credit);
 }
 
 static void item_with(const char *item, const char *pieces)
 {
-    store_ask(w.store, "HSET", text_of("stock:item:%s", item), "quantity", pieces, "price", "1",
-              "added", pieces);
+    rig_ask(w.store, "HSET", text_of("stock:item:%s", item), "quantity", pieces, "price", "1",
+            "added", pieces);
 }
 
 static void order_with_line(const char *order)
@@ -83,35 +84,35 @@ static void order_with_line(const char *order)
 
 /* ---- rows of one turn: made as the services make them ---- */
 
-static void call_begin(const struct redis_library *library, const char *function)
+static void call_begin(const struct library *library, const char *function)
 {
-    redis_command_reset(&w.call);
-    redis_function(&w.call, library, function, 1);
-    redis_arg_text(&w.call, bucket_of(library->name, w.saga[0]));
-    redis_row_begins(&w.call);
+    args_reset(&w.call);
+    library_call(&w.call, library, function, 1);
+    args_text(&w.call, bucket_of(library->name, w.saga[0]));
+    args_row_begins(&w.call);
 }
 
 static void charge(unsigned saga, const char *user, const char *amount, const char *expected)
 {
     call_begin(&payment_library, "payment_charge");
-    redis_argf(&w.call, "%s:1:charge", w.saga[saga]);
-    redis_arg_text(&w.call, user);
-    redis_arg_text(&w.call, amount);
-    store_expect_command(w.store, expected, &w.call);
+    args_format(&w.call, "%s:1:charge", w.saga[saga]);
+    args_text(&w.call, user);
+    args_text(&w.call, amount);
+    rig_expect_command(w.store, expected, &w.call);
 }
 
 static void take(unsigned saga, const char *lines, const char *expected)
 {
     call_begin(&stock_library, "stock_take");
-    redis_argf(&w.call, "%s:1:take", w.saga[saga]);
-    redis_arg_text(&w.call, lines);
-    store_expect_command(w.store, expected, &w.call);
+    args_format(&w.call, "%s:1:take", w.saga[saga]);
+    args_text(&w.call, lines);
+    rig_expect_command(w.store, expected, &w.call);
 }
 
 static void checkout(unsigned saga, const char *order, const char *expected)
 {
     orders_checkout_build(&w.call, w.saga[saga], order);
-    store_expect_command(w.store, expected, &w.call);
+    rig_expect_command(w.store, expected, &w.call);
 }
 
 static void move(unsigned saga, const char *order, const char *to, const char *expected)
@@ -123,8 +124,9 @@ static void move(unsigned saga, const char *order, const char *to, const char *e
                                 .resend_ms = 1000};
     assert_true(saga_state_parse(&checkout_definition, SLICE_TEXT("CHARGING"), &step.from));
     assert_true(saga_state_parse(&checkout_definition, slice_from(to), &step.to));
-    assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &step, &w.call), 0);
-    store_expect_command(w.store, expected, &w.call);
+    assert_int_equal(
+        journal_advance(&checkout_definition.journal, &checkout_definition, &step, &w.call), 0);
+    rig_expect_command(w.store, expected, &w.call);
 }
 
 /* outcome|order|journal of a saga that began now; the waiters: numbers of sagas. */
@@ -142,19 +144,19 @@ static const char *record(const char *outcome, const char *order, unsigned saga,
  */
 static void assert_calls(const char *count)
 {
-    store_wait(w.store);
-    assert_int_equal(store_misanswered(w.store), 0);
-    const char *stat = strstr(store_ask(w.store, "INFO", "commandstats"), "cmdstat_fcall:calls=");
+    rig_wait(w.store);
+    assert_int_equal(rig_misanswered(w.store), 0);
+    const char *stat = strstr(rig_ask(w.store, "INFO", "commandstats"), "cmdstat_fcall:calls=");
     assert_non_null(stat);
     stat += strlen("cmdstat_fcall:calls=");
     assert_string_equal(text_of("%.*s", (int)strcspn(stat, ","), stat), count);
-    store_ask(w.store, "CONFIG", "RESETSTAT");
+    rig_ask(w.store, "CONFIG", "RESETSTAT");
 }
 
 /* What has been made until now does not count. */
 static void made(void)
 {
-    store_ask(w.store, "CONFIG", "RESETSTAT");
+    rig_ask(w.store, "CONFIG", "RESETSTAT");
 }
 
 /* ---- one that is broken ---- */
@@ -174,7 +176,7 @@ static void broken_charge(void **state)
         made();
         for (int again = 0; again < 2; again++) {
             charge(0, "a", "4", "charged|a|4|");
-            charge(1, "b", "1", STORE_ERROR);
+            charge(1, "b", "1", RIG_ERROR);
             charge(2, "c", "9", REFUSED);
             charge(3, "nobody", "1", REFUSED);
             charge(4, "a", "6", "charged|a|6|");
@@ -182,7 +184,7 @@ static void broken_charge(void **state)
             assert_field("payment:user:a", "credit", "0");
             assert_field("payment:user:b", "credit", broken[i]);
             assert_field("payment:user:c", "credit", "3");
-            assert_string_equal(store_ask(w.store, "HLEN", bucket_of("payment", w.saga[0])), "4");
+            assert_string_equal(rig_ask(w.store, "HLEN", bucket_of("payment", w.saga[0])), "4");
         }
         user_with("b", "1");
         charge(1, "b", "1", "charged|b|1|");
@@ -205,15 +207,15 @@ static void broken_take(void **state)
         made();
         for (int again = 0; again < 2; again++) {
             take(0, "a*1", "taken|a*1*");
-            take(1, "a*2,b*1", STORE_ERROR);
+            take(1, "a*2,b*1", RIG_ERROR);
             take(2, "c*9", OUT);
-            take(3, "b*1,c*1", STORE_ERROR);
+            take(3, "b*1,c*1", RIG_ERROR);
             take(4, "c*5,a*9", "taken|c*5*,a*9*");
             assert_calls("3");
             assert_field("stock:item:a", "quantity", "10");
             assert_field("stock:item:b", "quantity", broken[i]);
             assert_field("stock:item:c", "quantity", "0");
-            assert_string_equal(store_ask(w.store, "HLEN", bucket_of("stock", w.saga[0])), "3");
+            assert_string_equal(rig_ask(w.store, "HLEN", bucket_of("stock", w.saga[0])), "3");
         }
     }
 }
@@ -230,18 +232,18 @@ static void broken_checkout(void **state)
         order_with_line("o0");
         order_with_line("o1");
         order_with_line("o2");
-        store_ask(w.store, "HSET", "order:order:o1", "journal", no_journals[i]);
+        rig_ask(w.store, "HSET", "order:order:o1", "journal", no_journals[i]);
         made();
         checkout(0, "o0", record("begun", "o0", 0, 0));
-        checkout(1, "o1", STORE_ERROR);
+        checkout(1, "o1", RIG_ERROR);
         checkout(2, "o2", record("begun", "o2", 2, 2));
         checkout(3, "none", "unknown");
         assert_calls("2");
         assert_field("order:order:o1", "journal", no_journals[i]);
         assert_field(bucket_of("order", w.saga[1]), w.saga[1], "");
-        assert_string_equal(store_ask(w.store, "ZCARD", "order:open"), "2");
-        assert_string_equal(store_ask(w.store, "LLEN", "order:recent"), "2");
-        assert_string_equal(store_ask(w.store, "ZSCORE", "order:open", "o1"), "");
+        assert_string_equal(rig_ask(w.store, "ZCARD", "order:open"), "2");
+        assert_string_equal(rig_ask(w.store, "LLEN", "order:recent"), "2");
+        assert_string_equal(rig_ask(w.store, "ZSCORE", "order:open", "o1"), "");
     }
 }
 
@@ -258,19 +260,19 @@ static void broken_move(void **state)
             order_with_line(text_of("o%u", n));
             orders_checkout(w.store, w.saga[n], text_of("o%u", n), NOW_MS);
         }
-        store_ask(w.store, "HSET", "order:order:o1", "journal", broken);
+        rig_ask(w.store, "HSET", "order:order:o1", "journal", broken);
         made();
         for (unsigned n = 0; n < 3; n++) {
             const char *moved =
                 text_of("moved|o%u|%s|1|FAILED|0|0|no|gw/%s|u|10|i*2|%s", n, w.saga[n], w.saga[n],
                         story_from(NOW_MS, "CHARGING:0:0,FAILED:0:0"));
-            move(n, text_of("o%u", n), "FAILED", n == 1 ? STORE_ERROR : moved);
+            move(n, text_of("o%u", n), "FAILED", n == 1 ? RIG_ERROR : moved);
         }
         assert_calls("2");
         assert_field("order:order:o1", "journal", broken);
         assert_field(bucket_of("order", w.saga[1]), w.saga[1], text_of("begun|o1|%s", w.saga[1]));
-        assert_string_equal(store_ask(w.store, "ZRANGE", "order:open", "0", "-1"), "o1");
-        assert_int_equal(store_count(w.store), 1);
+        assert_string_equal(rig_ask(w.store, "ZRANGE", "order:open", "0", "-1"), "o1");
+        assert_int_equal(rig_count(w.store), 1);
     }
 }
 
@@ -295,7 +297,7 @@ static void same_command_twice(void **state)
     assert_calls("3");
     assert_field("payment:user:a", "credit", "6");
     assert_field("stock:item:i", "quantity", "7");
-    assert_string_equal(store_ask(w.store, "LLEN", "order:recent"), "1");
+    assert_string_equal(rig_ask(w.store, "LLEN", "order:recent"), "1");
 }
 
 /* Two charges of one user of which only one is covered: the first is, the second is refused, for
@@ -337,8 +339,8 @@ static void two_checkouts(void **state)
     for (unsigned i = 0; i < 2; i++) {
         assert_field(bucket_of("order", w.saga[i]), w.saga[i], text_of("begun|o|%s", w.saga[0]));
     }
-    assert_string_equal(store_ask(w.store, "ZCARD", "order:open"), "1");
-    assert_string_equal(store_ask(w.store, "LLEN", "order:recent"), "1");
+    assert_string_equal(rig_ask(w.store, "ZCARD", "order:open"), "1");
+    assert_string_equal(rig_ask(w.store, "LLEN", "order:recent"), "1");
 }
 
 /* Two answers to one saga in one call: the first moves it, the second is told where it is. */
@@ -355,7 +357,7 @@ static void two_moves(void **state)
     move(1, "o", "FAILED", text_of("stale|%s", now));
     move(1, "none", "FAILED", "stale");
     assert_calls("1");
-    assert_string_equal(store_ask(w.store, "EXISTS", "order:open", "order:order:none"), "0");
+    assert_string_equal(rig_ask(w.store, "EXISTS", "order:open", "order:order:none"), "0");
 }
 
 /* ---- many ---- */
@@ -370,7 +372,7 @@ static void many_charges(void **state)
     }
     assert_calls("1");
     assert_field("payment:user:a", "credit", "0");
-    assert_string_equal(store_ask(w.store, "HLEN", bucket_of("payment", w.saga[0])),
+    assert_string_equal(rig_ask(w.store, "HLEN", bucket_of("payment", w.saga[0])),
                         text_of("%d", ROWS_MAX));
 }
 
@@ -402,8 +404,8 @@ static void many_sagas(void **state)
         checkout(i, order, record("begun", order, i, i));
     }
     assert_calls("1");
-    assert_string_equal(store_ask(w.store, "ZCARD", "order:open"), text_of("%d", ROWS_MAX));
-    assert_string_equal(store_ask(w.store, "LINDEX", "order:recent", "0"),
+    assert_string_equal(rig_ask(w.store, "ZCARD", "order:open"), text_of("%d", ROWS_MAX));
+    assert_string_equal(rig_ask(w.store, "LINDEX", "order:recent", "0"),
                         text_of("%s|o%d", w.saga[ROWS_MAX - 1], ROWS_MAX - 1));
     for (unsigned i = 0; i < ROWS_MAX; i++) {
         move(i, text_of("o%u", i), "FAILED",
@@ -411,7 +413,7 @@ static void many_sagas(void **state)
                      story_from(NOW_MS, "CHARGING:0:0,FAILED:0:0")));
     }
     assert_calls("1");
-    assert_string_equal(store_ask(w.store, "EXISTS", "order:open"), "0");
+    assert_string_equal(rig_ask(w.store, "EXISTS", "order:open"), "0");
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)

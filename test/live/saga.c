@@ -13,7 +13,7 @@
 #include "test/lib/orders.h"
 #include "test/lib/story.h"
 
-extern const struct redis_library order_library;
+extern const struct library order_library;
 
 #define NOW_MS                   ORDERS_NOW_MS
 #define WAITERS_MAX              64
@@ -21,7 +21,7 @@ extern const struct redis_library order_library;
 #define at(part)                 orders_at(store, 0, part)
 #define checkout(request, order) orders_checkout(store, request, order, NOW_MS)
 
-STORE_FIXTURE(order_library)
+RIG_FIXTURE(order_library)
 
 static void order_with_line(const char *order)
 {
@@ -46,7 +46,7 @@ static void fail_saga(const char *order, const char *saga, const char *attempt, 
 static void assert_record(const char *outcome, const char *saga, const char *attempt,
                           const char *saga_state)
 {
-    assert_int_equal(store_count(store), 1);
+    assert_int_equal(rig_count(store), 1);
     assert_string_equal(at(RECORD_OUTCOME), outcome);
     assert_string_equal(at(RECORD_SAGA), saga);
     assert_string_equal(at(RECORD_ATTEMPT), attempt);
@@ -76,9 +76,9 @@ static void begin(void **state)
     assert_string_equal(at(RECORD_USER), "u");
     assert_string_equal(at(RECORD_TOTAL), "10");
     assert_string_equal(at(RECORD_LINES), "i*2");
-    assert_string_equal(store_ask(store, "ZSCORE", "order:open", "o"),
+    assert_string_equal(rig_ask(store, "ZSCORE", "order:open", "o"),
                         text_of("%lld", (long long)NOW_MS + 1000));
-    assert_string_equal(store_ask(store, "HGET", bucket_of("order", request), request),
+    assert_string_equal(rig_ask(store, "HGET", bucket_of("order", request), request),
                         text_of("begun|o|%s", request));
 }
 
@@ -95,7 +95,7 @@ static void begin_once(void **state)
     checkout(request, "o");
     assert_record("running", request, "1", "CANCELLING");
     assert_string_equal(at(RECORD_WAITERS), text_of("gw/%s", request));
-    assert_string_equal(store_ask(store, "ZCARD", "order:open"), "1");
+    assert_string_equal(rig_ask(store, "ZCARD", "order:open"), "1");
 }
 
 /* A checkout of no order is unknown, for good: the repeat must not find one made since. */
@@ -104,10 +104,10 @@ static void begin_unknown(void **state)
     (void)state;
     const char *request = id_at(NOW_MS);
     assert_string_equal(checkout(request, "o"), "unknown");
-    assert_string_equal(store_ask(store, "EXISTS", "order:order:o", "order:open"), "0");
+    assert_string_equal(rig_ask(store, "EXISTS", "order:order:o", "order:open"), "0");
     order_with_line("o");
     assert_string_equal(checkout(request, "o"), "unknown");
-    assert_int_equal(store_count(store), 1);
+    assert_int_equal(rig_count(store), 1);
     assert_string_equal(checkout(id_at(NOW_MS), "o"), "begun");
 }
 
@@ -121,7 +121,7 @@ static void begin_empty(void **state)
     assert_record("paid", request, "1", "PAID");
     assert_string_equal(at(RECORD_TOTAL), "0");
     assert_story("PAID:0:0");
-    assert_string_equal(store_ask(store, "EXISTS", "order:open"), "0");
+    assert_string_equal(rig_ask(store, "EXISTS", "order:open"), "0");
     checkout(request, "o");
     assert_record("paid", request, "1", "PAID");
     checkout(id_at(NOW_MS), "o");
@@ -143,7 +143,7 @@ static void begin_paid(void **state)
     }
     checkout(first, "o");
     assert_record("paid", first, "1", "PAID");
-    assert_string_equal(store_ask(store, "EXISTS", "order:open"), "0");
+    assert_string_equal(rig_ask(store, "EXISTS", "order:open"), "0");
 }
 
 /* A second checkout of an order attaches to the saga that runs, is told with the first, once. */
@@ -263,7 +263,7 @@ static void advance_stale(void **state)
     }
     orders_move(store, "none", saga, "1", "CANCELLING", "PAID", "", NOW_MS);
     assert_string_equal(at(RECORD_OUTCOME), "stale");
-    assert_string_equal(store_ask(store, "EXISTS", "order:order:none"), "0");
+    assert_string_equal(rig_ask(store, "EXISTS", "order:order:none"), "0");
 }
 
 /* The way back: the first reason stays through the compensation, and the story tells it all. */
@@ -276,13 +276,13 @@ static void advance_back(void **state)
     checkout(saga, "o");
     orders_move(store, "o", saga, "1", "CHARGING", "CANCELLING", "", NOW_MS + 5);
     orders_move(store, "o", saga, "1", "CANCELLING", "REFUNDING", "out of stock", NOW_MS + 9);
-    assert_string_equal(store_ask(store, "ZCARD", "order:open"), "1");
+    assert_string_equal(rig_ask(store, "ZCARD", "order:open"), "1");
     orders_move(store, "o", saga, "1", "REFUNDING", "FAILED", "", NOW_MS + 12);
     assert_record("moved", saga, "1", "FAILED");
     assert_string_equal(at(RECORD_REASON), "out of stock");
     assert_story(story);
-    assert_string_equal(store_ask(store, "EXISTS", "order:open"), "0");
-    assert_string_equal(store_ask(store, "HGET", bucket_of("order", saga), saga),
+    assert_string_equal(rig_ask(store, "EXISTS", "order:open"), "0");
+    assert_string_equal(rig_ask(store, "HGET", bucket_of("order", saga), saga),
                         text_of("ended|o|%s|1|FAILED|0|0|out of stock|gw/%s|u|10|i*2|%s", saga,
                                 saga, story_from(NOW_MS, story)));
     orders_move(store, "o", saga, "1", "REFUNDING", "FAILED", "", NOW_MS + 15);
@@ -291,7 +291,7 @@ static void advance_back(void **state)
 
 static const char *saga_tell(const char *saga)
 {
-    return store_ask(store, "FCALL", "order_saga", "1", bucket_of("order", saga), saga);
+    return rig_ask(store, "FCALL", "order_saga", "1", bucket_of("order", saga), saga);
 }
 
 /* One saga is told from its order's journal, or from the archive when another attempt followed. */
@@ -338,14 +338,14 @@ static void tell_after_batch(void **state)
 static unsigned list_from(const char *limit, const char *saga_state, const char *order,
                           const char *cursor)
 {
-    store_ask(store, "FCALL", "order_sagas", "2", "order:recent", "order:open", limit, saga_state,
-              order, cursor);
-    return store_count(store) - 1;
+    rig_ask(store, "FCALL", "order_sagas", "2", "order:recent", "order:open", limit, saga_state,
+            order, cursor);
+    return rig_count(store) - 1;
 }
 
 static const char *list_cursor(void)
 {
-    return store_at(store, store_count(store) - 1);
+    return rig_at(store, rig_count(store) - 1);
 }
 
 /* A list that has one part. */
@@ -414,7 +414,7 @@ static void list_with_the_damaged(void **state)
         order_with_line(text_of("o%d", i));
         checkout(saga[i], text_of("o%d", i));
     }
-    store_ask(store, "HSET", "order:order:o1", "journal", "garbage");
+    rig_ask(store, "HSET", "order:order:o1", "journal", "garbage");
     assert_int_equal(list("10", "", ""), 3);
     assert_listed(0, saga[2]);
     assert_listed(1, saga[1]);
@@ -424,7 +424,7 @@ static void list_with_the_damaged(void **state)
     assert_int_equal(list("10", "CHARGING", ""), 2);
     assert_int_equal(list("10", "open", ""), 3);
     assert_listed(0, saga[0]);
-    assert_string_equal(store_at(store, 1), "saga|o1|");
+    assert_string_equal(rig_at(store, 1), "saga|o1|");
     assert_listed(2, saga[2]);
 }
 
@@ -437,7 +437,7 @@ static void list_is_bounded(void **state)
         snprintf(newest, sizeof(newest), "%s", id_at(NOW_MS + i));
         order_with_line(text_of("o%d", i));
         assert_string_equal(checkout(newest, text_of("o%d", i)), "begun");
-        assert_true(atoi(store_ask(store, "LLEN", "order:recent")) <= 2000);
+        assert_true(atoi(rig_ask(store, "LLEN", "order:recent")) <= 2000);
     }
     assert_int_equal(list_from("20", "", "", "0"), 20);
     assert_listed(0, newest);

@@ -9,15 +9,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "test/lib/store.h"
+#include "test/lib/rig.h"
 
-extern const struct redis_library stock_library;
+extern const struct library stock_library;
 
 #define NOW_MS       INT64_C(1733754220544)
 #define INT_MAX_TEXT "9223372036854775807"
 #define LINES_MAX    32
 
-STORE_FIXTURE(stock_library)
+RIG_FIXTURE(stock_library)
 
 static const char *key_of(const char *item)
 {
@@ -31,43 +31,42 @@ static const char *records(const char *id)
 
 static const char *create(const char *id, const char *item, const char *price)
 {
-    return store_ask(store, "FCALL", "stock_create", "2", records(id), key_of(item), id, price);
+    return rig_ask(store, "FCALL", "stock_create", "2", records(id), key_of(item), id, price);
 }
 
 static const char *find(const char *item)
 {
-    return store_ask(store, "FCALL", "stock_find", "2", "stock:once:0", key_of(item), "-");
+    return rig_ask(store, "FCALL", "stock_find", "2", "stock:once:0", key_of(item), "-");
 }
 
 static const char *add(const char *id, const char *item, const char *pieces)
 {
-    return store_ask(store, "FCALL", "stock_add", "2", records(id), key_of(item), id, pieces);
+    return rig_ask(store, "FCALL", "stock_add", "2", records(id), key_of(item), id, pieces);
 }
 
 static const char *subtract(const char *id, const char *item, const char *pieces)
 {
-    return store_ask(store, "FCALL", "stock_subtract", "2", records(id), key_of(item), id, item,
-                     pieces);
+    return rig_ask(store, "FCALL", "stock_subtract", "2", records(id), key_of(item), id, item,
+                   pieces);
 }
 
 /* lines: 'item*pieces,..' */
 static const char *take(const char *saga, const char *lines)
 {
-    return store_ask(store, "FCALL", "stock_take", "1", records(saga), text_of("%s:1:take", saga),
-                     lines);
+    return rig_ask(store, "FCALL", "stock_take", "1", records(saga), text_of("%s:1:take", saga),
+                   lines);
 }
 
 static const char *cancel(const char *saga)
 {
-    return store_ask(store, "FCALL", "stock_cancel", "1", records(saga),
-                     text_of("%s:1:take", saga));
+    return rig_ask(store, "FCALL", "stock_cancel", "1", records(saga), text_of("%s:1:take", saga));
 }
 
 static const char *init(const char *id, const char *end, const char *pieces, const char *price,
                         const char *gen)
 {
-    return store_ask(store, "FCALL", "stock_init", "1", records(id), text_of("%s:0", id), "0", end,
-                     pieces, price, gen);
+    return rig_ask(store, "FCALL", "stock_init", "1", records(id), text_of("%s:0", id), "0", end,
+                   pieces, price, gen);
 }
 
 static void assert_answer(const char *answer, const char *expected)
@@ -77,8 +76,8 @@ static void assert_answer(const char *answer, const char *expected)
 
 static void assert_stock(const char *item, const char *pieces, const char *added)
 {
-    assert_string_equal(store_ask(store, "HGET", key_of(item), "quantity"), pieces);
-    assert_string_equal(store_ask(store, "HGET", key_of(item), "added"), added);
+    assert_string_equal(rig_ask(store, "HGET", key_of(item), "quantity"), pieces);
+    assert_string_equal(rig_ask(store, "HGET", key_of(item), "added"), added);
 }
 
 static void item_with(const char *item, const char *pieces)
@@ -165,7 +164,7 @@ static void take_all_or_nothing(void **state)
     assert_stock("a", "5", "5");
     assert_stock("b", "5", "5");
     assert_stock("c", "1", "1");
-    assert_answer(store_ask(store, "EXISTS", key_of("gone")), "0");
+    assert_answer(rig_ask(store, "EXISTS", key_of("gone")), "0");
     assert_answer(take(id_at(NOW_MS), "a*5,b*5,c*1"), "taken|a*5*,b*5*,c*1*");
 }
 
@@ -190,7 +189,7 @@ static void unknown_items(void **state)
     const char *a = id_at(NOW_MS), *b = id_at(NOW_MS);
     assert_answer(add(a, "i", "5"), "unknown");
     assert_answer(subtract(b, "i", "5"), "unknown");
-    assert_answer(store_ask(store, "EXISTS", key_of("i")), "0");
+    assert_answer(rig_ask(store, "EXISTS", key_of("i")), "0");
     item_with("i", "9");
     assert_answer(add(a, "i", "5"), "unknown");
     assert_answer(subtract(b, "i", "5"), "unknown");

@@ -206,7 +206,7 @@ sentinel failover-timeout order 5000
     # ---- what services do ----
 
     def write(self, master, key, value, copies):
-        """Is it answered? What is acknowledged counts as idempotency/copies.h counts it."""
+        """Is it answered? What is acknowledged counts as store/copies.h counts it."""
         said = self.cli(self.address(master), self.port, "EVAL",
                         "return redis.call('SET', KEYS[1], ARGV[1])", "1", key, value)
         if said != "OK":

@@ -1,8 +1,12 @@
-/* A second saga, end to end on the engine and the journal, without a broker: the test is the
- * orchestrator, a real server holds the journal.
+/* A second saga, end to end: a trip is driven by the engine, as orders are, with a real store and a
+ * real broker; this test is the participants and the gateway that waits.
  *
- *   event --> saga_step (pure) --> journal_advance --> trip_advance in the store --> record
- *     '--------------------- the command that the record's state asks for <------------' */
+ *   trip_begin --> journal --> driver, recovery, cancel, restore (a consumer of its own)
+ *                                 |  ^
+ *                       trip.book v  | trip.booked, trip.refused, ..
+ *                              participants: do, refuse, or say nothing, as told
+ *
+ * RABBITMQ_NODES, _USER, _PASSWORD, _VHOST tell where; the virtual host must be the tests' own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,425 +16,347 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "runtime/err.h"
-#include "test/lib/store.h"
-#include "test/lib/story.h"
+#include "consumer/notice.h"
+#include "runtime/service.h"
+#include "runtime/uuid.h"
+#include "saga/driver.h"
+#include "saga/restore.h"
+#include "store/subscription.h"
+#include "test/lib/rig.h"
 #include "test/lib/trip.h"
 
-extern const struct redis_library trip_library;
+#define PATIENCE_MS 20000
+#define GATEWAY     "trip-gateway"
 
-#define NOW_MS  INT64_C(1733754220544)
-#define E(name) SAGA_EVENT_##name
+/* ---- the orchestrator: a table, and nothing else ---- */
 
-struct trip {
-    struct store *store;
-    struct redis_command command;
-    int64_t now_ms;
-    char saga[64];
-    struct buf sent;    /* ids of the commands sent, each followed by a space */
-    struct buf records; /* texts that `last` borrows */
-    unsigned count;     /* records in the last reply */
-    struct journal_record last;
+static struct saga_row trip_other[TRIP_ROWS]; /* the same steps in another order */
+static struct saga_definition trip_used;
+
+static void *trip_start(struct consumer *consumer)
+{
+    return driver_new(consumer, &trip_used);
+}
+
+static const struct consumer_handler trip_commands[] = {
+    {MESSAGE_ORDER_CANCEL, driver_cancel_record, driver_cancel_answer},
+    {MESSAGE_ORDER_REPLAY, restore_record, restore_answer},
+    {MESSAGE_TRIP_BOOKED, driver_event_record, driver_event_answer},
+    {MESSAGE_TRIP_REFUSED, driver_event_record, driver_event_answer},
+    {MESSAGE_TRIP_DROPPED, driver_event_record, driver_event_answer},
+    {MESSAGE_TRIP_CANCELLED, driver_event_record, driver_event_answer},
 };
+
+static const struct consumer_definition trip_orchestrator = {
+    .name = "trip",
+    .summary = "Drives trips.",
+    .library = &trip_library,
+    .node_offset = offsetof(struct conf, order_redis),
+    .handlers = trip_commands,
+    .handler_count = sizeof(trip_commands) / sizeof(trip_commands[0]),
+    .queues = {QUEUE_ORDER, QUEUE_SAGA},
+    .queue_count = 2,
+    .on_start = trip_start,
+    .on_stop = driver_free,
+};
+
+/* ---- the fixture ---- */
+
+enum doing { BOOKS, REFUSES, IS_SILENT };
+
+struct fixture {
+    struct rig *store; /* which has a server, and asks it what the orchestrator has done */
+    struct service service;
+    struct service_context context;
+    struct broker *broker; /* of the participants */
+    struct subscription *gateway;
+    enum doing doing[TRIP_ROWS]; /* of each participant */
+    struct buf seen;             /* what they were told: flight flight-undo .. */
+    struct buf told;             /* what the gateway was told */
+    char saga[64];
+    char entity[16];
+    unsigned trips;
+};
+
+static const char *lookup(const char *variable)
+{
+    return getenv(variable);
+}
+
+static void on_message(void *ctx, struct slice payload)
+{
+    struct fixture *f = ctx;
+    struct envelope *e;
+    const char *detail;
+    assert_int_equal(envelope_read(payload, &e, &detail), 0);
+    for (unsigned i = 0; i < envelope_count(e); i++) {
+        const struct message *m = envelope_at(e, i);
+        buf_addf(&f->told, "%s %.*s %d;", message_type_text(m->type), SLICE_ARG(m->reason),
+                 (int)m->count);
+    }
+    envelope_free(e);
+}
+
+/* A participant knows its own work, and nothing of what comes before or behind it. */
+static void participate(struct fixture *f, const struct message *in)
+{
+    struct message answer = {.type = MESSAGE_TRIP_BOOKED};
+    struct saga_command command;
+    assert_true(saga_command_parse(&trip_used, in->id, &command));
+    const char *name = trip_used.rows[command.row].name;
+    enum doing doing = f->doing[strcmp(name, "flight") == 0  ? TRIP_FLIGHT
+                                : strcmp(name, "hotel") == 0 ? TRIP_HOTEL
+                                                             : TRIP_CAR];
+    buf_addf(&f->seen, "%s%s ", name,
+             in->type == MESSAGE_TRIP_DROP     ? "-undo"
+             : in->type == MESSAGE_TRIP_CANCEL ? "?"
+                                               : "");
+    message_set(&answer, id, in->id);
+    message_set(&answer, order, in->order);
+    if (in->type == MESSAGE_TRIP_DROP) {
+        assert_true(slice_is(in->user, "Ada"));
+        answer.type = MESSAGE_TRIP_DROPPED;
+    } else if (in->type == MESSAGE_TRIP_CANCEL) {
+        answer.type = MESSAGE_TRIP_CANCELLED;
+    } else if (doing == REFUSES) {
+        answer.type = MESSAGE_TRIP_REFUSED;
+        message_set(&answer, reason, SLICE_TEXT("none left"));
+    } else if (doing == IS_SILENT) {
+        return;
+    } else {
+        assert_int_equal(in->count, 3); /* nights */
+    }
+    broker_send(f->broker, QUEUE_SAGA, &answer, NULL, NULL);
+}
+
+static void on_delivery(void *ctx, const struct broker_delivery *from)
+{
+    struct fixture *f = ctx;
+    struct envelope *e;
+    const char *detail;
+    assert_int_equal(envelope_read(from->body, &e, &detail), 0);
+    for (unsigned i = 0; i < envelope_count(e); i++) {
+        const struct message *m = envelope_at(e, i);
+        if (slice_is(m->order, f->entity)) { /* else it is of a trip before */
+            participate(f, m);
+        }
+    }
+    envelope_free(e);
+    broker_ack_up_to(f->broker, from->epoch, from->tag);
+}
+
+#define turn_until(f, claim)                                                                       \
+    do {                                                                                           \
+        int64_t until_ms = loop_now_ms((f)->context.loop) + PATIENCE_MS;                           \
+        while (!(claim) && loop_now_ms((f)->context.loop) < until_ms) {                            \
+            loop_turn((f)->context.loop, true);                                                    \
+        }                                                                                          \
+        if (!(claim)) {                                                                            \
+            fail_msg("never: %s (seen %s, told %s)", #claim, (f)->seen.data, (f)->told.data);      \
+        }                                                                                          \
+    } while (0)
 
 static int group_setup(void **state)
 {
-    struct trip *t = mem_new(sizeof(*t));
-    t->store = store_new(&trip_library);
-    *state = t;
+    struct fixture *f = mem_new(sizeof(*f));
+    struct buf text = {0};
+    struct conf *conf = &f->context.conf;
+    *state = f;
+    trip_used = trip_definition;
+    f->store = rig_new(&trip_library);
+    assert_int_equal(conf_load(conf, lookup, &text), 0);
+    snprintf(conf->order_redis, sizeof(conf->order_redis), "%s", rig_node(f->store));
+    snprintf(conf->saga_redis, sizeof(conf->saga_redis), "%s", rig_node(f->store));
+    conf->redis_password[0] = '\0';
+    conf->saga_resend_ms = 300;
+    f->context.loop = rig_loop(f->store);
+    f->context.definition = &trip_orchestrator;
+    f->service = consumer_service(&trip_orchestrator);
+    assert_int_equal(f->service.start(&f->context), 0);
+    f->broker = broker_new(f->context.loop, conf, "participants");
+    broker_consume(f->broker, QUEUE_PAYMENT, on_delivery, f);
+    broker_consume(f->broker, QUEUE_STOCK, on_delivery, f);
+    buf_reset(&text);
+    notice_channel(SLICE_TEXT(GATEWAY), &text);
+    f->gateway =
+        subscription_new(f->context.loop, conf, conf->saga_redis, text.data, on_message, f);
+    turn_until(f, subscription_is_up(f->gateway) && broker_is_up(f->broker));
+    buf_free(&text);
     return 0;
 }
 
 static int group_teardown(void **state)
 {
-    struct trip *t = *state;
-    store_free(t->store);
-    redis_command_free(&t->command);
-    buf_free(&t->sent);
-    buf_free(&t->records);
-    free(t);
+    struct fixture *f = *state;
+    subscription_free(f->gateway);
+    broker_free(f->broker);
+    f->service.drain(&f->context);
+    f->service.stop(&f->context);
+    rig_free(f->store);
+    buf_free(&f->seen);
+    buf_free(&f->told);
+    free(f);
     return 0;
-}
-
-/* Copies a slice so that it outlives the reply. The buffer must not move: it is reserved. */
-static struct slice keep(struct trip *t, struct slice s)
-{
-    size_t begin = t->records.bytes;
-    buf_add_slice(&t->records, s);
-    assert_in_range(t->records.bytes, 0, 8000);
-    return (struct slice){t->records.data + begin, s.bytes};
-}
-
-static void records_read(struct trip *t, const struct redis_reply *reply, unsigned first)
-{
-    struct journal_record *r = &t->last;
-    for (t->count = 0; journal_record_at(&trip_journal, reply, first + t->count, r); t->count++) {
-    }
-    *r = (struct journal_record){0};
-    if (t->count == 0) {
-        return;
-    }
-    assert_true(journal_record_at(&trip_journal, reply, first, r));
-    buf_reset(&t->records);
-    struct slice *const fields[] = {
-        &r->outcome, &r->entity,  &r->saga,      &r->attempt,   &r->state, &r->due_ms,  &r->retries,
-        &r->reason,  &r->waiters, &r->frozen[0], &r->frozen[1], &r->story, &r->began_ms};
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        *fields[i] = keep(t, *fields[i]);
-    }
-}
-
-static void on_record(void *ctx, const struct redis_reply *reply)
-{
-    records_read(ctx, reply, 0);
-}
-
-/* Behind what time it is. */
-static void on_leased(void *ctx, const struct redis_reply *reply)
-{
-    records_read(ctx, reply, 1);
-}
-
-/* What the outstanding command of the last record is, sent once more. */
-static void trip_send(struct trip *t)
-{
-    const struct saga_definition *def = &trip_definition;
-    struct saga_state now;
-    struct saga_output due;
-    assert_true(saga_state_parse(def, t->last.state, &now));
-    if (saga_step(def, now, (struct saga_event){.kind = E(DUE)}, &due) != 0) {
-        return; /* it has ended */
-    }
-    bool is_compensation = due.send == def->rows[due.send_row].compensation;
-    saga_command_text(def, SLICE_TEXT("s"), t->last.attempt, due.send_row, is_compensation,
-                      &t->sent);
-    buf_add_text(&t->sent, due.send == def->rows[due.send_row].cancel ? "? " : " ");
-}
-
-/* Calls a function whose answer is a record. */
-#define trip_ask(t, ...) trip_ask_words(t, (const char *const[]){__VA_ARGS__, NULL})
-static void trip_ask_words(struct trip *t, const char *const *words)
-{
-    redis_command_reset(&t->command);
-    redis_function(&t->command, &trip_library, words[0], atoi(words[1]));
-    for (words += 2; *words != NULL; words++) {
-        redis_arg_text(&t->command, *words);
-    }
-    store_ask_command(t->store, &t->command, on_record, t);
-}
-
-static void assert_story(struct trip *t, const char *from_then_on)
-{
-    const char *story = story_from(NOW_MS, from_then_on);
-    if (!slice_is(t->last.story, story)) {
-        fail_msg("the story is %.*s, not %s", SLICE_ARG(t->last.story), story);
-    }
-}
-
-/* A trip begins, and its first command is sent. */
-static void trip_begin(struct trip *t)
-{
-    snprintf(t->saga, sizeof(t->saga), "%s", id_at(NOW_MS));
-    struct saga_output first = saga_begin(&trip_definition);
-    store_clock(t->store, t->now_ms);
-    trip_ask(t, "trip_begin", "3", bucket_of("trip", t->saga), "trip:trip:t1", "trip:open", t->saga,
-             "t1", "gw/r1", "1000", saga_state_text(&trip_definition, first.next), "Ada", "3");
-    assert_true(slice_is(t->last.outcome, "begun"));
 }
 
 static int setup(void **state)
 {
-    struct trip *t = *state;
-    store_ask(t->store, "FLUSHALL");
-    buf_reset(&t->records);
-    buf_add(&t->records, (char[8192]){0}, 8192); /* keep() needs it not to move */
-    buf_reset(&t->sent);
-    t->now_ms = NOW_MS;
-    trip_begin(t);
-    trip_send(t);
+    struct fixture *f = *state;
+    trip_used = trip_definition;
+    memset(f->doing, 0, sizeof(f->doing));
+    snprintf(f->entity, sizeof(f->entity), "t%u", ++f->trips);
     return 0;
 }
 
-/* The compare-and-set of a step from `now`, as an orchestrator makes it. */
-static void trip_advance(struct trip *t, struct saga_state now, struct saga_event event,
-                         const char *reason)
+static const char *state_of(struct fixture *f)
 {
-    struct saga_output output;
-    assert_int_equal(saga_step(&trip_definition, now, event, &output), 0);
-    const struct journal_move move = {
-        .entity = SLICE_TEXT("t1"),
-        .saga = slice_from(t->saga),
-        .attempt = SLICE_TEXT("1"),
-        .from = now,
-        .to = output.next,
-        .reason = slice_from(reason),
-        .resend_ms = 1000,
-    };
-    assert_int_equal(journal_advance(&trip_journal, &trip_definition, &move, &t->command), 0);
-    store_clock(t->store, t->now_ms);
-    store_ask_command(t->store, &t->command, on_record, t);
-    assert_int_equal(t->count, 1);
+    return text_of(
+        "%.*s",
+        SLICE_ARG(journal_record_read(
+                      &trip_definition.journal,
+                      slice_from(text_of("x|%s|%s", f->entity,
+                                         rig_ask(f->store, "HGET",
+                                                 text_of("trip:trip:%s", f->entity), "journal"))))
+                      .state));
 }
 
-/* An event for the state where the trip is now: it must move, and the next command is sent. */
-static void trip_event(struct trip *t, enum saga_event_kind kind, unsigned row, const char *to)
+/* A trip begins; its first command goes out when it is due. */
+static void trip_begin(struct fixture *f)
 {
-    struct saga_state now;
-    assert_true(saga_state_parse(&trip_definition, t->last.state, &now));
-    t->now_ms += 10;
-    trip_advance(t, now, (struct saga_event){kind, row}, kind == E(REFUSED) ? "none left" : "");
-    assert_true(slice_is(t->last.outcome, "moved"));
-    assert_true(slice_is(t->last.state, to));
-    trip_send(t);
+    const struct uuid saga = uuid_make(loop_wall_ms(f->context.loop));
+    snprintf(f->saga, sizeof(f->saga), "%s", saga.text);
+    buf_reset(&f->seen);
+    buf_reset(&f->told);
+    buf_add_text(&f->seen, "");
+    buf_add_text(&f->told, "");
+    rig_ask(f->store, "FCALL", "trip_begin", "3", bucket_of("trip", f->saga),
+            text_of("trip:trip:%s", f->entity), "trip:open", f->saga, f->entity,
+            GATEWAY "/request-1", "1", saga_state_text(&trip_used, saga_begin(&trip_used).next),
+            "Ada", "3");
 }
 
-static void assert_open(struct trip *t, const char *count)
+static void assert_ends(struct fixture *f, const char *seen, const char *told, const char *state)
 {
-    assert_string_equal(store_ask(t->store, "ZCARD", "trip:open"), count);
+    turn_until(f, strcmp(f->told.data, told) == 0);
+    assert_string_equal(f->seen.data, seen);
+    assert_string_equal(state_of(f), state);
+    assert_string_equal(rig_ask(f->store, "ZCARD", "trip:open"), "0");
 }
 
-static void trip_lease(struct trip *t, int64_t limit)
-{
-    journal_lease(&trip_journal, limit, 1000, 5000, &t->command);
-    store_clock(t->store, t->now_ms);
-    store_ask_command(t->store, &t->command, on_leased, t);
-}
+/* ---- tests ---- */
 
-/* A trip begins with its own frozen fields, which every record carries. */
-static void trip_begins(void **state)
-{
-    struct trip *t = *state;
-    assert_true(slice_is(t->last.entity, "t1"));
-    assert_true(slice_is(t->last.saga, t->saga));
-    assert_true(slice_is(t->last.attempt, "1"));
-    assert_true(slice_is(t->last.state, "BOOKING_FLIGHT"));
-    assert_true(slice_is(t->last.waiters, "gw/r1"));
-    assert_true(slice_is(t->last.frozen[TRIP_TRAVELLER], "Ada"));
-    assert_true(slice_is(t->last.frozen[TRIP_NIGHTS], "3"));
-    assert_open(t, "1");
-}
-
-/* All goes well: three steps, three commands, one end. */
 static void trip_is_booked(void **state)
 {
-    struct trip *t = *state;
-    trip_event(t, E(ACTED), TRIP_FLIGHT, "BOOKING_HOTEL");
-    trip_event(t, E(ACTED), TRIP_HOTEL, "RENTING_CAR");
-    assert_open(t, "1");
-    trip_event(t, E(ACTED), TRIP_CAR, "BOOKED");
-    assert_open(t, "0");
-    assert_string_equal(t->sent.data, "s:1:flight s:1:hotel s:1:car ");
-    assert_story(t, "BOOKING_FLIGHT:0:0,BOOKING_HOTEL:10:0,RENTING_CAR:20:0,BOOKED:30:0");
-    assert_true(slice_is(t->last.frozen[TRIP_TRAVELLER], "Ada"));
+    struct fixture *f = *state;
+    trip_begin(f);
+    assert_ends(f, "flight hotel car ", "trip.done  3;", "BOOKED");
 }
 
-/* No car: hotel and flight are given back, in the reverse order, and the reason stays. */
-static void trip_is_compensated_in_reverse(void **state)
+/* The pivot refuses: what was done is given back, the latest first. */
+static void trip_is_given_back(void **state)
 {
-    struct trip *t = *state;
-    trip_event(t, E(ACTED), TRIP_FLIGHT, "BOOKING_HOTEL");
-    trip_event(t, E(ACTED), TRIP_HOTEL, "RENTING_CAR");
-    trip_event(t, E(REFUSED), TRIP_CAR, "DROPPING_HOTEL");
-    trip_event(t, E(COMPENSATED), TRIP_HOTEL, "DROPPING_FLIGHT");
-    assert_open(t, "1");
-    trip_event(t, E(COMPENSATED), TRIP_FLIGHT, "CALLED_OFF");
-    assert_open(t, "0");
-    assert_string_equal(t->sent.data,
-                        "s:1:flight s:1:hotel s:1:car s:1:hotel-undo s:1:flight-undo ");
-    assert_true(slice_is(t->last.reason, "none left"));
-    trip_ask(t, "trip_archived", "1", bucket_of("trip", t->saga), t->saga);
-    assert_true(slice_is(t->last.state, "CALLED_OFF"));
-    assert_true(slice_is(t->last.reason, "none left"));
-    assert_story(t, "BOOKING_FLIGHT:0:0,BOOKING_HOTEL:10:0,RENTING_CAR:20:0,"
-                    "DROPPING_HOTEL:30:0,DROPPING_FLIGHT:40:0,CALLED_OFF:50:0");
+    struct fixture *f = *state;
+    f->doing[TRIP_CAR] = REFUSES;
+    trip_begin(f);
+    assert_ends(f, "flight hotel car hotel-undo flight-undo ", "refused none left 0;",
+                "CALLED_OFF");
 }
 
-/* A refusal of the first step ends the trip at once: nothing was done, nothing is undone. */
-static void trip_is_refused_at_once(void **state)
+/* Two steps change places in the table: no participant notices. */
+static void trip_steps_change_places(void **state)
 {
-    struct trip *t = *state;
-    trip_event(t, E(REFUSED), TRIP_FLIGHT, "CALLED_OFF");
-    assert_string_equal(t->sent.data, "s:1:flight ");
-    assert_open(t, "0");
+    struct fixture *f = *state;
+    trip_other[0] = trip_rows[TRIP_HOTEL];
+    trip_other[1] = trip_rows[TRIP_FLIGHT];
+    trip_other[2] = trip_rows[TRIP_CAR];
+    trip_used.rows = trip_other;
+    trip_begin(f);
+    assert_ends(f, "hotel flight car ", "trip.done  3;", "BOOKED");
+    snprintf(f->entity, sizeof(f->entity), "t%u", ++f->trips);
+    f->doing[TRIP_FLIGHT] = REFUSES;
+    trip_begin(f);
+    assert_ends(f, "hotel flight hotel-undo ", "refused none left 0;", "CALLED_OFF");
 }
 
-/* Given up while a step that can be undone is out: that one too is compensated, unanswered as it
- * is, for its compensation leaves a tombstone. */
-static void trip_is_cancelled_early(void **state)
+/* Nobody answers: it is asked again, under the same id, and the answer moves it on. */
+static void trip_is_asked_again(void **state)
 {
-    struct trip *t = *state;
-    trip_event(t, E(ACTED), TRIP_FLIGHT, "BOOKING_HOTEL");
-    trip_event(t, E(CANCEL), 0, "DROPPING_HOTEL");
-    trip_event(t, E(COMPENSATED), TRIP_HOTEL, "DROPPING_FLIGHT");
-    trip_event(t, E(COMPENSATED), TRIP_FLIGHT, "CALLED_OFF");
-    assert_string_equal(t->sent.data, "s:1:flight s:1:hotel s:1:hotel-undo s:1:flight-undo ");
+    struct fixture *f = *state;
+    f->doing[TRIP_HOTEL] = IS_SILENT;
+    trip_begin(f);
+    turn_until(f, strcmp(f->seen.data, "flight hotel hotel ") == 0);
+    assert_string_equal(state_of(f), "BOOKING_HOTEL");
+    f->doing[TRIP_HOTEL] = BOOKS;
+    turn_until(f, strcmp(f->told.data, "trip.done  3;") == 0);
+    assert_string_equal(state_of(f), "BOOKED");
 }
 
-/* Given up while the pivot is out, which tells that it is done: the trip goes forward. */
-static void trip_cancel_or_tell_told(void **state)
+static void operator_cancels(struct fixture *f)
 {
-    struct trip *t = *state;
-    trip_event(t, E(ACTED), TRIP_FLIGHT, "BOOKING_HOTEL");
-    trip_event(t, E(ACTED), TRIP_HOTEL, "RENTING_CAR");
-    trip_event(t, E(CANCEL), 0, "CANCELLING_CAR");
-    trip_event(t, E(ACTED), TRIP_CAR, "BOOKED");
-    assert_string_equal(t->sent.data, "s:1:flight s:1:hotel s:1:car s:1:car? ");
+    const struct uuid id = uuid_make(loop_wall_ms(f->context.loop));
+    struct message cancel = {.type = MESSAGE_ORDER_CANCEL};
+    message_set(&cancel, id, slice_from(id.text));
+    message_set(&cancel, gateway, SLICE_TEXT(GATEWAY));
+    message_set(&cancel, saga, slice_from(f->saga));
+    broker_send(f->broker, QUEUE_ORDER, &cancel, NULL, NULL);
 }
 
-/* Given up while the pivot is out, which is cancelled: the trip goes back, all the way. */
-static void trip_cancel_or_tell_cancelled(void **state)
+/* An operator gives it up while the pivot is silent, which is cancelled, and so is the rest. One
+ * that has ended cannot be given up. */
+static void trip_is_cancelled(void **state)
 {
-    struct trip *t = *state;
-    trip_event(t, E(ACTED), TRIP_FLIGHT, "BOOKING_HOTEL");
-    trip_event(t, E(ACTED), TRIP_HOTEL, "RENTING_CAR");
-    trip_event(t, E(CANCEL), 0, "CANCELLING_CAR");
-    trip_event(t, E(CANCELLED), TRIP_CAR, "DROPPING_HOTEL");
-    trip_event(t, E(COMPENSATED), TRIP_HOTEL, "DROPPING_FLIGHT");
-    trip_event(t, E(COMPENSATED), TRIP_FLIGHT, "CALLED_OFF");
+    struct fixture *f = *state;
+    f->doing[TRIP_CAR] = IS_SILENT;
+    trip_begin(f);
+    turn_until(f, strstr(f->seen.data, "car ") != NULL);
+    operator_cancels(f);
+    turn_until(f, strstr(f->told.data, "refused the trip was cancelled 0;") != NULL);
+    assert_non_null(strstr(f->told.data, "saga.running "));
+    assert_non_null(strstr(f->seen.data, "car? hotel-undo flight-undo "));
+    assert_string_equal(state_of(f), "CALLED_OFF");
+    buf_reset(&f->told);
+    operator_cancels(f);
+    turn_until(f, strstr(f->told.data, "conflict the saga has ended") != NULL);
 }
 
-/* A compensation that does not succeed is stuck, stays due, is asked for on, and can be mended. */
-static void trip_is_stuck_and_mended(void **state)
+/* A participant's store is another: what trips have done there is sent again, and nobody else is
+ * told anything. */
+static void trip_is_restored(void **state)
 {
-    struct trip *t = *state;
-    trip_event(t, E(ACTED), TRIP_FLIGHT, "BOOKING_HOTEL");
-    trip_event(t, E(REFUSED), TRIP_HOTEL, "DROPPING_FLIGHT");
-    trip_event(t, E(STICK), 0, "FLIGHT_STUCK");
-    assert_open(t, "1");
-    t->now_ms += 1000;
-    trip_lease(t, 10);
-    assert_int_equal(t->count, 1);
-    trip_send(t);
-    trip_event(t, E(COMPENSATED), TRIP_FLIGHT, "CALLED_OFF");
-    assert_string_equal(t->sent.data,
-                        "s:1:flight s:1:hotel s:1:flight-undo s:1:flight-undo s:1:flight-undo ");
-    assert_open(t, "0");
-}
-
-/* Two orchestrators have the same answer: one moves the saga, the other is told where it is. */
-static void trip_stale_compare_and_set(void **state)
-{
-    struct trip *t = *state;
-    const struct saga_state flight = {SAGA_ACTING, TRIP_FLIGHT};
-    trip_advance(t, flight, (struct saga_event){E(ACTED), TRIP_FLIGHT}, "");
-    assert_true(slice_is(t->last.outcome, "moved"));
-    trip_advance(t, flight, (struct saga_event){E(ACTED), TRIP_FLIGHT}, "");
-    assert_true(slice_is(t->last.outcome, "stale"));
-    assert_true(slice_is(t->last.state, "BOOKING_HOTEL"));
-    assert_story(t, "BOOKING_FLIGHT:0:0,BOOKING_HOTEL:0:0");
-    /* and one that thinks otherwise cannot undo what was decided */
-    trip_advance(t, flight, (struct saga_event){E(REFUSED), TRIP_FLIGHT}, "none left");
-    assert_true(slice_is(t->last.outcome, "stale"));
-    assert_true(slice_is(t->last.reason, ""));
-    assert_open(t, "1");
-}
-
-/* A lease hands out what to send again, at doubling distances up to the cap, to one caller. */
-static void trip_lease_backs_off(void **state)
-{
-    struct trip *t = *state;
-    static const int64_t wait_ms[] = {1000, 2000, 4000, 5000, 5000};
-    for (size_t i = 0; i < sizeof(wait_ms) / sizeof(wait_ms[0]); i++) {
-        t->now_ms += wait_ms[i] - 1;
-        trip_lease(t, 10);
-        assert_int_equal(t->count, 0);
-        t->now_ms += 1;
-        trip_lease(t, 10);
-        assert_int_equal(t->count, 1);
-        assert_true(slice_is(t->last.outcome, "due"));
-        assert_true(slice_is(t->last.frozen[TRIP_NIGHTS], "3"));
-        trip_send(t);
-        trip_lease(t, 10);
-        assert_int_equal(t->count, 0);
+    struct fixture *f = *state;
+    trip_begin(f);
+    turn_until(f, strcmp(f->told.data, "trip.done  3;") == 0);
+    const struct uuid id = uuid_make(loop_wall_ms(f->context.loop));
+    struct message lost = {.type = MESSAGE_ORDER_REPLAY};
+    buf_reset(&f->seen);
+    buf_add_text(&f->seen, "");
+    rig_ask(f->store, "ZADD", "trip:buckets", "0", "x");
+    rig_ask(f->store, "DEL", "trip:buckets");
+    int64_t bucket = loop_wall_ms(f->context.loop) >> ONCE_BUCKET_SHIFT;
+    for (int64_t at = bucket - 1; at <= bucket; at++) {
+        rig_ask(f->store, "ZADD", "trip:buckets", text_of("%lld", (long long)at),
+                text_of("%09llx", (long long)at));
     }
-    assert_string_equal(t->sent.data,
-                        "s:1:flight s:1:flight s:1:flight s:1:flight s:1:flight s:1:flight ");
+    message_set(&lost, id, slice_from(id.text));
+    message_set(&lost, service, SLICE_TEXT("hotel"));
+    message_set(&lost, since, loop_wall_ms(f->context.loop) - 10000);
+    broker_send(f->broker, QUEUE_ORDER, &lost, NULL, NULL);
+    turn_until(f, strcmp(f->seen.data, "hotel ") == 0);
+    turn_until(f, strcmp(rig_ask(f->store, "EXISTS", "trip:replay:hotel"), "0") == 0);
+    assert_string_equal(f->seen.data, "hotel ");
+    assert_string_equal(f->told.data, "trip.done  3;");
 }
-
-/* The begin is exactly once, like every command: its repeat begins no second attempt. */
-static void trip_begin_once(void **state)
-{
-    struct trip *t = *state;
-    trip_event(t, E(ACTED), TRIP_FLIGHT, "BOOKING_HOTEL");
-    trip_ask(t, "trip_begin", "3", bucket_of("trip", t->saga), "trip:trip:t1", "trip:open", t->saga,
-             "t1", "gw/r1", "1", "2", "BOOKING_FLIGHT", "Bob", "9");
-    assert_true(slice_is(t->last.attempt, "1"));
-    assert_true(slice_is(t->last.state, "BOOKING_HOTEL"));
-    assert_true(slice_is(t->last.frozen[TRIP_TRAVELLER], "Ada"));
-}
-
-/* Who attaches is told too: each once, and no more than the journal's limit of them. */
-static void trip_attach(void **state)
-{
-    struct trip *t = *state;
-    for (int i = 1; i < 70; i++) {
-        for (int twice = 0; twice < 2; twice++) {
-            store_ask(t->store, "FCALL", "trip_attach", "1", "trip:trip:t1", text_of("gw/r%d", i));
-        }
-    }
-    assert_null(strstr(store_at(t->store, 0), "gw/r65"));
-    assert_non_null(strstr(store_at(t->store, 0), "gw/r64"));
-    unsigned waiters = 1;
-    for (const char *c = store_at(t->store, 0); *c != '\0'; c++) {
-        waiters += *c == ',';
-    }
-    assert_int_equal(waiters, 64);
-}
-
-/* Whatever events come, in whatever order and however often: the journal goes only where the pure
- * step goes, from where the journal was, and comes to one end. */
-static void trip_random_events(void **state)
-{
-    struct trip *t = *state;
-    const char *given = getenv("KASSA_TEST_SEED");
-    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
-    print_message("seed %u (KASSA_TEST_SEED)\n", seed);
-    for (int run = 0; run < 100; run++) {
-        store_ask(t->store, "DEL", "trip:trip:t1");
-        trip_begin(t);
-        struct saga_state truth = saga_begin(&trip_definition).next;
-        while (truth.phase != SAGA_COMPLETED && truth.phase != SAGA_ABORTED) {
-            struct saga_event event = {(enum saga_event_kind)(rand_r(&seed) % SAGA_EVENT_COUNT),
-                                       (unsigned)rand_r(&seed) % 3};
-            struct saga_state thought = {(enum saga_phase)(rand_r(&seed) % 3),
-                                         (unsigned)rand_r(&seed) % 3};
-            struct saga_output output;
-            thought = rand_r(&seed) % 2 ? truth : thought;
-            if (event.kind == E(DUE) || saga_state_text(&trip_definition, thought) == NULL ||
-                saga_step(&trip_definition, thought, event, &output) != 0) {
-                continue;
-            }
-            bool is_true = thought.phase == truth.phase && thought.row == truth.row;
-            t->now_ms++;
-            trip_advance(t, thought, event, "");
-            assert_true(slice_is(t->last.outcome, is_true ? "moved" : "stale"));
-            truth = is_true ? output.next : truth;
-            assert_true(slice_is(t->last.state, saga_state_text(&trip_definition, truth)));
-        }
-        assert_open(t, "0");
-    }
-}
-
-#define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(trip_begins),
-        TEST(trip_is_booked),
-        TEST(trip_is_compensated_in_reverse),
-        TEST(trip_is_refused_at_once),
-        TEST(trip_is_cancelled_early),
-        TEST(trip_cancel_or_tell_told),
-        TEST(trip_cancel_or_tell_cancelled),
-        TEST(trip_is_stuck_and_mended),
-        TEST(trip_stale_compare_and_set),
-        TEST(trip_lease_backs_off),
-        TEST(trip_begin_once),
-        TEST(trip_attach),
-        TEST(trip_random_events),
+        cmocka_unit_test_setup(trip_is_booked, setup),
+        cmocka_unit_test_setup(trip_is_given_back, setup),
+        cmocka_unit_test_setup(trip_steps_change_places, setup),
+        cmocka_unit_test_setup(trip_is_asked_again, setup),
+        cmocka_unit_test_setup(trip_is_cancelled, setup),
+        cmocka_unit_test_setup(trip_is_restored, setup),
     };
     return cmocka_run_group_tests_name("trip", tests, group_setup, group_teardown);
 }

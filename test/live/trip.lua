@@ -44,8 +44,33 @@ local function trip_archived(keys, argv)
     return journal_record('failed', 't1', text)
 end
 
+-- A saga by its id, and what its once-record says of it: as order_saga.
+local function trip_look(saga, seen)
+    local now, text = journal_read('trip:trip:' .. (part(seen, 2) or ''))
+    if now[SAGA] == saga then
+        return now, text, part(seen, 2)
+    end
+end
+
+-- KEYS: bucket. ARGV: saga
+local function trip_saga(keys, argv)
+    local now, text, trip = trip_look(argv[1], redis.call('HGET', keys[1], argv[1]) or '')
+    return now and journal_record('saga', trip, text) or 'unknown'
+end
+
+-- KEYS: open. ARGV: cursor, limit
+local function trip_oldest(keys, argv)
+    return journal_oldest(keys[1], 'trip:trip:', argv[1], argv[2])
+end
+
 register('trip_begin', trip_begin)
 register('trip_attach', trip_attach)
 register('trip_advance', trip_advance)
 register('trip_lease', trip_lease)
 register('trip_archived', trip_archived)
+register('trip_saga', trip_saga)
+register('trip_oldest', trip_oldest)
+register('trip_sweep', function()
+    return {'0'}
+end)
+replay_register(trip_look)

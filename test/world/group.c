@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "idempotency/copies.h"
+#include "store/copies.h"
 #include "test/world/server.h"
 
 #define GROUPS_MAX  8
@@ -316,10 +316,10 @@ int64_t group_wall_ms(const struct group *g)
     return clock_ms(g->name);
 }
 
-struct redis_reply *group_execute(struct group *g, unsigned server, const struct redis_command *c)
+struct server_reply *group_execute(struct group *g, unsigned server, const struct args *c)
 {
     server_clock(group_wall_ms(g));
-    struct redis_reply *reply = server_execute(server_id(&g->servers[server]), c);
+    struct server_reply *reply = server_execute(server_id(&g->servers[server]), c);
     followers_pull(g, server);
     return reply;
 }
@@ -963,7 +963,7 @@ unsigned group_master(const struct group *g)
     return g->master;
 }
 
-void group_set(struct group *g, const struct redis_command *c)
+void group_set(struct group *g, const struct args *c)
 {
     for (unsigned i = 0; i <= replicas; i++) {
         server_reply_free(server_execute(server_id(&g->servers[i]), c));

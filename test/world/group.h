@@ -11,7 +11,7 @@
 #ifndef KASSA_TEST_GROUP_H
 #define KASSA_TEST_GROUP_H
 
-#include "idempotency/redis.h"
+#include "store/store.h"
 #include "test/world/world.h"
 
 #define GROUP_SENTINELS 3
@@ -42,7 +42,7 @@ const char *group_listed_as(const struct group *g, unsigned server, unsigned rep
 uint64_t group_comings(const struct group *g, unsigned server);
 
 /* Executes a command there; it goes to the replicas. Owns: the caller (server_reply_free). */
-struct redis_reply *group_execute(struct group *g, unsigned server, const struct redis_command *c);
+struct server_reply *group_execute(struct group *g, unsigned server, const struct args *c);
 
 /* A server does one thing after the other, and what has come while it was busy in one turn, which
  * ends with a sync. From now on it has `cost_us` more to do: in so many microseconds that is done.
@@ -70,7 +70,7 @@ unsigned group_truth(const struct group *g);
 unsigned group_master(const struct group *g); /* .. within the group */
 
 /* Before the run: all servers have it. */
-void group_set(struct group *g, const struct redis_command *c);
+void group_set(struct group *g, const struct args *c);
 /* Its servers have a limit to their memory, of which `percent` are used now; 0: none. */
 void group_limit(struct group *g, unsigned percent);
 /* The master is another server now, with other data. Only where there are no replicas. */

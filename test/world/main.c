@@ -34,7 +34,7 @@
 #define SEEDS_BLIND 2500
 #define DEGRADE_MS  4000 /* longer than the Sentinels of the model need to agree */
 
-extern const struct redis_library payment_library, stock_library, order_library;
+extern const struct library payment_library, stock_library, order_library;
 
 static const char *no_variable(const char *variable)
 {
@@ -267,8 +267,8 @@ static int64_t rollbacks(void)
 /* True: no fault. */
 static bool seed_run(uint64_t seed, struct totals *totals)
 {
-    static const struct redis_library *const libraries[] = {&payment_library, &stock_library,
-                                                            &order_library, &key_library};
+    static const struct library *const libraries[] = {&payment_library, &stock_library,
+                                                      &order_library, &key_library};
     struct node *gateways[2];
     int64_t rolled_back = rollbacks();
     world_reset(seed);

@@ -1,19 +1,20 @@
-/* Notices: idempotency/redis.h's subscriptions without Redis. At most once, and in no order. */
-#include "idempotency/redis.h"
+/* Notices: store/store.h's subscriptions without Redis. At most once, and in no order. */
+#include "store/store.h"
+#include "store/subscription.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "test/world/world.h"
 
-struct redis_subscription {
+struct subscription {
     struct node *node;
     char *channel;
-    redis_on_message *on_message;
+    subscription_on_message *on_message;
     void *ctx;
 };
 
-static struct redis_subscription *subscriptions[WORLD_NODES_MAX];
+static struct subscription *subscriptions[WORLD_NODES_MAX];
 
 void notice_world_reset(void)
 {
@@ -21,7 +22,7 @@ void notice_world_reset(void)
 }
 
 struct notice {
-    struct redis_subscription *to;
+    struct subscription *to;
     char *payload;
 };
 
@@ -43,7 +44,7 @@ static void on_notified(void *ctx)
 void notice_world_publish(struct slice channel, struct slice payload)
 {
     for (unsigned i = 0; i < WORLD_NODES_MAX; i++) {
-        struct redis_subscription *s = subscriptions[i];
+        struct subscription *s = subscriptions[i];
         if (s == NULL || !slice_is(channel, s->channel)) {
             continue;
         }
@@ -57,27 +58,27 @@ void notice_world_publish(struct slice channel, struct slice payload)
     }
 }
 
-struct redis_subscription *redis_subscribe(struct loop *loop, const struct conf *conf,
-                                           const char *node, const char *channel,
-                                           redis_on_message *on_message, void *ctx)
+struct subscription *subscription_new(struct loop *loop, const struct conf *conf, const char *node,
+                                      const char *channel, subscription_on_message *on_message,
+                                      void *ctx)
 {
     (void)loop, (void)conf, (void)node;
-    struct redis_subscription *s = mem_new(sizeof(*s));
-    *s = (struct redis_subscription){.node = world.current,
-                                     .channel = mem_text(slice_from(channel)),
-                                     .on_message = on_message,
-                                     .ctx = ctx};
+    struct subscription *s = mem_new(sizeof(*s));
+    *s = (struct subscription){.node = world.current,
+                               .channel = mem_text(slice_from(channel)),
+                               .on_message = on_message,
+                               .ctx = ctx};
     subscriptions[s->node - world.nodes] = s;
     return s;
 }
 
-bool redis_subscription_is_up(const struct redis_subscription *s)
+bool subscription_is_up(const struct subscription *s)
 {
     (void)s;
     return true;
 }
 
-void redis_subscription_free(struct redis_subscription *s)
+void subscription_free(struct subscription *s)
 {
     subscriptions[s->node - world.nodes] = NULL;
     free(s->channel);

@@ -9,19 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "idempotency/rows.h"
-#include "idempotency/wire.h"
-
-#define REPLY_TEXTS_MAX 20000
-
-struct redis_reply {
-    unsigned count;
-    unsigned first, shown; /* of its texts (redis_reply_show) */
-    bool is_error;
-    bool is_kept;
-    struct slice *texts;
-    struct buf bytes;
-};
+#include "runtime/err.h"
 
 static lua_State *lua;
 
@@ -46,27 +34,16 @@ static int64_t server_call(const char *function, unsigned server, int other, con
 
 /* ---- replies ---- */
 
-static void reply_add(struct redis_reply *reply, const char *data, size_t bytes, bool is_nil)
-{
-    assert(reply->count < REPLY_TEXTS_MAX);
-    reply->texts = realloc(reply->texts, (reply->count + 1) * sizeof(*reply->texts));
-    assert(reply->texts != NULL);
-    /* offsets for now: the bytes move as they grow */
-    reply->texts[reply->count++] =
-        (struct slice){is_nil ? NULL : (const char *)1, is_nil ? 0 : bytes};
-    buf_add(&reply->bytes, data, bytes);
-}
-
-static void reply_add_value(struct redis_reply *reply, int at)
+static void reply_add_value(struct server_reply *reply, int at)
 {
     size_t bytes;
     char number[32];
     if (lua_type(lua, at) == LUA_TNUMBER) {
         snprintf(number, sizeof(number), "%.14g", lua_tonumber(lua, at));
-        reply_add(reply, number, strlen(number), false);
+        texts_box_add(reply->box, slice_from(number));
     } else if (lua_type(lua, at) == LUA_TSTRING) {
         const char *text = lua_tolstring(lua, at, &bytes);
-        reply_add(reply, text, bytes, false);
+        texts_box_add(reply->box, (struct slice){text, bytes});
     } else if (lua_type(lua, at) == LUA_TTABLE) {
         for (int i = 1;; i++) {
             lua_rawgeti(lua, at, i);
@@ -78,83 +55,49 @@ static void reply_add_value(struct redis_reply *reply, int at)
             lua_pop(lua, 1);
         }
     } else {
-        reply_add(reply, "", 0, true);
+        texts_box_add(reply->box, (struct slice){NULL, 0});
     }
 }
 
-static void reply_settle(struct redis_reply *reply)
+void server_reply_free(struct server_reply *reply)
 {
-    size_t at = 0;
-    buf_add_text(&reply->bytes, "");
-    for (unsigned i = 0; i < reply->count; i++) {
-        if (reply->texts[i].data != NULL) {
-            reply->texts[i].data = reply->bytes.data + at;
-            at += reply->texts[i].bytes;
-        }
-    }
-    reply->first = 0;
-    reply->shown = reply->count;
-}
-
-void server_reply_free(struct redis_reply *reply)
-{
-    if (reply != NULL && !reply->is_kept) {
-        free(reply->texts);
-        buf_free(&reply->bytes);
+    if (reply != NULL) {
+        texts_box_free(reply->box);
         free(reply);
     }
 }
 
-unsigned redis_reply_count(const struct redis_reply *reply)
+struct texts server_reply_texts(const struct server_reply *reply)
 {
-    return reply->shown;
+    return texts_box_view(reply->box);
 }
 
-struct slice redis_reply_at(const struct redis_reply *reply, unsigned i)
+struct texts_box *server_reply_take(struct server_reply *reply)
 {
-    assert(i < reply->shown);
-    return reply->texts[reply->first + i];
+    struct texts_box *box = reply->box;
+    reply->box = NULL;
+    return box;
 }
 
-/* Every reply is made here, and is writable. */
-void redis_reply_keep(const struct redis_reply *reply)
+static struct server_reply *reply_new(void)
 {
-    ((struct redis_reply *)reply)->is_kept = true;
-}
-
-void redis_reply_release(const struct redis_reply *reply)
-{
-    ((struct redis_reply *)reply)->is_kept = false;
-    server_reply_free((struct redis_reply *)reply);
-}
-
-struct redis_reply *server_reply_of(const char *const *texts, unsigned count)
-{
-    struct redis_reply *reply = mem_new(sizeof(*reply));
-    for (unsigned i = 0; i < count; i++) {
-        reply_add(reply, texts[i], strlen(texts[i]), false);
-    }
-    reply_settle(reply);
+    struct server_reply *reply = mem_new(sizeof(*reply));
+    reply->box = mem_new(sizeof(*reply->box));
     return reply;
 }
 
-void redis_reply_show(const struct redis_reply *reply, unsigned first, unsigned count)
+struct server_reply *server_reply_of(const char *const *texts, unsigned count)
 {
-    struct redis_reply *view = (struct redis_reply *)reply;
-    assert(first + count <= reply->count);
-    view->first = first;
-    view->shown = count;
+    struct server_reply *reply = reply_new();
+    for (unsigned i = 0; i < count; i++) {
+        texts_box_add(reply->box, slice_from(texts[i]));
+    }
+    return reply;
 }
 
 /* ---- execution ---- */
 
-struct slice server_word(const struct redis_command *c, unsigned i)
-{
-    uint32_t start = i > 0 ? c->end[i - 1] : 0;
-    return (struct slice){c->bytes.data + start, c->end[i] - start};
-}
-
-static bool field_is(const char *name, struct redis_reply *reply)
+static bool field_is(const char *name, struct server_reply *reply)
 {
     lua_getfield(lua, -1, name);
     bool is_there = lua_isstring(lua, -1);
@@ -171,15 +114,16 @@ void server_clock(int64_t wall_ms)
     lua_setglobal(lua, "world_ms");
 }
 
-struct redis_reply *server_execute(unsigned server, const struct redis_command *c)
+struct server_reply *server_execute(unsigned server, const struct args *c)
 {
-    struct redis_reply *reply = mem_new(sizeof(*reply));
+    struct server_reply *reply = reply_new();
     server_call("world_use", server, 0, NULL);
     world.calls++;
     lua_getglobal(lua, "world_run");
     luaL_checkstack(lua, (int)c->count + 8, "words");
     for (unsigned i = 0; i < c->count; i++) {
-        lua_pushlstring(lua, server_word(c, i).data, server_word(c, i).bytes);
+        struct slice word = args_at(c, i);
+        lua_pushlstring(lua, word.data, word.bytes);
     }
     if (lua_pcall(lua, (int)c->count, 1, 0) != 0) {
         reply->is_error = true;
@@ -189,14 +133,13 @@ struct redis_reply *server_execute(unsigned server, const struct redis_command *
         }
     } else if (lua_istable(lua, -1) && field_is("err", reply)) {
         reply->is_error = true;
-        if (strncmp(reply->bytes.data, "OOM ", 4) != 0) {
-            world_fault("the store refuses: %.*s", SLICE_ARG(server_word(c, 1)));
+        if (texts_error(texts_at(server_reply_texts(reply), 0)) != -ERR_STORE_FULL) {
+            world_fault("the store refuses: %.*s", SLICE_ARG(args_at(c, 1)));
         }
     } else if (!lua_istable(lua, -1) || !field_is("ok", reply)) {
         reply_add_value(reply, lua_gettop(lua));
     }
     lua_settop(lua, 0);
-    reply_settle(reply);
     return reply;
 }
 
@@ -226,7 +169,7 @@ static void library_patch(const char *library, struct buf *out)
     }
 }
 
-static void library_load(const char *text)
+static void lua_load_text(const char *text)
 {
     if (luaL_dostring(lua, text) != 0) {
         fprintf(stderr, "library: %s\n", lua_tostring(lua, -1));
@@ -234,7 +177,7 @@ static void library_load(const char *text)
     }
 }
 
-void server_world_reset(const struct redis_library *const *libraries, unsigned count)
+void server_world_reset(const struct library *const *libraries, unsigned count)
 {
     if (lua != NULL) {
         lua_close(lua);
@@ -249,18 +192,13 @@ void server_world_reset(const struct redis_library *const *libraries, unsigned c
     for (unsigned i = 0; i < count; i++) {
         struct buf text = {0};
         library_patch(libraries[i]->source, &text);
-        library_load(text.data);
+        lua_load_text(text.data);
         /* the same functions once more, as another version's */
         strstr(text.data, libraries[i]->hash)[0] = SERVER_OTHER_VERSION;
-        library_load(text.data);
+        lua_load_text(text.data);
         buf_free(&text);
     }
     assert(world_patch == NULL || patched > 0); /* a patch that fits nowhere plants nothing */
-}
-
-bool server_reply_is_error(const struct redis_reply *reply)
-{
-    return reply->is_error;
 }
 
 void server_open(unsigned server)

@@ -3,26 +3,29 @@
 #ifndef KASSA_TEST_SERVER_H
 #define KASSA_TEST_SERVER_H
 
-#include "idempotency/redis.h"
+#include "store/store.h"
 #include "test/world/world.h"
 
 /* Each library is there in two versions, which do the same: the hash of the other one begins so. */
 #define SERVER_OTHER_VERSION 'z'
 
-void server_world_reset(const struct redis_library *const *libraries, unsigned count);
-
-/* The n-th word of a command. */
-struct slice server_word(const struct redis_command *c, unsigned n);
+void server_world_reset(const struct library *const *libraries, unsigned count);
 
 void server_open(unsigned server);
 
 void server_clock(int64_t wall_ms); /* what time it is, for the next command */
+struct server_reply {
+    struct texts_box *box; /* NULL: it was taken */
+    bool is_error;
+};
 /* Owns: the caller, until server_reply_free. */
-struct redis_reply *server_execute(unsigned server, const struct redis_command *c);
+struct server_reply *server_execute(unsigned server, const struct args *c);
 /* One that is made of texts. */
-struct redis_reply *server_reply_of(const char *const *texts, unsigned count);
-bool server_reply_is_error(const struct redis_reply *reply);
-void server_reply_free(struct redis_reply *reply); /* unless it was kept (wire.h); NULL is fine */
+struct server_reply *server_reply_of(const char *const *texts, unsigned count);
+struct texts server_reply_texts(const struct server_reply *reply);
+/* Moves its texts out. Owns: the caller, until texts_box_free. */
+struct texts_box *server_reply_take(struct server_reply *reply);
+void server_reply_free(struct server_reply *reply); /* NULL is fine */
 
 /* It starts anew, with what it has, and another run id. */
 void server_restart(unsigned server);

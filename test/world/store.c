@@ -1,16 +1,16 @@
-/* The store: idempotency/redis.h without Redis. A pipeline is executed in order, by the servers of
+/* The store: store/store.h without Redis. A pipeline is executed in order, by the servers of
  * server.h, and answered after it is durable. When a connection breaks, a prefix of the pipeline
  * was done and nobody hears of it.
  *
- *   redis_call -> this turn's pipeline -> [executed] -> [answered] -> on_reply, a turn
+ *   store_call -> this turn's pipeline -> [executed] -> [answered] -> on_reply, a turn
  *
- * Where there are replicas the answers wait for them: idempotency/flight and copies are the real
+ * Where there are replicas the answers wait for them: store/flight and copies are the real
  * ones, the Sentinels and servers are those of group.h. A server does not look at a connection that
  * waits, so the next pipeline is written when the last one has been answered.
  *
- * Where servers take their time, a connection that is silent is left, as redis.c does it; what may
- * go out then, and how long it is waited for, says the real idempotency/patience. */
-#include "idempotency/redis.h"
+ * Where servers take their time, a connection that is silent is left, as store.c does it; what may
+ * go out then, and how long it is waited for, says the real store/patience. */
+#include "store/store.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -18,11 +18,11 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "idempotency/flight.h"
-#include "idempotency/patience.h"
-#include "idempotency/rows.h"
-#include "idempotency/wire.h"
 #include "runtime/err.h"
+#include "store/flight.h"
+#include "store/patience.h"
+#include "store/rows.h"
+#include "store/wire.h"
 #include "test/world/group.h"
 #include "test/world/server.h"
 #include "test/world/world.h"
@@ -31,14 +31,14 @@
 #define PORT         "6379"
 
 struct call {
-    struct redis_command command;
+    struct args command;
     struct waiter waiter;
-    struct redis_reply *reply;
+    struct server_reply *reply;
     TAILQ_ENTRY(call) in_list;
 };
 TAILQ_HEAD(calls, call);
 
-struct redis {
+struct store {
     struct node *node;
     struct loop *loop;
     struct rows *rows;
@@ -53,9 +53,9 @@ struct redis {
     uint64_t epoch; /* grows with each connection that is over */
     int lost_err;   /* what those that were out are told */
     unsigned questions;
-    const struct redis_library *library; /* NULL: none */
-    bool is_other_version;               /* of the library */
-    bool is_full;                        /* there was no room for that */
+    const struct library *library; /* NULL: none */
+    bool is_other_version;         /* of the library */
+    bool is_full;                  /* there was no room for that */
     struct flight flight;
     uint64_t offset; /* of what this connection has written */
     int64_t timeout_ms;
@@ -69,28 +69,27 @@ struct redis {
     bool is_nudged; /* a turn will end, to ask for the count again */
     bool is_flying; /* with replicas: a pipeline is on its way */
     struct {
-        redis_on_up *on_up;
+        store_on_up *on_up;
         void *ctx;
     } watchers[WATCHERS_MAX];
     unsigned watcher_count;
-    TAILQ_ENTRY(redis) in_all;
+    TAILQ_ENTRY(store) in_all;
 };
 
-static TAILQ_HEAD(, redis) connections = TAILQ_HEAD_INITIALIZER(connections);
-static const struct redis_library *const *libraries;
+static TAILQ_HEAD(, store) connections = TAILQ_HEAD_INITIALIZER(connections);
+static const struct library *const *libraries;
 static unsigned library_count;
 
 /* ---- the connection ---- */
 
 static void call_free(struct call *call)
 {
-    redis_command_free(&call->command);
+    args_free(&call->command);
     server_reply_free(call->reply);
     free(call);
 }
 
-static void call_tell(struct redis *r, struct waiter waiter, int err,
-                      const struct redis_reply *reply)
+static void call_tell(struct store *r, struct waiter waiter, int err, struct texts reply)
 {
     r->count--;
     if (waiter.on_reply != NULL) {
@@ -98,30 +97,30 @@ static void call_tell(struct redis *r, struct waiter waiter, int err,
     }
 }
 
-static void calls_fail(struct redis *r, struct calls *list, int err)
+static void calls_fail(struct store *r, struct calls *list, int err)
 {
     struct calls now = TAILQ_HEAD_INITIALIZER(now);
     TAILQ_CONCAT(&now, list, in_list);
     struct call *call;
     while ((call = TAILQ_FIRST(&now)) != NULL) {
         TAILQ_REMOVE(&now, call, in_list);
-        call_tell(r, call->waiter, err, NULL);
+        call_tell(r, call->waiter, err, (struct texts){NULL, 0});
         call_free(call);
     }
 }
 
 /* Those whose answers are here: nothing is concluded from them. */
-static void held_fail(struct redis *r)
+static void held_fail(struct store *r)
 {
     while (r->flight.held.count > 0) {
         struct waiter waiter = waiters_pop(&r->flight.held);
-        redis_reply_release(waiter.reply);
-        call_tell(r, waiter, -ERR_STORE_DOWN, NULL);
+        texts_box_free(waiter.reply);
+        call_tell(r, waiter, -ERR_STORE_DOWN, (struct texts){NULL, 0});
     }
 }
 
 /* ROLE. A server's address is its number. */
-static struct redis_reply *role_reply(const struct redis *r)
+static struct server_reply *role_reply(const struct store *r)
 {
     const char *texts[2 + 3 * (GROUP_REPLICAS + 1)] = {"master", "1"};
     char names[GROUP_REPLICAS + 1][16];
@@ -139,7 +138,7 @@ static struct redis_reply *role_reply(const struct redis *r)
 }
 
 /* INFO stats. */
-static struct redis_reply *came_reply(const struct redis *r)
+static struct server_reply *came_reply(const struct store *r)
 {
     char text[64];
     const char *texts[] = {text};
@@ -150,7 +149,7 @@ static struct redis_reply *came_reply(const struct redis *r)
 }
 
 /* What the connection asks for itself. NULL: another command. */
-static struct redis_reply *own_reply(const struct redis *r, enum waiter_kind kind)
+static struct server_reply *own_reply(const struct store *r, enum waiter_kind kind)
 {
     switch (kind) {
     case WAITER_ROLE:
@@ -164,54 +163,52 @@ static struct redis_reply *own_reply(const struct redis *r, enum waiter_kind kin
 }
 
 /* The next Sentinel names the master. */
-static unsigned sentinel_ask(struct redis *r, unsigned *ret_sentinel)
+static unsigned sentinel_ask(struct store *r, unsigned *ret_sentinel)
 {
     *ret_sentinel = r->questions++ % GROUP_SENTINELS;
     return group_told_master(r->group, *ret_sentinel);
 }
 
-static void sentinel_named(struct redis *r, unsigned sentinel)
+static void sentinel_named(struct store *r, unsigned sentinel)
 {
     char node[16];
     snprintf(node, sizeof(node), "%u:" PORT, r->server);
     copies_named(&r->flight.copies, node, sentinel, world.now_us / 1000);
 }
 
-static void call_add(struct redis *r, struct calls *list, struct waiter waiter,
-                     const struct redis_command *c)
+static void call_add(struct store *r, struct calls *list, struct waiter waiter,
+                     const struct args *c)
 {
     struct call *call = mem_new(sizeof(*call));
     call->waiter = waiter;
-    call->command.count = c->count;
+    args_append(&call->command, c, 0, c->count);
     call->command.is_alone = c->is_alone;
-    memcpy(call->command.end, c->end, c->count * sizeof(c->end[0]));
-    buf_add_slice(&call->command.bytes, buf_slice(&c->bytes));
-    if (r->is_other_version && slice_is(server_word(c, 0), "FCALL")) {
+    if (r->is_other_version && slice_is(args_at(c, 0), "FCALL")) {
         call->command.bytes.data[c->end[1] - strlen(r->library->hash)] = SERVER_OTHER_VERSION;
     }
     r->count++;
     TAILQ_INSERT_TAIL(list, call, in_list);
 }
 
-static void send_own(void *ctx, struct waiter waiter, const struct redis_command *c)
+static void send_own(void *ctx, struct waiter waiter, const struct args *c)
 {
-    struct redis *r = ctx;
+    struct store *r = ctx;
     call_add(r, &r->gathering, waiter, c);
 }
 
-static void connection_break(struct redis *r);
+static void connection_break(struct store *r);
 
-/* While one is missing, as redis.c does it. */
+/* While one is missing, as store.c does it. */
 static void on_look(void *ctx)
 {
-    struct redis *r = ctx;
+    struct store *r = ctx;
     unsigned sentinel;
     if (!r->is_up || !copies_are_missing(&r->flight.copies)) {
         r->is_looking = false;
         return;
     }
     world_after(r->node, (int64_t)COPIES_LOOK_MS * 1000, on_look, r);
-    flight_look(send_own, r);
+    flight_look(&r->flight, send_own, r);
     if (sentinel_ask(r, &sentinel) == r->server) {
         sentinel_named(r, sentinel);
     } else {
@@ -219,7 +216,7 @@ static void on_look(void *ctx)
     }
 }
 
-static void look(struct redis *r)
+static void look(struct store *r)
 {
     if (!r->is_looking && copies_are_missing(&r->flight.copies)) {
         r->is_looking = true;
@@ -228,44 +225,44 @@ static void look(struct redis *r)
 }
 
 /* The library is loaded, unless it is there. False: there is no room for it. */
-static bool library_load(struct group *g, unsigned server, const struct redis_library *library,
-                         bool is_other_version)
+static bool server_load(struct group *g, unsigned server, const struct library *library,
+                        bool is_other_version)
 {
-    struct redis_command *c = mem_new(sizeof(*c));
+    struct args *c = mem_new(sizeof(*c));
     char own[16], other[16];
     snprintf(own, sizeof(own), "%s", library->hash);
     snprintf(other, sizeof(other), "%s", own);
     (is_other_version ? own : other)[0] = SERVER_OTHER_VERSION;
-    redis_arg_text(c, "LOAD");
-    redis_arg_text(c, library->name);
-    redis_arg_text(c, own);
-    redis_arg_text(c, world_bugs.libraries_replace ? other : "");
-    struct redis_reply *reply = group_execute(g, server, c);
-    bool is_good = !server_reply_is_error(reply);
+    args_text(c, "LOAD");
+    args_text(c, library->name);
+    args_text(c, own);
+    args_text(c, world_bugs.libraries_replace ? other : "");
+    struct server_reply *reply = group_execute(g, server, c);
+    bool is_good = !reply->is_error;
     server_reply_free(reply);
-    redis_command_free(c);
+    args_free(c);
     free(c);
     return is_good;
 }
 
-static bool greet(struct redis *r)
+static bool greet(struct store *r)
 {
-    return r->library == NULL || library_load(r->group, r->server, r->library, r->is_other_version);
+    return r->library == NULL || server_load(r->group, r->server, r->library, r->is_other_version);
 }
 
 static void on_attempt(void *ctx);
 
 static void on_greeted(void *ctx)
 {
-    struct redis *r = ctx;
+    struct store *r = ctx;
     r->is_full = false;
     if (r->life != group_life(r->group, r->server)) {
         copies_lost(&r->flight.copies);
         world_after(r->node, 20000 + world_random(500000), on_attempt, r);
         return;
     }
-    struct redis_reply *role = role_reply(r);
-    flight_role(&r->flight, role);
+    struct server_reply *role = role_reply(r);
+    flight_role(&r->flight, server_reply_texts(role));
     server_reply_free(role);
     if (!greet(r)) {
         world_say("store has no room for the library");
@@ -285,7 +282,7 @@ static void on_greeted(void *ctx)
 
 static void on_greeting_silent(void *ctx)
 {
-    struct redis *r = ctx;
+    struct store *r = ctx;
     world_say("store is silent when greeted");
     if (!world_bugs.silence_is_even) {
         patience_silent(&r->patience);
@@ -295,7 +292,7 @@ static void on_greeting_silent(void *ctx)
 
 static void on_attempt(void *ctx)
 {
-    struct redis *r = ctx;
+    struct store *r = ctx;
     unsigned sentinel;
     if (r->flight.copies.all > 0) {
         r->server = sentinel_ask(r, &sentinel);
@@ -321,7 +318,7 @@ static void on_attempt(void *ctx)
 /* What was answered, or had not gone out yet, was just lost. */
 static void on_broken(void *ctx)
 {
-    struct redis *r = ctx;
+    struct store *r = ctx;
     world_say("store connection is lost");
     r->is_flying = false;
     flight_lost(&r->flight);
@@ -332,7 +329,7 @@ static void on_broken(void *ctx)
     world_after(r->node, 50000 + world_random(500000), on_attempt, r);
 }
 
-static void connection_end(struct redis *r, int err)
+static void connection_end(struct store *r, int err)
 {
     r->is_up = false;
     r->epoch++;
@@ -345,14 +342,14 @@ static void connection_end(struct redis *r, int err)
     world_after(r->node, 300, on_broken, r);
 }
 
-static void connection_break(struct redis *r)
+static void connection_break(struct store *r)
 {
     connection_end(r, -ERR_STORE_DOWN);
 }
 
 static void on_silence(void *ctx)
 {
-    struct redis *r = ctx;
+    struct store *r = ctx;
     int64_t left_us = r->heard_us + r->patience.ms * 1000 - world.now_us;
     r->is_timing = r->is_up && !TAILQ_EMPTY(&r->out) && left_us > 0;
     if (r->is_timing) {
@@ -367,7 +364,7 @@ static void on_silence(void *ctx)
 }
 
 /* From now on an answer is owed. */
-static void owed(struct redis *r)
+static void owed(struct store *r)
 {
     if (TAILQ_EMPTY(&r->out)) {
         r->heard_us = world.now_us;
@@ -380,38 +377,41 @@ static void owed(struct redis *r)
 
 /* Replies to the first `count` calls that are out; they were executed before. */
 struct replies {
-    struct redis *redis;
+    struct store *store;
     unsigned count;
 };
 
-static void held_release(struct redis *r)
+static void held_release(struct store *r)
 {
     for (unsigned left = r->flight.held.count; left > 0; left--) {
         struct waiter waiter = waiters_pop(&r->flight.held);
-        call_tell(r, waiter, waiter.err, waiter.reply);
-        redis_reply_release(waiter.reply);
+        call_tell(r, waiter, waiter.err, texts_box_view(waiter.reply));
+        texts_box_free(waiter.reply);
     }
 }
 
-/* As redis.c does it. */
-static void call_answered(struct redis *r, struct call *call)
+/* As store/store.c does it. */
+static void call_answered(struct store *r, struct call *call)
 {
-    int err =
-        server_reply_is_error(call->reply) ? redis_error_of(redis_reply_at(call->reply, 0)) : 0;
-    if (call->waiter.kind == WAITER_CALL) {
+    struct texts reply = server_reply_texts(call->reply);
+    int err = call->reply->is_error ? texts_error(texts_at(reply, 0)) : 0;
+    struct waiter waiter = call->waiter;
+    bool is_call = waiter.kind == WAITER_CALL;
+    if (is_call) {
         patience_answered(&r->patience);
-    } else if (call->waiter.kind == WAITER_ASK) {
-        call_tell(r, call->waiter, err, call->reply);
+    }
+    if (is_call && r->flight.copies.all > 0) {
+        waiter.err = err;
+        waiter.reply = server_reply_take(call->reply);
+        waiters_push(&r->flight.held, waiter);
         return;
     }
-    if (r->flight.copies.all == 0) {
-        call_tell(r, call->waiter, err, call->reply);
+    if (is_call || waiter.kind == WAITER_ASK) {
+        call_tell(r, waiter, err, reply);
         return;
     }
-    if (call->waiter.kind != WAITER_CALL) {
-        r->count--;
-    }
-    switch (flight_answer(&r->flight, call->waiter, call->reply, err, world.now_us / 1000)) {
+    r->count--;
+    switch (flight_answer(&r->flight, waiter, reply, err, world.now_us / 1000)) {
     case FLIGHT_GOES_ON:
         break;
     case FLIGHT_IS_DONE:
@@ -434,7 +434,7 @@ static void call_answered(struct redis *r, struct call *call)
 static void on_replies(void *ctx)
 {
     struct replies *replies = ctx;
-    struct redis *r = replies->redis;
+    struct store *r = replies->store;
     unsigned count = replies->count;
     free(replies);
     r->is_flying = false;
@@ -453,7 +453,7 @@ static void on_replies(void *ctx)
     }
 }
 
-static void replies_send(struct redis *r, unsigned count)
+static void replies_send(struct store *r, unsigned count)
 {
     struct replies *replies = mem_new(sizeof(*replies));
     *replies = (struct replies){r, count};
@@ -463,7 +463,7 @@ static void replies_send(struct redis *r, unsigned count)
 /* The WAIT of a flight is over, and what is behind it is asked. */
 static void on_counted(void *ctx, unsigned count)
 {
-    struct redis *r = ctx;
+    struct store *r = ctx;
     char text[16];
     const char *texts[] = {text};
     count = world_bugs.wait_for_one && count > 0 ? r->flight.copies.all : count;
@@ -478,11 +478,11 @@ static void on_counted(void *ctx, unsigned count)
     replies_send(r, r->count);
 }
 
-static void wait_begin(struct redis *r, struct call *call, const struct redis_command *c)
+static void wait_begin(struct store *r, struct call *call, const struct args *c)
 {
     int64_t needed = 0, timeout_ms = 0;
-    slice_int64(server_word(c, 1), &needed);
-    slice_int64(server_word(c, 2), &timeout_ms);
+    slice_int64(args_at(c, 1), &needed);
+    slice_int64(args_at(c, 2), &timeout_ms);
     r->waiting_for = call;
     if (world_bugs.wait_for_none) {
         on_counted(r, r->flight.copies.all);
@@ -495,7 +495,7 @@ static void wait_begin(struct redis *r, struct call *call, const struct redis_co
 
 /* A pipeline on its way: copies of its commands, so that the sender may die. */
 struct pipeline {
-    struct redis *redis; /* for the replies; void when the node's life is another */
+    struct store *store; /* for the replies; void when the node's life is another */
     struct node *node;
     uint64_t life;
     struct group *group;
@@ -503,13 +503,13 @@ struct pipeline {
     uint64_t server_life;
     uint64_t epoch;
     unsigned count;
-    struct redis_command *commands;
+    struct args *commands;
 };
 
-static struct redis_reply *pipeline_command(struct pipeline *p, const struct redis_command *c)
+static struct server_reply *pipeline_command(struct pipeline *p, const struct args *c)
 {
-    if (slice_is(server_word(c, 0), "PUBLISH")) {
-        notice_world_publish(server_word(c, 1), server_word(c, 2));
+    if (slice_is(args_at(c, 0), "PUBLISH")) {
+        notice_world_publish(args_at(c, 1), args_at(c, 2));
     }
     return group_execute(p->group, p->server, c);
 }
@@ -519,22 +519,22 @@ static struct redis_reply *pipeline_command(struct pipeline *p, const struct red
 static bool pipeline_commands(struct pipeline *p, unsigned done, struct call *call)
 {
     for (unsigned i = 0; i < done; i++) {
-        struct redis_command *c = &p->commands[i];
-        bool is_wait = slice_is(server_word(c, 0), "WAIT");
+        struct args *c = &p->commands[i];
+        bool is_wait = slice_is(args_at(c, 0), "WAIT");
         if (is_wait && call != NULL && done == p->count) {
-            wait_begin(p->redis, call, c); /* what is behind it is asked when it is over */
+            wait_begin(p->store, call, c); /* what is behind it is asked when it is over */
             return false;
         }
         if (is_wait) {
             break;
         }
-        struct redis_reply *own = call != NULL ? own_reply(p->redis, call->waiter.kind) : NULL;
-        struct redis_reply *reply = own != NULL ? own : pipeline_command(p, c);
+        struct server_reply *own = call != NULL ? own_reply(p->store, call->waiter.kind) : NULL;
+        struct server_reply *reply = own != NULL ? own : pipeline_command(p, c);
         if (call == NULL) {
             server_reply_free(reply);
             continue;
         }
-        p->redis->offset = own != NULL ? p->redis->offset : group_position(p->group, p->server);
+        p->store->offset = own != NULL ? p->store->offset : group_position(p->group, p->server);
         call->reply = reply;
         call = TAILQ_NEXT(call, in_list);
     }
@@ -544,7 +544,7 @@ static bool pipeline_commands(struct pipeline *p, unsigned done, struct call *ca
 static void pipeline_free(struct pipeline *p)
 {
     for (unsigned i = 0; i < p->count; i++) {
-        redis_command_free(&p->commands[i]);
+        args_free(&p->commands[i]);
     }
     free(p->commands);
     free(p);
@@ -558,8 +558,8 @@ static void pipeline_drop(void *ctx)
 static bool pipeline_is_poisoned(const struct pipeline *p)
 {
     for (unsigned i = 0; i < p->count && world.costs.has_poison; i++) {
-        const struct redis_command *c = &p->commands[i];
-        if (c->count > 4 && slice_is(server_word(c, 4), "stock:item:" STORE_POISON)) {
+        const struct args *c = &p->commands[i];
+        if (c->count > 4 && slice_is(args_at(c, 4), "stock:item:" STORE_POISON)) {
             return true;
         }
     }
@@ -569,16 +569,16 @@ static bool pipeline_is_poisoned(const struct pipeline *p)
 static void pipeline_executed(void *ctx)
 {
     struct pipeline *p = ctx;
-    bool is_mine = p->node->is_up && p->node->life == p->life && p->redis->epoch == p->epoch;
+    bool is_mine = p->node->is_up && p->node->life == p->life && p->store->epoch == p->epoch;
     if (is_mine && pipeline_is_poisoned(p)) {
-        p->redis->is_mute = true;
+        p->store->is_mute = true;
     }
-    if (is_mine && p->redis->is_mute) {
+    if (is_mine && p->store->is_mute) {
         world_say("store will say nothing more");
         pipeline_free(p);
         return;
     }
-    struct redis *r = p->redis;
+    struct store *r = p->store;
     bool is_heard = p->node->is_up && p->node->life == p->life && r->is_up && r->epoch == p->epoch;
     bool is_broken = world_chance(world.chances.break_store);
     unsigned done = is_broken ? world_random(p->count + 1) : p->count;
@@ -607,7 +607,7 @@ static void pipeline_execute(void *ctx)
     int64_t cost_us = 0;
     for (unsigned i = 0; i < p->count; i++) {
         bool is_list =
-            p->commands[i].count > 1 && slice_is(server_word(&p->commands[i], 1), "order_sagas");
+            p->commands[i].count > 1 && slice_is(args_at(&p->commands[i], 1), "order_sagas");
         cost_us += is_list ? world.costs.list_us : 0;
     }
     int64_t takes_us = group_serve(p->group, p->server, cost_us);
@@ -618,11 +618,11 @@ static void pipeline_execute(void *ctx)
     }
 }
 
-static void pipeline_write(struct redis *r)
+static void pipeline_write(struct store *r)
 {
     struct pipeline *p = mem_new(sizeof(*p));
     struct call *call;
-    *p = (struct pipeline){.redis = r,
+    *p = (struct pipeline){.store = r,
                            .node = r->node,
                            .life = r->node->life,
                            .group = r->group,
@@ -641,7 +641,7 @@ static void pipeline_write(struct redis *r)
         TAILQ_REMOVE(&r->gathering, call, in_list);
         TAILQ_INSERT_TAIL(&r->out, call, in_list);
         p->commands[i++] = call->command;
-        call->command = (struct redis_command){0};
+        call->command = (struct args){0};
     }
     int64_t at_us = world.now_us + 100 + world_random(500);
     r->last_us = at_us > r->last_us ? at_us : r->last_us + 1;
@@ -651,19 +651,19 @@ static void pipeline_write(struct redis *r)
 
 static void on_failed(void *ctx)
 {
-    struct redis *r = ctx;
+    struct store *r = ctx;
     calls_fail(r, &r->failed, -ERR_STORE_DOWN);
 }
 
 /* Only so that a turn ends. */
 static void on_paced(void *ctx)
 {
-    struct redis *r = ctx;
+    struct store *r = ctx;
     r->is_nudged = false;
 }
 
 /* Calls that may go out, in their order. */
-static void calls_let_out(struct redis *r)
+static void calls_let_out(struct store *r)
 {
     struct call *call;
     while ((call = TAILQ_FIRST(&r->waiting)) != NULL && !flight_is_out(&r->flight) &&
@@ -677,7 +677,7 @@ static void calls_let_out(struct redis *r)
 
 static void on_turn_end(void *ctx)
 {
-    struct redis *r = ctx;
+    struct store *r = ctx;
     if (!flight_is_out(&r->flight)) {
         rows_flush(r->rows);
     }
@@ -699,15 +699,14 @@ static void on_turn_end(void *ctx)
     }
 }
 
-static void call_now(void *ctx, const struct redis_command *c, redis_on_reply *on_reply,
-                     void *reply_ctx)
+static void call_now(void *ctx, const struct args *c, texts_on_reply *on_reply, void *reply_ctx)
 {
-    struct redis *r = ctx;
+    struct store *r = ctx;
     struct waiter waiter = {.on_reply = on_reply, .ctx = reply_ctx};
     call_add(r, r->is_up ? &r->waiting : &r->failed, waiter, c);
 }
 
-void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *on_reply, void *ctx)
+void store_call(struct store *r, const struct args *c, texts_on_reply *on_reply, void *ctx)
 {
     if (c->row > 0 && !c->is_alone) {
         rows_add(r->rows, c, on_reply, ctx);
@@ -717,7 +716,7 @@ void redis_call(struct redis *r, const struct redis_command *c, redis_on_reply *
 }
 
 /* Where no server has a limit to its memory nobody needs to hear that. */
-void redis_ask(struct redis *r, const struct redis_command *c, redis_on_reply *on_reply, void *ctx)
+void store_ask(struct store *r, const struct args *c, texts_on_reply *on_reply, void *ctx)
 {
     struct waiter waiter = {.kind = WAITER_ASK, .on_reply = on_reply, .ctx = ctx};
     if (world.has_limits && !world_bugs.no_questions) {
@@ -725,11 +724,11 @@ void redis_ask(struct redis *r, const struct redis_command *c, redis_on_reply *o
     }
 }
 
-struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *group,
-                        const char *node, const struct redis_library *library)
+struct store *store_new(struct loop *loop, const struct conf *conf, const char *group,
+                        const char *node, const struct library *library)
 {
     (void)node;
-    struct redis *r = mem_new(sizeof(*r));
+    struct store *r = mem_new(sizeof(*r));
     r->library = library;
     r->is_other_version = library != NULL && world_random(2) == 0;
     r->node = world.current;
@@ -751,7 +750,7 @@ struct redis *redis_new(struct loop *loop, const struct conf *conf, const char *
     return r;
 }
 
-void redis_free(struct redis *r)
+void store_free(struct store *r)
 {
     if (r == NULL) {
         return;
@@ -761,7 +760,7 @@ void redis_free(struct redis *r)
     group_forget(r->wait);
     r->is_up = false;
     held_fail(r);
-    waiters_free(&r->flight.held);
+    flight_free(&r->flight);
     calls_fail(r, &r->waiting, -ERR_STORE_DOWN);
     calls_fail(r, &r->gathering, -ERR_STORE_DOWN);
     calls_fail(r, &r->out, -ERR_STORE_DOWN);
@@ -771,33 +770,33 @@ void redis_free(struct redis *r)
     free(r);
 }
 
-const char *redis_refusal(const struct redis *r)
+const char *store_refusal(const struct store *r)
 {
     (void)r;
     return NULL;
 }
 
-int64_t redis_wall_ms(const struct redis *r)
+int64_t store_wall_ms(const struct store *r)
 {
     return group_wall_ms(r->group);
 }
 
-bool redis_is_up(const struct redis *r)
+bool store_is_up(const struct store *r)
 {
     return r->is_up;
 }
 
-bool redis_is_full(const struct redis *r)
+bool store_is_full(const struct store *r)
 {
     return !r->is_up && r->is_full;
 }
 
-unsigned redis_outstanding(const struct redis *r)
+unsigned store_outstanding(const struct store *r)
 {
     return r->count + rows_gathered(r->rows);
 }
 
-void redis_watch_up(struct redis *r, redis_on_up *on_up, void *ctx)
+void store_watch_up(struct store *r, store_on_up *on_up, void *ctx)
 {
     assert(r->watcher_count < WATCHERS_MAX);
     r->watchers[r->watcher_count].on_up = on_up;
@@ -806,7 +805,7 @@ void redis_watch_up(struct redis *r, redis_on_up *on_up, void *ctx)
 
 /* ---- the world's side ---- */
 
-void store_world_reset(const struct redis_library *const *list, unsigned count, unsigned replicas)
+void store_world_reset(const struct library *const *list, unsigned count, unsigned replicas)
 {
     libraries = list;
     library_count = count;
@@ -819,7 +818,7 @@ void store_world_reset(const struct redis_library *const *list, unsigned count, 
 /* What is told to nobody that is connected: the server is another one. */
 void store_broken(const struct group *g, unsigned server)
 {
-    struct redis *r;
+    struct store *r;
     TAILQ_FOREACH(r, &connections, in_all)
     {
         if (r->is_up && r->group == g && r->server == server) {
@@ -847,8 +846,8 @@ void store_limit(const char *service, unsigned percent)
     struct group *g = group_named(service);
     for (unsigned i = 0; i < library_count; i++) {
         if (strcmp(libraries[i]->name, service) == 0) { /* that of the keys has another one */
-            library_load(g, group_master(g), libraries[i], false);
-            library_load(g, group_master(g), libraries[i], true);
+            server_load(g, group_master(g), libraries[i], false);
+            server_load(g, group_master(g), libraries[i], true);
         }
     }
     group_limit(g, percent);
@@ -877,13 +876,13 @@ void store_each(store_on_field *on_field, void *ctx)
 /* The key begins with the group's name. */
 void store_set(const char *key, const char *field, const char *value)
 {
-    struct redis_command c = {0};
+    struct args c = {0};
     char name[16];
-    redis_arg_text(&c, "HSET");
-    redis_arg_text(&c, key);
-    redis_arg_text(&c, field);
-    redis_arg_text(&c, value);
+    args_text(&c, "HSET");
+    args_text(&c, key);
+    args_text(&c, field);
+    args_text(&c, value);
     slice_copy((struct slice){key, strcspn(key, ":")}, name, sizeof(name));
     group_set(group_named(name), &c);
-    redis_command_free(&c);
+    args_free(&c);
 }

@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "idempotency/redis.h"
 #include "runtime/service.h"
+#include "store/store.h"
 
 #define WORLD_NODES_MAX 16
 
@@ -111,8 +111,7 @@ void broker_node_died(struct node *node);
 bool broker_is_idle(void);
 #define STORE_POISON "poison" /* an item: who asks for it hears nothing any more */
 /* `replicas` of each group of servers: 0, or 2 and Sentinels. */
-void store_world_reset(const struct redis_library *const *libraries, unsigned count,
-                       unsigned replicas);
+void store_world_reset(const struct library *const *libraries, unsigned count, unsigned replicas);
 /* Connections to a server, by its number in the group, are over. */
 struct group;
 void store_broken(const struct group *g, unsigned server);

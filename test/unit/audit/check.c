@@ -11,6 +11,7 @@
 
 #include "audit/check.h"
 #include "checkout/checkout.h"
+#include "saga/step.h"
 
 enum { ROW_CHARGE, ROW_TAKE };
 enum { SENT_CHARGE = 1, SENT_REFUND = 2, SENT_TAKE = 4, SENT_CANCEL = 8, SENT_ALL = 16 };

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <string.h>
 
 #include "checkout/begin.h"
 #include "runtime/err.h"
@@ -16,13 +17,13 @@
     saga "|1|" state "|1734191477736|0|" reason "|gw/" saga "|user_1|15|a*1,b*2|"                  \
          "CHARGING:1734191476736:0"
 
-static struct buf id, other;
+static struct checkout_begun begun; /* its ids are used again and again */
 
 static int teardown(void **state)
 {
     (void)state;
-    buf_free(&id);
-    buf_free(&other);
+    saga_outgoing_free(&begun.command);
+    begun = (struct checkout_begun){0};
     return 0;
 }
 
@@ -38,32 +39,40 @@ static struct message request_of(bool is_async)
     return request;
 }
 
-static struct checkout_begun begun_of(const struct message *request, const char *text)
+static void begun_of(const struct message *request, const char *text)
 {
-    struct checkout_begun begun;
-    assert_int_equal(checkout_begun(request, slice_from(text), &id, &other, &begun), 0);
-    return begun;
+    assert_int_equal(checkout_begun(request, slice_from(text), &begun), 0);
 }
 
-/* The call names the bucket, the states of a new saga and of the ends; its row is the request. */
+/* The library looks for three states by their names, which are the definition's. */
+static void library_knows_the_states(void **state)
+{
+    (void)state;
+    const struct saga_definition *def = &checkout_definition;
+    char line[128];
+    snprintf(line, sizeof(line), "local FIRST, PAID, FAILED = '%s', '%s', '%s'\n",
+             saga_state_text(def, saga_begin(def).next), def->completed, def->aborted);
+    assert_non_null(strstr(order_library.source, line));
+}
+
+/* The call names the bucket; its row is the request. */
 static void call_of_a_request(void **state)
 {
     (void)state;
-    static struct redis_command call;
+    static struct args call;
     struct message request = request_of(false);
     const struct conf conf = {.saga_resend_ms = 1000};
     checkout_begin(&request, "0193abcde", &conf, &call);
     char expected[512];
     int bytes = snprintf(expected, sizeof(expected),
                          "FCALLorder_checkout_%s3order:once:0193abcdeorder:openorder:"
-                         "recent1000300000"
-                         "CHARGINGPAIDFAILED" REQUEST "order_7gw",
+                         "recent1000300000" REQUEST "order_7gw",
                          order_library.hash);
     assert_int_equal(call.bytes.bytes, bytes);
     assert_memory_equal(call.bytes.data, expected, (size_t)bytes);
-    assert_int_equal(call.count, 14);
-    assert_int_equal(call.row, 11);
-    redis_command_free(&call);
+    assert_int_equal(call.count, 11);
+    assert_int_equal(call.row, 8);
+    args_free(&call);
 }
 
 /* Begun: the charge goes out, with the slip; the client is told nothing yet. */
@@ -71,15 +80,14 @@ static void begun_sends_the_charge(void **state)
 {
     (void)state;
     struct message request = request_of(false);
-    struct checkout_begun begun =
-        begun_of(&request, "begun|order_7|" JOURNAL(REQUEST, "CHARGING", ""));
-    assert_int_equal(begun.command.type, MESSAGE_PAYMENT_CHARGE);
-    assert_int_equal(begun.queue, QUEUE_PAYMENT);
-    assert_true(slice_is(begun.command.id, REQUEST ":1:charge"));
-    assert_true(slice_is(begun.command.next, REQUEST ":1:take"));
-    assert_true(slice_is(begun.command.user, "user_1"));
-    assert_int_equal(begun.command.amount, 15);
-    assert_true(slice_is(begun.command.lines, "a*1,b*2"));
+    begun_of(&request, "begun|order_7|" JOURNAL(REQUEST, "CHARGING", ""));
+    assert_int_equal(begun.command.message.type, MESSAGE_PAYMENT_CHARGE);
+    assert_int_equal(begun.command.queue, QUEUE_PAYMENT);
+    assert_true(slice_is(begun.command.message.id, REQUEST ":1:charge"));
+    assert_true(slice_is(begun.command.message.next, REQUEST ":1:take"));
+    assert_true(slice_is(begun.command.message.user, "user_1"));
+    assert_int_equal(begun.command.message.amount, 15);
+    assert_true(slice_is(begun.command.message.lines, "a*1,b*2"));
     assert_int_equal(begun.answer.type, MESSAGE_NONE);
 }
 
@@ -88,9 +96,8 @@ static void begun_tells_who_does_not_wait(void **state)
 {
     (void)state;
     struct message request = request_of(true);
-    struct checkout_begun begun =
-        begun_of(&request, "begun|order_7|" JOURNAL(REQUEST, "CHARGING", ""));
-    assert_int_equal(begun.command.type, MESSAGE_PAYMENT_CHARGE);
+    begun_of(&request, "begun|order_7|" JOURNAL(REQUEST, "CHARGING", ""));
+    assert_int_equal(begun.command.message.type, MESSAGE_PAYMENT_CHARGE);
     assert_int_equal(begun.answer.type, MESSAGE_SAGA_RUNNING);
     assert_true(slice_is(begun.answer.id, REQUEST));
     assert_true(slice_is(begun.answer.saga, REQUEST));
@@ -102,9 +109,8 @@ static void running_sends_nothing(void **state)
 {
     (void)state;
     struct message request = request_of(false);
-    struct checkout_begun begun =
-        begun_of(&request, "running|order_7|" JOURNAL(OTHER, "REFUNDING", "x"));
-    assert_int_equal(begun.command.type, MESSAGE_NONE);
+    begun_of(&request, "running|order_7|" JOURNAL(OTHER, "REFUNDING", "x"));
+    assert_int_equal(begun.command.message.type, MESSAGE_NONE);
     assert_int_equal(begun.answer.type, MESSAGE_SAGA_RUNNING);
     assert_true(slice_is(begun.answer.id, REQUEST));
     assert_true(slice_is(begun.answer.saga, OTHER));
@@ -116,13 +122,13 @@ static void ended_is_told(void **state)
 {
     (void)state;
     struct message request = request_of(true);
-    struct checkout_begun begun = begun_of(&request, "paid|order_7|" JOURNAL(OTHER, "PAID", ""));
-    assert_int_equal(begun.command.type, MESSAGE_NONE);
+    begun_of(&request, "paid|order_7|" JOURNAL(OTHER, "PAID", ""));
+    assert_int_equal(begun.command.message.type, MESSAGE_NONE);
     assert_int_equal(begun.answer.type, MESSAGE_SAGA_PAID);
     assert_true(slice_is(begun.answer.id, REQUEST));
     assert_int_equal(begun.answer.total, 15);
-    begun = begun_of(&request, "failed|order_7|" JOURNAL(REQUEST, "FAILED", "out of stock"));
-    assert_int_equal(begun.command.type, MESSAGE_NONE);
+    begun_of(&request, "failed|order_7|" JOURNAL(REQUEST, "FAILED", "out of stock"));
+    assert_int_equal(begun.command.message.type, MESSAGE_NONE);
     assert_int_equal(begun.answer.type, MESSAGE_REFUSED);
     assert_true(slice_is(begun.answer.reason, "out of stock"));
 }
@@ -131,8 +137,8 @@ static void unknown_is_told(void **state)
 {
     (void)state;
     struct message request = request_of(false);
-    struct checkout_begun begun = begun_of(&request, "unknown");
-    assert_int_equal(begun.command.type, MESSAGE_NONE);
+    begun_of(&request, "unknown");
+    assert_int_equal(begun.command.message.type, MESSAGE_NONE);
     assert_int_equal(begun.answer.type, MESSAGE_UNKNOWN);
     assert_true(slice_is(begun.answer.reason, "unknown order"));
 }
@@ -154,23 +160,18 @@ static void unreadable_is_refused(void **state)
         "failed|order_7",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        struct checkout_begun begun;
         struct message request = request_of(i % 2 == 1);
-        assert_int_equal(checkout_begun(&request, slice_from(texts[i]), &id, &other, &begun),
-                         -ERR_RECORD);
+        assert_int_equal(checkout_begun(&request, slice_from(texts[i]), &begun), -ERR_RECORD);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(call_of_a_request),
-        cmocka_unit_test(begun_sends_the_charge),
-        cmocka_unit_test(begun_tells_who_does_not_wait),
-        cmocka_unit_test(running_sends_nothing),
-        cmocka_unit_test(ended_is_told),
-        cmocka_unit_test(unknown_is_told),
-        cmocka_unit_test(unreadable_is_refused),
+        cmocka_unit_test(library_knows_the_states), cmocka_unit_test(call_of_a_request),
+        cmocka_unit_test(begun_sends_the_charge),   cmocka_unit_test(begun_tells_who_does_not_wait),
+        cmocka_unit_test(running_sends_nothing),    cmocka_unit_test(ended_is_told),
+        cmocka_unit_test(unknown_is_told),          cmocka_unit_test(unreadable_is_refused),
     };
     return cmocka_run_group_tests_name("checkout/begin", tests, NULL, teardown);
 }

@@ -10,8 +10,8 @@
 
 #include "checkout/checkout.h"
 #include "order/commands.h"
-#include "order/drive.h"
 #include "runtime/err.h"
+#include "saga/driver.h"
 
 #define SAGA "0193abcd-ef12-7000-8000-000000000001"
 
@@ -32,7 +32,7 @@ static struct journal_record sample(const char *state)
     };
 }
 
-/* Exactly five types are answers to the saga, and each means one event. */
+/* Exactly six types are answers to the saga, and each means one event. */
 static void event_of_every_type(void **state)
 {
     (void)state;
@@ -40,6 +40,7 @@ static void event_of_every_type(void **state)
         enum message_type type;
         enum saga_event_kind kind;
     } answers[] = {
+        {MESSAGE_PAYMENT_CHARGED, SAGA_EVENT_ACTED},
         {MESSAGE_PAYMENT_REFUSED, SAGA_EVENT_REFUSED},
         {MESSAGE_PAYMENT_REFUNDED, SAGA_EVENT_COMPENSATED},
         {MESSAGE_STOCK_TAKEN, SAGA_EVENT_ACTED},
@@ -51,7 +52,7 @@ static void event_of_every_type(void **state)
         for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
             expected = (int)answers[i].type == type ? answers[i].kind : expected;
         }
-        assert_int_equal(checkout_event((enum message_type)type, &kind),
+        assert_int_equal(saga_event_of(&checkout_definition, (enum message_type)type, &kind),
                          expected != SAGA_EVENT_STICK);
         assert_int_equal(kind, expected);
     }
@@ -64,11 +65,11 @@ static void event_has_a_handler(void **state)
     for (int type = 0; type < MESSAGE_TYPE_COUNT; type++) {
         enum saga_event_kind kind;
         unsigned handlers = 0;
-        bool is_event = checkout_event((enum message_type)type, &kind);
+        bool is_event = saga_event_of(&checkout_definition, (enum message_type)type, &kind);
         for (unsigned i = 0; i < order_definition.handler_count; i++) {
             if ((int)order_definition.handlers[i].type == type) {
                 handlers++;
-                assert_int_equal(order_definition.handlers[i].record == checkout_event_record,
+                assert_int_equal(order_definition.handlers[i].record == driver_event_record,
                                  is_event);
             }
         }
@@ -76,7 +77,7 @@ static void event_has_a_handler(void **state)
     }
 }
 
-/* Each open state asks for one command, to one queue, with all that the receiver needs. */
+/* Each open state asks for one command, to one out.queue, with all that the receiver needs. */
 static void command_of_every_state(void **state)
 {
     (void)state;
@@ -95,32 +96,31 @@ static void command_of_every_state(void **state)
         {"STUCK", SAGA ":2:charge-undo", "user_1", NULL, SAGA ":2:charge", NULL,
          MESSAGE_PAYMENT_REFUND, QUEUE_PAYMENT, false},
     };
-    struct buf id = {0}, other = {0}, text = {0};
+    struct saga_outgoing out = {0};
+    struct buf text = {0};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct message command = {0};
-        enum topology_queue queue = QUEUE_COUNT;
         struct journal_record record = sample(rows[i].state);
-        assert_int_equal(checkout_command(&record, &id, &other, &command, &queue), 0);
-        assert_int_equal(command.type, rows[i].type);
-        assert_int_equal(queue, rows[i].queue);
-        assert_true(slice_is(command.id, rows[i].id));
-        assert_true(slice_is(command.order, "order_7"));
-        assert_true(slice_is(command.user, rows[i].user));
-        assert_true(slice_is(command.lines, rows[i].lines));
-        assert_true(slice_is(command.undoes, rows[i].undoes));
-        assert_true(slice_is(command.next, rows[i].next));
-        assert_int_equal(message_has(&command, amount), rows[i].has_amount);
-        assert_true(command.amount == (rows[i].has_amount ? INT64_C(9007199254740993) : 0));
+        assert_int_equal(saga_command_due(&checkout_definition, &record, &out), 0);
+        assert_int_equal(out.message.type, rows[i].type);
+        assert_int_equal(out.queue, rows[i].queue);
+        assert_true(slice_is(out.message.id, rows[i].id));
+        assert_true(slice_is(out.message.order, "order_7"));
+        assert_true(slice_is(out.message.user, rows[i].user));
+        assert_true(slice_is(out.message.lines, rows[i].lines));
+        assert_true(slice_is(out.message.undoes, rows[i].undoes));
+        assert_true(slice_is(out.message.next, rows[i].next));
+        assert_int_equal(message_has(&out.message, amount), rows[i].has_amount);
+        assert_true(out.message.amount == (rows[i].has_amount ? INT64_C(9007199254740993) : 0));
         uint64_t table = 0;
         buf_reset(&text);
-        envelope_add(&text, &table, &command); /* asserts that nothing required is missing */
+        envelope_add(&text, &table, &out.message); /* asserts that nothing required is missing */
     }
-    buf_free(&id);
-    buf_free(&other);
+    saga_outgoing_free(&out);
     buf_free(&text);
 }
 
-/* An ended saga asks for nothing, and a record that cannot be read is said to be so. */
+/* An ended saga asks for nothing: who follows it looks at that first. And a record that cannot be
+ * read is said to be so. */
 static void command_of_other_records(void **state)
 {
     (void)state;
@@ -128,8 +128,8 @@ static void command_of_other_records(void **state)
         const char *state, *total;
         int err;
     } rows[] = {
-        {"PAID", "1", -ERR_TRANSITION},
-        {"FAILED", "1", -ERR_TRANSITION},
+        {"PAID", "1", -ERR_RECORD},
+        {"FAILED", "1", -ERR_RECORD},
         {"NEW", "1", -ERR_RECORD},
         {"", "1", -ERR_RECORD},
         {NULL, "1", -ERR_RECORD},
@@ -138,18 +138,17 @@ static void command_of_other_records(void **state)
         {"CHARGING", "1.5", -ERR_RECORD},
         {"CHARGING", "9223372036854775808", -ERR_RECORD},
     };
-    struct buf id = {0}, other = {0};
+    struct saga_outgoing out = {0};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct message command = {.type = MESSAGE_PONG};
-        enum topology_queue queue = QUEUE_COUNT;
+        out.message = (struct message){.type = MESSAGE_PONG};
+        out.queue = QUEUE_COUNT;
         struct journal_record record = sample(rows[i].state);
         record.frozen[1] = slice_from(rows[i].total);
-        assert_int_equal(checkout_command(&record, &id, &other, &command, &queue), rows[i].err);
-        assert_int_equal(command.type, MESSAGE_PONG);
-        assert_int_equal(queue, QUEUE_COUNT);
+        assert_int_equal(saga_command_due(&checkout_definition, &record, &out), rows[i].err);
+        assert_int_equal(out.message.type, MESSAGE_PONG);
+        assert_int_equal(out.queue, QUEUE_COUNT);
     }
-    buf_free(&id);
-    buf_free(&other);
+    saga_outgoing_free(&out);
 }
 
 /* The command that a state asks for can be answered: its id leads back to the saga. */
@@ -157,20 +156,17 @@ static void command_id_leads_back(void **state)
 {
     (void)state;
     static const char *const open[] = {"CHARGING", "CANCELLING", "REFUNDING", "STUCK"};
-    struct buf id = {0}, other = {0};
+    struct saga_outgoing out = {0};
     for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
-        struct message command;
-        enum topology_queue queue;
         struct saga_command parsed;
         struct journal_record record = sample(open[i]);
-        assert_int_equal(checkout_command(&record, &id, &other, &command, &queue), 0);
-        assert_true(saga_command_parse(&checkout_definition, command.id, &parsed));
+        assert_int_equal(saga_command_due(&checkout_definition, &record, &out), 0);
+        assert_true(saga_command_parse(&checkout_definition, out.message.id, &parsed));
         assert_true(slice_equal(parsed.saga, record.saga));
         assert_true(slice_equal(parsed.attempt, record.attempt));
-        assert_int_equal(parsed.row, queue == QUEUE_STOCK);
+        assert_int_equal(parsed.row, out.queue == QUEUE_STOCK);
     }
-    buf_free(&id);
-    buf_free(&other);
+    saga_outgoing_free(&out);
 }
 
 /* What a participant is told again, for each state and service: what stands is done again, what
@@ -192,31 +188,29 @@ static void replay_of_every_state(void **state)
         {"FAILED", "CHARGING:0:0,REFUNDING:7:0,FAILED:9:0", "payment.refund", "stock.cancel"},
     };
     static const char *const services[] = {"payment", "stock"};
-    struct buf id = {0}, undoes = {0}, text = {0};
+    struct saga_outgoing out = {0};
+    struct buf text = {0};
     unsigned row;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct journal_record record = sample(rows[i].state);
         record.story = slice_from(rows[i].story);
         for (unsigned s = 0; s < 2; s++) {
             const char *expected = s == 0 ? rows[i].payment : rows[i].stock;
-            struct message command = {0};
-            enum topology_queue queue = QUEUE_COUNT;
-            assert_true(checkout_row(slice_from(services[s]), &row));
-            int err = checkout_replay(&record, row, &id, &undoes, &command, &queue);
+            assert_true(saga_row_of(&checkout_definition, slice_from(services[s]), &row));
+            int err = saga_command_again(&checkout_definition, &record, row, &out);
             assert_int_equal(err, expected == NULL ? -ERR_TRANSITION : 0);
             if (expected != NULL) {
-                assert_string_equal(message_type_text(command.type), expected);
-                assert_int_equal(queue, expected[0] == 'p' ? QUEUE_PAYMENT : QUEUE_STOCK);
+                assert_string_equal(message_type_text(out.message.type), expected);
+                assert_int_equal(out.queue, expected[0] == 'p' ? QUEUE_PAYMENT : QUEUE_STOCK);
                 uint64_t table = 0;
                 buf_reset(&text);
                 envelope_add(&text, &table,
-                             &command); /* asserts that nothing required is missing */
+                             &out.message); /* asserts that nothing required is missing */
             }
         }
     }
-    assert_false(checkout_row(SLICE_TEXT("gateway"), &row));
-    buf_free(&id);
-    buf_free(&undoes);
+    assert_false(saga_row_of(&checkout_definition, SLICE_TEXT("gateway"), &row));
+    saga_outgoing_free(&out);
     buf_free(&text);
 }
 
@@ -225,19 +219,16 @@ static void replay_of_every_state(void **state)
 static void replay_of_an_archived_saga(void **state)
 {
     (void)state;
-    struct buf id = {0}, undoes = {0};
-    struct message command = {0};
-    enum topology_queue queue;
+    struct saga_outgoing out = {0};
     struct journal_record record = sample("FAILED");
     record.frozen[1] = record.frozen[2] = (struct slice){0};
-    assert_int_equal(checkout_replay(&record, 0, &id, &undoes, &command, &queue), 0);
-    assert_true(slice_is(command.id, SAGA ":2:charge-undo"));
-    assert_true(slice_is(command.undoes, SAGA ":2:charge"));
-    assert_true(slice_is(command.user, "user_1"));
+    assert_int_equal(saga_command_again(&checkout_definition, &record, 0, &out), 0);
+    assert_true(slice_is(out.message.id, SAGA ":2:charge-undo"));
+    assert_true(slice_is(out.message.undoes, SAGA ":2:charge"));
+    assert_true(slice_is(out.message.user, "user_1"));
     record.frozen[0] = (struct slice){0};
-    assert_int_equal(checkout_replay(&record, 0, &id, &undoes, &command, &queue), -ERR_RECORD);
-    buf_free(&id);
-    buf_free(&undoes);
+    assert_int_equal(saga_command_again(&checkout_definition, &record, 0, &out), -ERR_RECORD);
+    saga_outgoing_free(&out);
 }
 
 /* Which answers mean that a store has lost what it had said. Everything else is late or repeated.
@@ -263,7 +254,7 @@ static void denial_of_every_state(void **state)
         struct saga_state at;
         assert_true(saga_state_parse(&checkout_definition, slice_from(rows[i].state), &at));
         assert_int_equal(
-            checkout_is_denial(at, (struct saga_event){.kind = rows[i].kind, .row = rows[i].row}),
+            saga_is_denial(at, (struct saga_event){.kind = rows[i].kind, .row = rows[i].row}),
             rows[i].is_denial);
     }
 }
@@ -273,7 +264,7 @@ static void outcome_paid(void **state)
 {
     (void)state;
     struct journal_record record = sample("PAID");
-    struct message outcome = checkout_outcome(&record, SLICE_TEXT("r9"));
+    struct message outcome = saga_outcome(&checkout_definition, &record, SLICE_TEXT("r9"));
     assert_int_equal(outcome.type, MESSAGE_SAGA_PAID);
     assert_true(slice_is(outcome.id, "r9"));
     assert_true(slice_is(outcome.saga, SAGA));
@@ -288,7 +279,7 @@ static void outcome_failed(void **state)
     (void)state;
     struct journal_record record = sample("FAILED");
     memset(record.frozen, 0, sizeof(record.frozen));
-    struct message outcome = checkout_outcome(&record, SLICE_TEXT("r9"));
+    struct message outcome = saga_outcome(&checkout_definition, &record, SLICE_TEXT("r9"));
     assert_int_equal(outcome.type, MESSAGE_REFUSED);
     assert_true(slice_is(outcome.id, "r9"));
     assert_true(slice_is(outcome.saga, SAGA));
@@ -301,15 +292,15 @@ static void outcome_unreadable(void **state)
 {
     (void)state;
     struct journal_record record = sample("PAID");
-    struct message outcome = checkout_outcome(&record, SLICE_TEXT("r9"));
+    struct message outcome = saga_outcome(&checkout_definition, &record, SLICE_TEXT("r9"));
     assert_true(message_is_valid(&outcome));
     record.frozen[1] = SLICE_TEXT("-7");
-    outcome = checkout_outcome(&record, SLICE_TEXT("r9"));
+    outcome = saga_outcome(&checkout_definition, &record, SLICE_TEXT("r9"));
     assert_false(message_is_valid(&outcome));
     const char *const states[] = {"", "PAYED", "CHARGING", "STUCK"};
     for (unsigned i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
         record = sample(states[i]);
-        outcome = checkout_outcome(&record, SLICE_TEXT("r9"));
+        outcome = saga_outcome(&checkout_definition, &record, SLICE_TEXT("r9"));
         assert_false(message_is_valid(&outcome));
     }
 }

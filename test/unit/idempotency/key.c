@@ -11,10 +11,9 @@
 
 #include "idempotency/key.h"
 
-static struct slice key_argument(const struct redis_command *c, unsigned i)
+static struct slice key_argument(const struct args *c, unsigned i)
 {
-    size_t start = i ? c->end[i - 1] : 0;
-    return (struct slice){c->bytes.data + start, c->end[i] - start};
+    return args_at(c, i);
 }
 
 /* Bare and quoted forms are the same key. */
@@ -63,7 +62,7 @@ static void key_parse_refuses(void **state)
 static void key_claim_arguments(void **state)
 {
     (void)state;
-    struct redis_command *c = mem_new(sizeof(*c));
+    struct args *c = mem_new(sizeof(*c));
     int64_t slot, days;
     key_claim(c, SLICE_TEXT("order-77-a"), SLICE_TEXT("POST /x"), SLICE_TEXT("0193:1"), 3);
     assert_int_equal(c->count, 8);
@@ -79,7 +78,7 @@ static void key_claim_arguments(void **state)
     assert_in_range(slot, 0, KEY_SLOTS - 1);
     assert_true(slice_int64(key_argument(c, 7), &days));
     assert_int_equal(days, 3);
-    redis_command_free(c);
+    args_free(c);
     free(c);
 }
 
@@ -88,7 +87,7 @@ static void key_slots_spread(void **state)
 {
     (void)state;
     static unsigned hits[KEY_SLOTS];
-    struct redis_command *c = mem_new(sizeof(*c));
+    struct args *c = mem_new(sizeof(*c));
     unsigned most = 0;
     for (unsigned i = 0; i < KEY_SLOTS * 16; i++) {
         char key[32];
@@ -101,7 +100,7 @@ static void key_slots_spread(void **state)
         most = hits[slot] > most ? hits[slot] : most;
     }
     assert_in_range(most, 16, 64);
-    redis_command_free(c);
+    args_free(c);
     free(c);
 }
 

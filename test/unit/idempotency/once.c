@@ -11,7 +11,7 @@
 #include "idempotency/once.h"
 #include "runtime/err.h"
 #include "runtime/uuid.h"
-#include "saga/keep.h"
+#include "consumer/keep.h"
 
 #define DAY_MS INT64_C(86400000)
 #define NOW_MS INT64_C(0x0193abcdef12)
@@ -102,12 +102,41 @@ static void once_life_of_records(void **state)
     buf_free(&sentence);
 }
 
+/* A floor says that a command never acted when it was above it since the command was made for its
+ * request, however fast it may have risen since. */
+static void once_never(void **state)
+{
+    (void)state;
+    const struct conf conf = {.records_s = 3600, .idempotency_days = 1};
+    const int64_t jump_ms = 3600000 - ONCE_LIFE_LEAST_MS; /* when memory gets tight */
+    assert_true(once_never_acted(&conf, once_id(NOW_MS), NOW_MS + 9 * DAY_MS, 1000));
+    assert_true(once_never_acted(&conf, once_id(NOW_MS), NOW_MS + jump_ms + 70000, 1000));
+    assert_false(once_never_acted(&conf, once_id(NOW_MS), NOW_MS + jump_ms + 60000, 1000));
+    assert_false(once_never_acted(&conf, once_id(NOW_MS), NOW_MS + jump_ms + 70000, 10000));
+    assert_false(once_never_acted(&conf, once_id(NOW_MS), NOW_MS + 1, 0));
+    assert_false(once_never_acted(&conf, SLICE_TEXT("no id"), NOW_MS, 0));
+}
+
+/* The floor is the second word of the store's error, if that is one of ours. */
+static void once_floor_of_errors(void **state)
+{
+    (void)state;
+    int64_t floor_ms = 7;
+    assert_true(once_floor(SLICE_TEXT("TOOOLD 1733754220544 the record may be gone"), &floor_ms));
+    assert_int_equal(floor_ms, 1733754220544);
+    assert_false(once_floor(SLICE_TEXT("TOOOLD the record may be gone"), &floor_ms));
+    assert_false(once_floor(SLICE_TEXT("TOOOLD"), &floor_ms));
+    assert_false(once_floor((struct slice){NULL, 0}, &floor_ms));
+    assert_int_equal(floor_ms, 1733754220544);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(once_bucket_of_time),  cmocka_unit_test(once_bucket_of_upper_case),
         cmocka_unit_test(once_bucket_width),    cmocka_unit_test(once_bucket_of_other_texts),
-        cmocka_unit_test(once_life_of_records),
+        cmocka_unit_test(once_life_of_records), cmocka_unit_test(once_never),
+        cmocka_unit_test(once_floor_of_errors),
     };
     return cmocka_run_group_tests_name("idempotency/once", tests, NULL, NULL);
 }

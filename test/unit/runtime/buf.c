@@ -185,8 +185,8 @@ static void err_table_test(void **state)
         assert_ptr_equal(err_text(err), err_text(-err));
         assert_int_equal(err_disposition(err), err_disposition(-err));
     }
-    assert_string_equal(err_name(-ERR_FULL), "ERR_FULL");
-    assert_int_equal(err_disposition(-ERR_FULL), ERR_SHED);
+    assert_string_equal(err_name(-ERR_STORE_FULL), "ERR_STORE_FULL");
+    assert_int_equal(err_disposition(-ERR_STORE_FULL), ERR_SHED);
     assert_int_equal(err_disposition(ERR_DECODE), ERR_POISON);
     assert_string_equal(err_text(0), "no error");
 }

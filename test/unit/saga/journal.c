@@ -10,31 +10,32 @@
 #include <string.h>
 
 #include "checkout/checkout.h"
+#include "saga/journal.h"
+#include "saga/step.h"
 #include "runtime/err.h"
 #include "test/lib/trip.h"
 
 #define SAGA   "0193abcd-ef12-7000-8000-000000000001"
 #define NOW_MS INT64_C(0x0193abcdf000)
 
-extern const struct redis_library trip_library;
+extern const struct library trip_library;
 
-static struct redis_command command;
+static struct args command;
 
 static int teardown(void **state)
 {
     (void)state;
-    redis_command_free(&command);
+    args_free(&command);
     return 0;
 }
 
 static struct slice argument(unsigned i)
 {
-    uint32_t begin = i == 0 ? 0 : command.end[i - 1];
-    return (struct slice){command.bytes.data + begin, command.end[i] - begin};
+    return args_at(&command, i);
 }
 
 /* A function's name in the store. */
-static const char *named(const struct redis_library *library, const char *name)
+static const char *named(const struct library *library, const char *name)
 {
     static char text[64];
     snprintf(text, sizeof(text), "%s_%s", name, library->hash);
@@ -78,7 +79,8 @@ static void advance_forward(void **state)
     (void)state;
     struct journal_move move =
         move_between((struct saga_state){SAGA_ACTING, 0}, (struct saga_state){SAGA_CANCELLING, 1});
-    assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &move, &command), 0);
+    assert_int_equal(
+        journal_advance(&checkout_definition.journal, &checkout_definition, &move, &command), 0);
     assert_arguments((const char *[]){"FCALL", named(&order_library, "order_advance"), "1",
                                       "order:open", "CHARGING", "CANCELLING", "1000", "", "order_7",
                                       SAGA, "2", "", NULL});
@@ -91,7 +93,8 @@ static void advance_to_completed(void **state)
     (void)state;
     struct journal_move move = move_between((struct saga_state){SAGA_CANCELLING, 1},
                                             (struct saga_state){SAGA_COMPLETED, 0});
-    assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &move, &command), 0);
+    assert_int_equal(
+        journal_advance(&checkout_definition.journal, &checkout_definition, &move, &command), 0);
     assert_arguments((const char *[]){"FCALL", named(&order_library, "order_advance"), "1",
                                       "order:open", "CANCELLING", "PAID", "", "", "order_7", SAGA,
                                       "2", "", NULL});
@@ -104,7 +107,8 @@ static void advance_to_aborted(void **state)
     struct journal_move move =
         move_between((struct saga_state){SAGA_ACTING, 0}, (struct saga_state){SAGA_ABORTED, 0});
     move.reason = SLICE_TEXT("insufficient credit");
-    assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &move, &command), 0);
+    assert_int_equal(
+        journal_advance(&checkout_definition.journal, &checkout_definition, &move, &command), 0);
     assert_arguments((const char *[]){"FCALL", named(&order_library, "order_advance"), "1",
                                       "order:open", "CHARGING", "FAILED", "", "1", "order_7", SAGA,
                                       "2", "insufficient credit", NULL});
@@ -116,7 +120,8 @@ static void advance_to_stuck(void **state)
     (void)state;
     struct journal_move move =
         move_between((struct saga_state){SAGA_COMPENSATING, 0}, (struct saga_state){SAGA_STUCK, 0});
-    assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &move, &command), 0);
+    assert_int_equal(
+        journal_advance(&checkout_definition.journal, &checkout_definition, &move, &command), 0);
     assert_true(slice_is(argument(5), "STUCK"));
     assert_true(slice_is(argument(6), "1000"));
     assert_true(slice_is(argument(7), ""));
@@ -128,9 +133,10 @@ static void advance_of_another_journal(void **state)
     (void)state;
     struct journal_move move =
         move_between((struct saga_state){SAGA_ACTING, 1}, (struct saga_state){SAGA_ACTING, 2});
-    redis_arg_text(&command, "LEFT OVER");
+    args_text(&command, "LEFT OVER");
     move.entity = SLICE_TEXT("t1");
-    assert_int_equal(journal_advance(&trip_journal, &trip_definition, &move, &command), 0);
+    assert_int_equal(journal_advance(&trip_definition.journal, &trip_definition, &move, &command),
+                     0);
     assert_arguments((const char *[]){"FCALL", named(&trip_library, "trip_advance"), "1",
                                       "trip:open", "BOOKING_HOTEL", "RENTING_CAR", "1000", "", "t1",
                                       SAGA, "2", "", NULL});
@@ -142,11 +148,12 @@ static void advance_refusals(void **state)
     (void)state;
     struct journal_move move =
         move_between((struct saga_state){SAGA_ACTING, 0}, (struct saga_state){SAGA_CANCELLING, 1});
-    redis_command_reset(&command);
-    redis_arg_text(&command, "UNTOUCHED");
+    args_reset(&command);
+    args_text(&command, "UNTOUCHED");
     move.saga = SLICE_TEXT("7");
-    assert_int_equal(journal_advance(&checkout_journal, &checkout_definition, &move, &command),
-                     -ERR_FIELD);
+    assert_int_equal(
+        journal_advance(&checkout_definition.journal, &checkout_definition, &move, &command),
+        -ERR_FIELD);
     assert_arguments((const char *[]){"UNTOUCHED", NULL});
 }
 
@@ -154,10 +161,10 @@ static void advance_refusals(void **state)
 static void lease_arguments(void **state)
 {
     (void)state;
-    journal_lease(&checkout_journal, 100, 1000, 5000, &command);
+    journal_lease(&checkout_definition.journal, 100, 1000, 5000, &command);
     assert_arguments((const char *[]){"FCALL", named(&order_library, "order_lease"), "1",
                                       "order:open", "100", "1000", "5000", NULL});
-    journal_lease(&trip_journal, 2, 3, 4, &command);
+    journal_lease(&trip_definition.journal, 2, 3, 4, &command);
     assert_arguments((const char *[]){"FCALL", named(&trip_library, "trip_lease"), "1", "trip:open",
                                       "2", "3", "4", NULL});
 }
@@ -171,9 +178,9 @@ static struct journal_record record_read(const struct journal *journal, const ch
 static void record_parts(void **state)
 {
     (void)state;
-    struct journal_record r =
-        record_read(&checkout_journal, "due|o7|" SAGA "|2|CHARGING|90|3|why|g/r,h/s|u|14|i*1,j*2|"
-                                       "CHARGING:60:1,REFUNDING:80:0");
+    struct journal_record r = record_read(
+        &checkout_definition.journal, "due|o7|" SAGA "|2|CHARGING|90|3|why|g/r,h/s|u|14|i*1,j*2|"
+                                      "CHARGING:60:1,REFUNDING:80:0");
     assert_true(slice_is(r.outcome, "due") && slice_is(r.entity, "o7"));
     assert_true(slice_is(r.saga, SAGA) && slice_is(r.attempt, "2"));
     assert_true(slice_is(r.state, "CHARGING") && slice_is(r.due_ms, "90"));
@@ -184,7 +191,7 @@ static void record_parts(void **state)
     assert_true(slice_is(r.story, "CHARGING:60:1,REFUNDING:80:0"));
     assert_true(slice_is(r.began_ms, "60"));
     assert_true(journal_has_entered(&r, "REFUNDING") && !journal_has_entered(&r, "PAID"));
-    r = record_read(&trip_journal, "due|t1|" SAGA "|1|BOOKED|0|0|||Ada|3|BOOKED:60:0");
+    r = record_read(&trip_definition.journal, "due|t1|" SAGA "|1|BOOKED|0|0|||Ada|3|BOOKED:60:0");
     assert_true(slice_is(r.reason, "") && slice_is(r.waiters, ""));
     assert_true(slice_is(r.frozen[1], "3") && slice_is(r.story, "BOOKED:60:0"));
 }
@@ -195,12 +202,12 @@ static void record_cut_off(void **state)
 {
     (void)state;
     static const char text[] = "due|o7|" SAGA "|2|CHARGING|90|3|why|g/r|u|14|i*1|CHARGING:60:1";
-    struct journal_record r = record_read(&checkout_journal, "stale");
+    struct journal_record r = record_read(&checkout_definition.journal, "stale");
     assert_true(slice_is(r.outcome, "stale") && r.entity.data == NULL && r.state.data == NULL);
-    r = journal_record_read(&checkout_journal, (struct slice){NULL, 0});
+    r = journal_record_read(&checkout_definition.journal, (struct slice){NULL, 0});
     assert_true(r.outcome.data == NULL && r.began_ms.data == NULL);
     for (size_t bytes = 0; bytes < sizeof(text) - sizeof("CHARGING:60:1"); bytes++) {
-        r = journal_record_read(&checkout_journal, (struct slice){text, bytes});
+        r = journal_record_read(&checkout_definition.journal, (struct slice){text, bytes});
         assert_true(r.story.data == NULL && r.began_ms.data == NULL);
     }
 }

@@ -1,0 +1,108 @@
+/* The idempotent consumer: the five beats of every service, written once.
+ *
+ *   delivery -> decode -> [1 record] store call, with the command's once-record
+ *                         [2 durable] its reply: the store fsyncs before it answers
+ *                         [3 publish] what the answer causes: commands, or notices
+ *                         [4 confirm] a quorum of the broker has them
+ *                         [5 ack]     only now is the delivery done
+ *
+ * A service hands in a table of commands and is called with decoded ones; it never sees a
+ * delivery, a confirm or an ack. Store calls of one turn may become rows of one call
+ * (store/rows.h); each command is answered alone. A crash between any two beats repeats the
+ * delivery, and the once-record answers it. What cannot be understood is parked; what the store
+ * cannot do now is kept and done again. Source: protocol.md sections 1.4, 3 and 4 (windows 5, 7,
+ * 13). */
+#ifndef KASSA_CONSUMER_CONSUMER_H
+#define KASSA_CONSUMER_CONSUMER_H
+
+#include "broker/broker.h"
+#include "idempotency/once.h"
+#include "runtime/service.h"
+#include "store/store.h"
+
+struct consumer;
+
+#define CONSUMER_SCRATCH_BYTES 192
+/* The handler's own struct, of this type, for as long as the command is here; zeroed at first. */
+#define consumer_scratch(work, type)                                                               \
+    ({                                                                                             \
+        _Static_assert(sizeof(type) <= CONSUMER_SCRATCH_BYTES, "it does not fit");                 \
+        (type *)(void *)(work)->scratch;                                                           \
+    })
+
+/* One command on its way through the beats. Borrowed from the consumer. */
+struct consumer_work {
+    struct consumer *consumer;
+    const struct message *in;
+    char bucket[ONCE_BUCKET_TEXT_BYTES + 1]; /* of the command's once-record */
+    unsigned round;      /* store calls of this command that were answered before */
+    struct buf gathered; /* what they have for the answer until now; freed for them */
+    /* What a handler remembers from one round to the next: consumer_scratch. */
+    _Alignas(max_align_t) unsigned char scratch[CONSUMER_SCRATCH_BYTES];
+};
+
+enum consumer_next {
+    CONSUMER_DONE,  /* answered: what was sent needs only its confirms */
+    CONSUMER_AGAIN, /* another store call: record() is called again, with round + 1 */
+    CONSUMER_LATER, /* the same, after a rest: within half a second */
+    /* The store's record is none of ours. Nobody may conclude anything from it, least of all that
+     * nothing was done: a gateway is told just that, any other command is parked. */
+    CONSUMER_UNREADABLE,
+};
+
+struct consumer_handler {
+    enum message_type type;
+    /* Builds the store call. Pure but for consumer_now_ms. Called again, with the same round,
+     * when the store was lost on the way. Errors: -ERR_X with disposition POISON parks the
+     * command with that reason. */
+    int (*record)(struct consumer_work *work, struct args *call);
+    /* The reply is durable: send what follows from it. */
+    enum consumer_next (*answer)(struct consumer_work *work, struct texts reply);
+};
+
+struct consumer_definition {
+    const char *name;              /* of the service, and of its keys in the store */
+    const char *summary;           /* for --help */
+    const struct library *library; /* functions of its store */
+    size_t node_offset;            /* of its store's address in struct conf */
+    const struct consumer_handler *handlers;
+    unsigned handler_count;
+    enum topology_queue queues[2];
+    unsigned queue_count;
+    bool is_participant; /* of sagas: what its store may have lost is sent again (announce.h) .. */
+    enum topology_queue restored_by; /* .. by whoever has this queue */
+    /* May be NULL. For what a service does besides answering commands; on_start's result is
+     * handed to on_stop, when the store has told all its calls off. */
+    void *(*on_start)(struct consumer *consumer);
+    void (*on_stop)(void *side);
+};
+
+/* A service that is nothing but a consumer, for service_run. */
+struct service consumer_service(const struct consumer_definition *definition);
+/* Its main. */
+int consumer_run(const struct consumer_definition *definition, int argc, char **argv);
+
+/* Beat 3, inside answer(): the delivery is acknowledged after the confirm of this. */
+void consumer_send(struct consumer_work *work, enum topology_queue queue, const struct message *m);
+/* Beat 3, an answer to a gateway: a hint without confirm; the gateway asks again if it is lost. */
+void consumer_tell(struct consumer *consumer, struct slice gateway, const struct message *m);
+/* Outside any delivery, for re-sends, whose durability is the journal. on_confirm (may be NULL) as
+ * of broker_send. Not while the consumer is congested: what the broker does not take piles up here.
+ */
+void consumer_resend(struct consumer *consumer, enum topology_queue queue, const struct message *m,
+                     broker_on_confirm *on_confirm, void *ctx);
+
+bool consumer_is_congested(const struct consumer *consumer);
+
+int64_t consumer_now_ms(const struct consumer *consumer); /* wall clock of this turn */
+const struct conf *consumer_conf(const struct consumer *consumer);
+struct loop *consumer_loop(const struct consumer *consumer);
+struct store *consumer_store(const struct consumer *consumer);
+void *consumer_side(const struct consumer *consumer); /* what on_start has made */
+
+/* Begins a call of a function: FCALL <name>, <key_count>, <service>:once:<bucket>. The other keys
+ * and the arguments follow. */
+void consumer_call(const struct consumer_work *work, struct args *call, const char *name,
+                   int key_count);
+
+#endif

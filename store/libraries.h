@@ -1,0 +1,21 @@
+/* Which versions of a service's functions lie in its store: marks the own one as used, and drops
+ * those that nobody has used for a day. A process that still has one of those loads it again at its
+ * next connection, so nothing is lost by dropping too much.
+ * Source: protocol.md section 3.6. */
+#ifndef KASSA_STORE_LIBRARIES_H
+#define KASSA_STORE_LIBRARIES_H
+
+#include "store/store.h"
+
+#define LIBRARIES_MS 3600000 /* between looks */
+
+struct libraries;
+
+struct libraries *libraries_new(struct loop *loop, struct store *store,
+                                const struct library *library);
+void libraries_free(struct libraries *l); /* NULL is fine; before the store is freed */
+
+/* A look now. */
+void libraries_look(struct libraries *l);
+
+#endif

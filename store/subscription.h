@@ -1,0 +1,28 @@
+/* A channel, subscribed for as long as its owner wants, whatever happens to the connection.
+ *
+ *   up --> SUBSCRIBE --> "subscribe": it holds --> "message": on_message, for each
+ *    |                                        '--> PING each second: is anybody there?
+ *    '<------- connection lost: again
+ *
+ * A link that is dead without saying so looks like a channel on which nothing happens; hence the
+ * pings. What was published meanwhile is lost: notices are hints (protocol.md section 2).
+ * Source: Redis manual: Pub/sub. */
+#ifndef KASSA_STORE_SUBSCRIPTION_H
+#define KASSA_STORE_SUBSCRIPTION_H
+
+#include "runtime/conf.h"
+#include "runtime/loop.h"
+
+struct subscription;
+
+/* `payload` is borrowed. */
+typedef void subscription_on_message(void *ctx, struct slice payload);
+
+/* On a connection of its own. Owns: the caller, until subscription_free. */
+struct subscription *subscription_new(struct loop *loop, const struct conf *conf, const char *node,
+                                      const char *channel, subscription_on_message *on_message,
+                                      void *ctx);
+bool subscription_is_up(const struct subscription *s);
+void subscription_free(struct subscription *s); /* NULL is fine; not in on_message: asserted */
+
+#endif
