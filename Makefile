@@ -21,7 +21,11 @@ PKG_LIBS   := $(shell pkg-config --libs $(PKGS))
 
 VARIANT_CFLAGS_release := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 VARIANT_LDFLAGS_release := -pie -Wl,-z,relro,-z,now
-VARIANT_CFLAGS_asan := -DKASSA_MESSAGES_MORE='"test/lib/trip_messages.h"' -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+# What is tested is built as it is released, but knows the messages of the tests' own saga, too.
+TEST_MESSAGES := -DKASSA_MESSAGES_MORE='"test/lib/trip_messages.h"'
+VARIANT_CFLAGS_optimised := $(VARIANT_CFLAGS_release) $(TEST_MESSAGES)
+VARIANT_LDFLAGS_optimised := $(VARIANT_LDFLAGS_release)
+VARIANT_CFLAGS_asan := $(TEST_MESSAGES) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 VARIANT_LDFLAGS_asan := -fsanitize=address,undefined
 VARIANT_CFLAGS_crash := -O1 -DKASSA_CRASH_POINTS
 VARIANT_CFLAGS_fuzz := -O1 -fno-omit-frame-pointer -fno-sanitize-recover=undefined \
