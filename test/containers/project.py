@@ -1,4 +1,4 @@
-"""The stack of docker-compose.yml, started once for all of these tests (deploy/compose/project.sh has
+"""The stack of docker-compose.yml, started once for all of these tests (test/run/compose.sh has
 chosen its names and ports, and ends it).
 """
 

@@ -1,4 +1,4 @@
-"""The drill's own stack: starts each process from the command that deploy/native/drill.sh wrote
+"""The drill's own stack: starts each process from the command that test/run/drill.sh wrote
 down, and knows how each one is and how it died. They are our children and die with us."""
 
 import ctypes
@@ -98,7 +98,7 @@ class Processes(Stack):
             raise Broken(f"{name} does not end") from error
 
     def can_break(self, component, kind):
-        """The previous release is there when the history of the checkout is."""
+        """The previous release is there when the history of the working copy is."""
         return kind != "versions" or (self.var / "run" / "order-previous.argv").exists()
 
     # ---- all of it ----

@@ -110,7 +110,7 @@ class VersionsTest(Case):
         with self.assertRaisesRegex(Broken, "stock ended with -9"):
             self.run_quickly(self.fault.strike)
 
-    def test_without_the_history_of_the_checkout(self):
+    def test_without_the_history_of_the_working_copy(self):
         self.assertTrue(self.stack.can_break("services", "versions"))
         (self.stack.var / "run" / "order-previous.argv").unlink()
         self.assertFalse(self.stack.can_break("services", "versions"))

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034  # the other parts read the variables set here
 # test: the rings, from the one that needs least to the whole system. Nothing here touches the
-# checkout's own running system: servers and services get a directory and ports of their own.
+# working copy's own running system: servers and services get a directory and ports of their own.
 #
 #   check    includes, docs, format, shell   no build
 #   unit     build/{release,asan}/test/unit  no servers; the corpora of test/fuzz; test/drill, bench
@@ -266,7 +266,7 @@ rings_run() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
     trap 'exit 129' HUP
-    # A checkout of another user than the one who tests is no reason for git to refuse.
+    # A working copy of another user than the one who tests is no reason for git to refuse.
     export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=$KASSA_ROOT
     export PYTHONDONTWRITEBYTECODE=1 UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=handle_abort=1
     KASSA_VAR=$RINGS_DIR
