@@ -4,10 +4,11 @@ import asyncio
 import time
 
 import checker
-import matrix
+import rows
+from breakable import WHOLE_S
 from history import History
+from kassa import Broken
 from result import Result
-from stack import WHOLE_S, Broken
 from workload import Unusable, Workload
 
 WARM_S = 1.5  # load before the fault, at least: something must have been paid
@@ -59,7 +60,7 @@ class Row:
 
     @property
     def name(self):
-        return matrix.name(self.component, self.kind, self.delay_s)
+        return rows.name(self.component, self.kind, self.delay_s)
 
     async def run(self, say):
         phases = self.phases = Phases(say)

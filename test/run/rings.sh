@@ -3,7 +3,7 @@
 # working copy's own running system: servers and services get a directory and ports of their own.
 #
 #   check    includes, docs, format, shell   no build
-#   unit     build/{release,asan}/test/unit  no servers; the corpora of test/fuzz; test/drill, bench
+#   unit     build/{release,asan}/test/unit  no servers; the corpora of test/fuzz; the Python code
 #   world    build/release/test/world        no servers: the simulation, WORLD_SEEDS seeds
 #   live     build/asan/test/live            private redis and rabbitmq; groups of redis.sh
 #   system   test/system/test_*.py           the same, and the four services (asan); the previous
@@ -78,6 +78,7 @@ rings_unit() {
         done
     done
     rings_corpora
+    program_counted 'unit py' unittest python3 -m unittest discover -s test/py
     program_counted 'unit drill' unittest python3 -m unittest discover -s test/drill
     program_counted 'unit bench' unittest python3 -m unittest discover -s bench
 }
