@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import checker
+import routes
 import rows
 from breakable import WHOLE_S
 from history import History
@@ -196,8 +197,7 @@ class Row:
         self.history.note("allowed", wait_s=self.fault.wait_max_s, found=self.fault.found,
                           may_turn_away=self.fault.may_turn_away, proof=self.fault.seen)
         self.verdict = checker.check(records)
-        checkouts = [r for r in records if r["t"] == "request"
-                     and r["path"].startswith("/orders/checkout/")]
+        checkouts = [r for r in records if r["t"] == "request" and routes.is_checkout(r)]
         self.checkouts = len(checkouts)
         paid = sorted(r["to"] for r in checkouts if r["status"] == 200)
         moments = [self.struck_at] + [t for t in paid if t > self.struck_at] + [self.load_ended_at]

@@ -44,8 +44,8 @@ class Gateway:
         answer = self.client.request(method, path, headers)
         return answer, answer.text
 
-    def metric(self, name):
-        return metrics.values(self.ask("GET", "/metrics")[1], name)[0]
+    def metric(self, name, **labels):
+        return metrics.values(self.ask("GET", "/metrics")[1], name, **labels)[0]
 
     def wait(self, is_so):
         """Errors: TimeoutError."""
