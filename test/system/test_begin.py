@@ -60,7 +60,7 @@ class Begin(Case):
     def test_by_the_gateway(self):
         gateway = self.gateway(REASK_MS="60000")
         self.wait_until_ready(gateway)
-        gateway.wait(lambda it: it.metric('kassa_store_up{group="order"}') == 1)
+        gateway.wait(lambda it: it.metric("kassa_store_up", group="order") == 1)
         self.assertEqual(self.buy(gateway), (6, 0))
 
     def test_by_the_order_service(self):

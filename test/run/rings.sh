@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2034  # the other parts read the variables set here
 # test: the rings, from the one that needs least to the whole system. Nothing here touches the
-# checkout's own running system: servers and services get a directory and ports of their own.
+# working copy's own running system: servers and services get a directory and ports of their own.
 #
 #   check    includes, docs, format, shell   no build
-#   unit     build/{optimised,asan}/test/unit   no servers; the corpora of test/fuzz; test/drill, bench
+#   unit     build/{optimised,asan}/test/unit  no servers; the corpora of test/fuzz; the Python code
 #   world    build/release/test/world        no servers: the simulation, WORLD_SEEDS seeds
 #   live     build/asan/test/live            private redis and rabbitmq; groups of redis.sh
 #   system   test/system/test_*.py           the same, and the four services (asan); the previous
@@ -78,6 +78,7 @@ rings_unit() {
         done
     done
     rings_corpora
+    program_counted 'unit py' unittest python3 -m unittest discover -s test/py
     program_counted 'unit drill' unittest python3 -m unittest discover -s test/drill
     program_counted 'unit bench' unittest python3 -m unittest discover -s bench
 }
@@ -266,7 +267,7 @@ rings_run() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
     trap 'exit 129' HUP
-    # A checkout of another user than the one who tests is no reason for git to refuse.
+    # A working copy of another user than the one who tests is no reason for git to refuse.
     export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=$KASSA_ROOT
     export PYTHONDONTWRITEBYTECODE=1 UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=handle_abort=1
     KASSA_VAR=$RINGS_DIR

@@ -4,7 +4,7 @@
 PREVIOUS_DIR='' # of its source and build/, when it is there
 
 # Builds what test/drill/previous names, unless that was done before. Returns 1, having said why, when
-# the history of this checkout does not reach so far: a tarball, or a shallow clone.
+# the history of this working copy does not reach so far: a tarball, or a shallow clone.
 previous_build() {
     local commit dir git=(git -c "safe.directory=$KASSA_ROOT" -C "$KASSA_ROOT")
     commit=$(grep -v '^#' "$KASSA_ROOT/test/drill/previous")
@@ -12,7 +12,7 @@ previous_build() {
     if [ ! -e "$dir/built" ]; then
         if ! "${git[@]}" cat-file -e "$commit^{commit}" 2>/dev/null; then
             say_warn "two versions are not tested: the previous release, ${commit:0:7}, is not in the" \
-                'history of this checkout (git fetch --unshallow)'
+                'history of this working copy (git fetch --unshallow)'
             return 1
         fi
         rm -rf "$dir"

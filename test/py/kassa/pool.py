@@ -1,4 +1,4 @@
-"""A pool of keep-alive HTTP/1.1 connections on asyncio, for load scripts.
+"""HTTP, many requests at once: a pool of keep-alive HTTP/1.1 connections on asyncio.
 
     jobs --> [free connections] --> send, await the answer --> free again
                    '-- none free: wait
@@ -11,27 +11,10 @@ import asyncio
 import time
 import urllib.parse
 
+from kassa.connection import Answer, Dropped
+
 ANSWER_BYTES_MAX = 1 << 20
 RETRY_PAUSE_S = 0.1
-
-
-class Dropped(Exception):
-    """No answer came: refused, reset, closed, or closed in the middle of an answer."""
-
-
-class Answer:
-    __slots__ = ("status", "headers", "body", "seconds", "retries")
-
-    def __init__(self, status, headers, body):
-        self.status = status
-        self.headers = headers
-        self.body = body
-        self.seconds = 0.0
-        self.retries = 0
-
-    def pause_s(self):
-        """Of an answer that what became of the request is not known yet: when to ask again."""
-        return int(self.headers.get("retry-after", "1")) if self.status == 503 else None
 
 
 class Connection:

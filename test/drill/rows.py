@@ -45,7 +45,7 @@ COMPOSE_QUICK = [(component, "kill", LATE_S) for component in
                   "replica-order", "sentinel", "rabbitmq")]
 
 
-def rows(is_compose, is_quick):
+def chosen(is_compose, is_quick):
     if is_compose:
         return COMPOSE_QUICK if is_quick else COMPOSE
     return NATIVE_QUICK if is_quick else NATIVE

@@ -1,11 +1,11 @@
-"""stress/connections.py, as the drills use it."""
+"""The pool, as the drills use it."""
 
 import asyncio
 import time
 import unittest
 
-import workload  # noqa: F401  (makes stress/ known)
-from connections import Dropped, Pool
+from kassa.connection import Dropped
+from kassa.pool import Pool
 
 PAUSE_S = 0.05  # between two requests
 NOT_YET = b"HTTP/1.1 503 x\r\nRetry-After: 0\r\nContent-Length: 2\r\n\r\n{}"

@@ -11,12 +11,12 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SERVICES = ("gateway", "order", "stock", "payment")
+from kassa import ROOT, SERVICES, Broken, broker, process
+from kassa.stack import Stack
+
 UP_S = 90
 STOP_S = 20
 PR_SET_CHILD_SUBREAPER = 36
@@ -24,11 +24,11 @@ PR_SET_CHILD_SUBREAPER = 36
 QUICK = {"REASK_MS": "100", "SAGA_RESEND_MS": "250", "SAGA_RESEND_MAX_MS": "1000"}
 
 
-class Stack:
+class Armed(Stack):
     """Owns: the processes below `var`, until down()."""
 
     def __init__(self, var):
-        self.var = pathlib.Path(var).resolve()
+        super().__init__(var)
         self.serial = 0
         self.environments = {}  # of the services, as ./kassa up made them
         for name in ("crash", "log"):
@@ -36,11 +36,6 @@ class Stack:
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl")
-
-    def settings(self, name):
-        """NAME=value lines of run/<name>."""
-        lines = (self.var / "run" / name).read_text().splitlines()
-        return dict(line.split("=", 1) for line in lines if "=" in line)
 
     def binary(self, service):
         return ROOT / "build" / "crash" / f"kassa-{service}"
@@ -53,35 +48,18 @@ class Stack:
 
     # ---- life ----
 
-    def front_door(self, *arguments):
-        environment = dict(os.environ, **QUICK)
-        environment.update(
-            KASSA_VAR=str(self.var),
-            VARIANT="crash",
-            KASSA_BUILD="no",
-            KASSA_CRASH=f"@{self.var}/crash",
-        )
-        return subprocess.run(
-            ["./kassa", *arguments],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=UP_S * 2,
-        )
+    def kassa(self, *words):
+        return self.front_door(*words, timeout_s=UP_S * 2, **QUICK, VARIANT="crash",
+                               KASSA_CRASH=f"@{self.var}/crash")
 
     def up(self):
         """Everything, with services that are ours, whoever may have started them before."""
         for service in SERVICES:
             self.disarm(service)
             self.end(service)
-        done = self.front_door("up")
+        done = self.kassa("up")
         if done.returncode != 0:
-            raise RuntimeError(f"./kassa up failed:\n{done.stdout[-3000:]}")
-        ports = self.settings("ports")
-        self.host, self.port = ports["HTTP_HOST"], int(ports["HTTP_PORT"])
+            raise Broken(f"./kassa up failed:\n{done.stdout[-3000:]}")
         for service in SERVICES:
             text = pathlib.Path(f"/proc/{self.pid(service)}/environ").read_text()
             pairs = (pair.split("=", 1) for pair in text.split("\0") if "=" in pair)
@@ -90,7 +68,7 @@ class Stack:
     def start(self, service, extra=None):
         """As ./kassa up starts one that is down, only that nothing is waited for."""
         with open(self.var / "log" / f"{service}.log", "ab") as log:
-            process = subprocess.Popen(
+            child = subprocess.Popen(
                 [self.binary(service)],
                 cwd=self.var,
                 env=dict(self.environments[service], **(extra or {})),
@@ -99,9 +77,8 @@ class Stack:
                 stderr=log,
                 start_new_session=True,
             )
-        process.returncode = 0  # its end is not for Popen to wait for, but for reap()
-        ticks = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-        line = f"{process.pid} {ticks} {int(time.time())}\n"
+        child.returncode = 0  # its end is not for Popen to wait for, but for reap()
+        line = f"{child.pid} {process.started(child.pid)} {int(time.time())}\n"
         (self.var / "run" / f"{service}.pid").write_text(line)
 
     def end(self, service, number=signal.SIGTERM):
@@ -115,17 +92,7 @@ class Stack:
                 time.sleep(0.01)
 
     def down(self):
-        return self.front_door("down")
-
-    def pid(self, service):
-        """Its pid, or None when it does not run."""
-        try:
-            pid = int((self.var / "run" / f"{service}.pid").read_text().split()[0])
-            state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-            command = pathlib.Path(f"/proc/{pid}/cmdline").read_text()
-        except (OSError, ValueError, IndexError):
-            return None
-        return pid if state not in "ZX" and service in command else None
+        return self.kassa("down")
 
     def reap(self, pid):
         """The signal that ended it, 0 for an exit, or None: it lives, or is not ours to know.
@@ -197,19 +164,6 @@ class Stack:
             except ProcessLookupError:
                 pass
 
-    def redis(self, *words, port="REDIS_PORT"):
-        """One command to the store, or to the one of the saga group; the raw answer."""
-        port = int(self.settings("ports")[port])
-        password = self.settings("secrets")["REDIS_PASSWORD"]
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-            for command in (("AUTH", password), words):
-                text = b"*%d\r\n" % len(command)
-                for word in command:
-                    text += b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode())
-                connection.sendall(text)
-                answer = connection.recv(65536)
-        return answer.decode("utf-8", "replace")
-
     def cut_store(self):
         """Every connection to the stores is closed by the servers."""
         for port in ("REDIS_PORT", "SAGA_REDIS_PORT"):
@@ -221,50 +175,19 @@ class Stack:
         self.redis("DEL", "payment:run", "stock:run")
         self.cut_store()
 
-    def erlang(self, *arguments, text=""):
-        ports = self.settings("ports")
-        home = self.var / "run" / "erlang"
-        cookie = (home / ".erlang.cookie").read_text().strip()
-        environment = dict(
-            os.environ,
-            HOME=str(home),
-            ERL_EPMD_PORT=ports["EPMD_PORT"],
-            ERL_EPMD_ADDRESS="127.0.0.1",
-        )
-        done = subprocess.run(
-            ["erl_call", "-c", cookie, "-n", ports["NODE"] + "@localhost", *arguments],
-            env=environment,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-        return done.stdout
-
     def cut_broker(self):
         """Every connection to the broker is closed by it."""
-        self.erlang("-a", 'rabbit_networking close_all_connections ["cut"]')
+        self.erlang('rabbit_networking:close_all_connections("cut").\n')
 
     def messages(self):
-        """What lies in the broker's queues, unacknowledged and parked ones included. Asked of the
-        queues themselves: the figures that the broker publishes are up to 5 s old."""
-        answer = self.erlang(
-            "-e",
-            text="lists:sum([case ra:leader_query(amqqueue:get_pid(Q), "
-            "fun rabbit_fifo:query_messages_total/1) of {ok, {_, M}, _} -> M end "
-            '|| Q <- rabbit_amqqueue:list(<<"/">>)]).\n',
-        )
-        found = re.fullmatch(r"\{ok, (\d+)\}", answer.strip())
-        return int(found[1]) if found else answer
+        """What lies in the broker's queues, unacknowledged and parked ones included; -1: one of
+        them does not say."""
+        counts = self.queues().values()
+        return -1 if -1 in counts else sum(counts)
 
     def publish(self, queue, body):
         """Puts a message into a queue, past all services."""
-        password = self.settings("secrets")["RABBITMQ_PASSWORD"]
-        port = self.settings("ports")["RABBITMQ_PORT"]
-        url = f"amqp://kassa:{password}@127.0.0.1:{port}"
-        subprocess.run(
-            ["amqp-publish", "--url", url, "--routing-key", queue, "--body", body],
-            check=True,
-            capture_output=True,
-            timeout=30,
-        )
+        status, _ = broker.tool(self.broker_url, "amqp-publish", "--routing-key", queue, "--body",
+                                body)
+        if status != 0:
+            raise Broken(f"amqp-publish ended with {status}")

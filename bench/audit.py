@@ -2,7 +2,7 @@
 """Measures the audit: fills a private Redis with ended sagas as Kassa would have left them, and
 audits it.
 
-    python3 stress/audit.py [--sagas 1000000] [--users 100000] [--items 100000] [--json]
+    python3 bench/audit.py [--sagas 1000000] [--users 100000] [--items 100000] [--json]
 
 Of 20 sagas 18 are PAID, one is refused by stock and refunded, one refused by payment; orders have
 two lines each. The records are spread over the given hours. Prints the seconds of both, the
@@ -13,7 +13,6 @@ data stays there, for `redis-server --dir DIR --appendonly yes`.
 import argparse
 import json
 import os
-import pathlib
 import resource
 import socket
 import subprocess
@@ -21,7 +20,9 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from kassa import ROOT, Broken
+from kassa.store import Store, info
+
 CHUNK = 2000
 SECONDS_TO_START = 30
 
@@ -92,25 +93,6 @@ return 'OK'
 """
 
 
-class Redis:
-    """One call at a time, in the server's own protocol."""
-
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.file = self.socket.makefile("rb")
-
-    def call(self, *words):
-        words = [str(word).encode() for word in words]
-        parts = [b"*%d\r\n" % len(words)] + [b"$%d\r\n%s\r\n" % (len(w), w) for w in words]
-        self.socket.sendall(b"".join(parts))
-        line = self.file.readline()
-        if line.startswith(b"$"):
-            return self.file.read(int(line[1:]) + 2)[:-2]
-        if line.startswith(b"-") or not line:
-            raise RuntimeError(line.decode())
-        return line[1:-2]
-
-
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -126,10 +108,10 @@ def start(directory, port):
     until = time.monotonic() + SECONDS_TO_START
     while True:
         try:
-            redis = Redis(port)
+            redis = Store(port)
             redis.call("PING")
             return server, redis
-        except (OSError, RuntimeError):
+        except (OSError, Broken):
             if time.monotonic() > until or server.poll() is not None:
                 raise
             time.sleep(0.05)
@@ -166,8 +148,7 @@ def audit(port, variant):
 
 
 def server_cpu(redis):
-    lines = redis.call("INFO", "cpu").decode().split()
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    fields = info(redis.call("INFO", "cpu"))
     return float(fields["used_cpu_user"]) + float(fields["used_cpu_sys"])
 
 

@@ -3,30 +3,18 @@ containers of docker-compose.yml (containers.py)."""
 
 import email.utils
 import json
-import os
-import re
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
+
+from kassa import Broken, broker, metrics
+from kassa.connection import Dropped, ask
 
 READY_S = 60
 WHOLE_S = 180  # after a fault; a broker's node that hangs at boot is started anew after 90 s
 AUDIT_S = 120
 AUDIT_CLEAN, AUDIT_VIOLATIONS = 0, 1  # its exit statuses; any other: it could not decide
-# Asks the queues themselves: the figures that the broker publishes, which rabbitmqctl prints, are
-# up to 5 s old. -1: the queue has no leader that answers.
-MESSAGES = (
-    "[{binary_to_list(element(4, amqqueue:get_name(Q))), "
-    "case catch ra:leader_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_total/1) of "
-    "{ok, {_, N}, _} -> N; _ -> -1 end} "
-    '|| Q <- rabbit_amqqueue:list(<<"/">>)].\n'
-)
-
-
-class Broken(Exception):
-    """The stack, or the drill itself, is not as it must be: no row can be trusted then."""
+GET_S = 6
 
 
 def is_listening(port, address="127.0.0.1"):
@@ -37,16 +25,16 @@ def is_listening(port, address="127.0.0.1"):
         return False
 
 
-def run(*command, timeout=120, env=None):
-    """What a command prints. Broken when it fails. `env` is added to ours."""
+def run(*command, timeout=120):
+    """What a command prints. Broken when it fails."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=timeout, check=False, env={**os.environ, **(env or {})})
+                          timeout=timeout, check=False)
     if done.returncode != 0:
         raise Broken(f"{' '.join(command)}: {(done.stdout + done.stderr).strip()[-500:]}")
     return done.stdout
 
 
-class Stack:
+class Breakable:
     """The parts that differ: up, down, wipe, is_ready, fault, url, gateways, erlang_call,
     audit_command, unequal; and for the faults of edges.py: RETURN_S (from a store's death until it,
     or another one, serves), SYNCS (of one store, that a request waits for at most), part, parts,
@@ -67,11 +55,9 @@ class Stack:
     def get(url):
         """(status, body); status 0: no answer."""
         try:
-            with urllib.request.urlopen(url, timeout=6) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError:
+            answer = ask("GET", url, GET_S)
+            return answer.status, answer.text
+        except Dropped:
             return 0, ""
 
     def wait_until(self, is_so, what, seconds=READY_S):
@@ -96,8 +82,8 @@ class Stack:
     @staticmethod
     def date_of(url):
         """What a service believes the time is, in seconds since 1970: it dates its answers."""
-        with urllib.request.urlopen(f"{url}/health", timeout=6) as answer:
-            return email.utils.parsedate_to_datetime(answer.headers["Date"]).timestamp()
+        said = ask("GET", f"{url}/health", GET_S).headers["date"]
+        return email.utils.parsedate_to_datetime(said).timestamp()
 
     def pending(self):
         """Requests that the gateways have not answered."""
@@ -109,30 +95,18 @@ class Stack:
 
     def pending_at(self, url):
         status, body = self.get(f"{url}/metrics")
-        found = re.search(r"^kassa_pending_requests (\d+)$", body, re.M)
-        return int(found.group(1)) if status == 200 and found else -1
+        found = metrics.values(body, "kassa_pending_requests")
+        return found[0] if status == 200 and found else -1
 
     # ---- the broker ----
 
     def erlang(self, expression):
         """What a node of the broker says to an expression."""
-        command, environment = self.erlang_call()
-        try:
-            done = subprocess.run(command, env={"PATH": os.environ["PATH"], **environment},
-                                  input=expression, capture_output=True, text=True, timeout=60,
-                                  check=False)
-        except subprocess.TimeoutExpired as error:
-            raise Broken("the broker does not answer") from error
-        if done.returncode != 0:
-            raise Broken(f"the broker was asked in vain: {done.stdout[:300]} {done.stderr[:300]}")
-        return done.stdout
+        return broker.evaluate(*self.erlang_call(), expression)
 
     def queues(self):
-        """queue -> messages ready and unacknowledged together; -1: it does not say."""
-        found = re.findall(r'{"([^"]+)", *(-?\d+)', said := self.erlang(MESSAGES))
-        if not found:
-            raise Broken(f"the queues could not be counted: {said[:300]}")
-        return {name: int(count) for name, count in found}
+        """queue -> messages, see broker.messages()."""
+        return broker.messages(self.erlang(broker.MESSAGES))
 
     # ---- the stores ----
 
