@@ -1,4 +1,5 @@
-/* The modelled servers: the real function libraries in Lua 5.1, and redis.lua below them. */
+/* The modelled servers: the real function libraries in Lua 5.1, and the model of the server below
+ * them (commands.lua, redis.lua). */
 #include "test/world/server.h"
 
 #include <assert.h>
@@ -177,6 +178,30 @@ static void lua_load_text(const char *text)
     }
 }
 
+static void text_read(const char *path, struct buf *out)
+{
+    char part[4096];
+    FILE *file = fopen(path, "r");
+    if (!file) {
+        perror(path);
+        abort();
+    }
+    for (size_t bytes; (bytes = fread(part, 1, sizeof(part), file)) > 0;) {
+        buf_add(out, part, bytes);
+    }
+    fclose(file);
+}
+
+/* The model is one text, as a function library is: so its parts share their locals. */
+static void model_load(void)
+{
+    struct buf text = {0};
+    text_read("test/world/commands.lua", &text);
+    text_read("test/world/redis.lua", &text);
+    lua_load_text(text.data);
+    buf_free(&text);
+}
+
 void server_world_reset(const struct library *const *libraries, unsigned count)
 {
     if (lua != NULL) {
@@ -184,10 +209,7 @@ void server_world_reset(const struct library *const *libraries, unsigned count)
     }
     lua = luaL_newstate();
     luaL_openlibs(lua);
-    if (luaL_dofile(lua, "test/world/redis.lua") != 0) {
-        fprintf(stderr, "redis.lua: %s\n", lua_tostring(lua, -1));
-        abort();
-    }
+    model_load();
     patched = 0;
     for (unsigned i = 0; i < count; i++) {
         struct buf text = {0};
