@@ -146,20 +146,25 @@ struct server_reply *server_execute(unsigned server, const struct args *c)
 
 /* ---- the world's side ---- */
 
+#define PIECES_MAX 8
+
 /* A planted bug in the libraries: each place of `from` becomes `to`. */
-static unsigned patched;
+static unsigned patched[PIECES_MAX]; /* how many places of each piece there were */
+
 static void library_patch(const char *library, struct buf *out)
 {
+    unsigned piece = 0;
     const char *at = strchr(library, '\n') + 1; /* behind #!lua name=.. */
-    for (const struct world_patch *p = world_patch; p != NULL && p->from != NULL; p++) {
+    for (const struct world_patch *p = world_patch; p && p->from; p++, piece++) {
         struct buf next = {0};
         const char *rest = out->bytes > 0 ? out->data : at;
         const char *found;
-        while ((found = strstr(rest, p->from)) != NULL) {
+        assert(piece < PIECES_MAX);
+        while ((found = strstr(rest, p->from))) {
             buf_add(&next, rest, (size_t)(found - rest));
             buf_add_text(&next, p->to);
             rest = found + strlen(p->from);
-            patched++;
+            patched[piece]++;
         }
         buf_add_text(&next, rest);
         buf_free(out);
@@ -167,6 +172,18 @@ static void library_patch(const char *library, struct buf *out)
     }
     if (out->bytes == 0) {
         buf_add_text(out, at);
+    }
+}
+
+/* A piece that fits nowhere plants nothing, or half of a bug. */
+static void patch_check(void)
+{
+    unsigned piece = 0;
+    for (const struct world_patch *p = world_patch; p && p->from; p++, piece++) {
+        if (patched[piece] == 0) {
+            fprintf(stderr, "planted bug: no library has this text:\n%s\n", p->from);
+            exit(1);
+        }
     }
 }
 
@@ -210,7 +227,7 @@ void server_world_reset(const struct library *const *libraries, unsigned count)
     lua = luaL_newstate();
     luaL_openlibs(lua);
     model_load();
-    patched = 0;
+    memset(patched, 0, sizeof(patched));
     for (unsigned i = 0; i < count; i++) {
         struct buf text = {0};
         library_patch(libraries[i]->source, &text);
@@ -220,7 +237,7 @@ void server_world_reset(const struct library *const *libraries, unsigned count)
         lua_load_text(text.data);
         buf_free(&text);
     }
-    assert(world_patch == NULL || patched > 0); /* a patch that fits nowhere plants nothing */
+    patch_check();
 }
 
 void server_open(unsigned server)
