@@ -105,10 +105,21 @@ static void order_field(struct books *books, const char *id, const char *field, 
     }
 }
 
+/* A batch's users and items have numbers; nobody buys or pays with them. */
+static bool is_of_batch(const char *key)
+{
+    const char *id = strrchr(key, ':');
+    return (behind(key, "payment:user:") || behind(key, "stock:item:")) && id[1] >= '0' &&
+           id[1] <= '9';
+}
+
 static void on_field(void *ctx, const char *key, const char *field, const char *value)
 {
     struct books *books = ctx;
     const char *id;
+    if (is_of_batch(key)) {
+        return;
+    }
     if ((id = behind(key, "payment:user:")) != NULL) {
         struct books_account *a = account_at(books->users, &books->user_count, id);
         *(strcmp(field, "credit") == 0 ? &a->left : &a->given) = atoll(value);

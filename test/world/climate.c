@@ -87,7 +87,7 @@ static void costs_make(const struct conf *conf)
         world.costs.sync_us = 100000 + world_random(1400000);
         break;
     case 1:
-        world.costs.list_us = 20000 + world_random(100000);
+        world.costs.look_us = 200 + world_random(2000);
         break;
     case 2:
         world.costs.has_poison = true;
@@ -189,8 +189,8 @@ void climate_make(struct conf *conf)
     loss = loss_choose(conf);
     replicas_make(conf);
     costs_make(conf);
-    world_say("costs: sync %lld, list %lld, lag %lld us", (long long)world.costs.sync_us,
-              (long long)world.costs.list_us, (long long)world.costs.lag_us);
+    world_say("costs: sync %lld, look %lld, lag %lld us", (long long)world.costs.sync_us,
+              (long long)world.costs.look_us, (long long)world.costs.lag_us);
 }
 
 void climate_begin(void)

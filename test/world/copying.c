@@ -198,7 +198,11 @@ void copying_pull_all(struct group *g, unsigned master)
 struct server_reply *group_execute(struct group *g, unsigned server, const struct args *c)
 {
     server_clock(group_wall_ms(g));
-    struct server_reply *reply = server_execute(member_id(&g->servers[server]), c);
+    struct server *s = &g->servers[server];
+    struct server_reply *reply = server_execute(member_id(s), c);
+    if (world.costs.look_us > 0) {
+        s->cost_us += world.costs.look_us * server_looked();
+    }
     copying_pull_all(g, server);
     return reply;
 }

@@ -53,6 +53,7 @@ struct group *group_named(const char *name)
                              .next = i > 0 ? IS_UNSURE : IS_IN_DOUBT,
                              .follows = i > 0 ? 0 : NOBODY,
                              .life = 1};
+        turn_reset(s);
         g->servers[0].known[i] = (struct known){.is_connected = i > 0 && i <= member_replicas};
         server_open(member_id(s));
     }
@@ -74,23 +75,6 @@ uint64_t group_life(const struct group *g, unsigned server)
 {
     const struct server *s = &g->servers[server];
     return s->is_up && member_is_master(s) ? s->life : 0;
-}
-
-int64_t group_serve(struct group *g, unsigned server, int64_t cost_us)
-{
-    struct server *s = &g->servers[server];
-    int64_t sync_us = world.costs.sync_us;
-    if (s->next_us > 0 && world.now_us > s->turn_us) {
-        s->turn_us = s->next_us;
-        s->next_us = 0;
-    }
-    if (world.now_us > s->turn_us) {
-        int64_t takes_us = sync_us + cost_us;
-        s->turn_us = takes_us > 0 ? world.now_us + takes_us : s->turn_us;
-        return takes_us;
-    }
-    s->next_us = (s->next_us > 0 ? s->next_us : s->turn_us + sync_us) + cost_us;
-    return s->next_us - world.now_us;
 }
 
 uint64_t group_position(const struct group *g, unsigned server)

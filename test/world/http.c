@@ -11,7 +11,7 @@
 
 struct http_request {
     struct http *http;
-    char *method, *path, *key;
+    char *method, *path, *query, *key;
     unsigned status;
     char *body;
     http_on_answer *on_answer; /* NULL: the client has hung up */
@@ -67,6 +67,7 @@ static void request_end(void *ctx)
     }
     free(r->method);
     free(r->path);
+    free(r->query);
     free(r->key);
     free(r->body);
     free(r);
@@ -102,7 +103,9 @@ void http_world_request(struct node *gateway, const char *method, const char *pa
 {
     struct http_request *r = mem_new(sizeof(*r));
     r->method = copy(method);
-    r->path = copy(path);
+    const char *query = strchr(path, '?');
+    r->path = mem_text((struct slice){path, query ? (size_t)(query - path) : strlen(path)});
+    r->query = query ? copy(query + 1) : NULL;
     r->key = key != NULL ? copy(key) : NULL;
     r->on_answer = on_answer;
     r->ctx = ctx;
@@ -133,8 +136,7 @@ struct slice http_request_path(const struct http_request *r)
 
 struct slice http_request_query(const struct http_request *r)
 {
-    (void)r;
-    return (struct slice){0};
+    return slice_from(r->query);
 }
 
 struct slice http_request_header(const struct http_request *r, const char *name)

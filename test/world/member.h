@@ -36,6 +36,14 @@ struct age {
     uint64_t term, pulse;
 };
 
+/* Something that a server is to do in its turn. */
+struct serving {
+    world_event *run, *answer, *drop;
+    void *ctx;
+    TAILQ_ENTRY(serving) in_list;
+};
+TAILQ_HEAD(servings, serving);
+
 struct server {
     struct group *group;
     unsigned number;
@@ -57,8 +65,9 @@ struct server {
     uint64_t life;    /* grows with each start and each change of role */
     uint64_t comings; /* of replicas that went on where they were, since it started */
     struct known known[SERVERS_MAX];
-    int64_t turn_us; /* the end of the turn that it is in, or was last */
-    int64_t next_us; /* .. of the one behind it, 0: nothing waits for one */
+    bool is_busy;           /* in a turn */
+    struct servings coming; /* of the next one */
+    int64_t cost_us;        /* of what it has done in this one */
 };
 
 struct group_wait {
@@ -124,6 +133,8 @@ unsigned roles_candidate(const struct group *g); /* NOBODY: none */
 void roles_die(struct server *s, int64_t away_us);
 /* An event: the Sentinels take the master for dead, if it is. `ctx`: the group. */
 world_event roles_on_down;
+
+void turn_reset(struct server *s);
 
 void watch_start(struct server *s);
 

@@ -133,6 +133,8 @@ struct pipeline {
     uint64_t epoch;
     unsigned count;
     struct args *commands;
+    bool has_answer;         /* somebody waits for it */
+    const struct args *wait; /* .. and for replicas; NULL: not */
 };
 
 static struct server_reply *pipeline_command(struct pipeline *p, const struct args *c)
@@ -143,19 +145,16 @@ static struct server_reply *pipeline_command(struct pipeline *p, const struct ar
     return group_execute(p->group, p->server, c);
 }
 
-/* Executes the first `done` of its commands. `call` is the one that waits for the first reply;
- * NULL: nobody does, and so nobody waits for replicas. False: they are waited for. */
-static bool pipeline_commands(struct pipeline *p, unsigned done, struct call *call)
+/* Executes the first `done` of its commands, up to a WAIT that somebody waits for: what is behind
+ * it is asked when that is over. `call` is the one that waits for the first reply; NULL: nobody
+ * does, and so nobody waits for replicas. */
+static void pipeline_commands(struct pipeline *p, unsigned done, struct call *call)
 {
     for (unsigned i = 0; i < done; i++) {
         struct args *c = &p->commands[i];
-        bool is_wait = slice_is(args_at(c, 0), "WAIT");
-        if (is_wait && call != NULL && done == p->count) {
-            wait_begin(p->store, call, c); /* what is behind it is asked when it is over */
-            return false;
-        }
-        if (is_wait) {
-            break;
+        if (slice_is(args_at(c, 0), "WAIT")) {
+            p->wait = call ? c : NULL;
+            return;
         }
         struct server_reply *own =
             call != NULL ? session_own_reply(p->store, call->waiter.kind) : NULL;
@@ -168,7 +167,6 @@ static bool pipeline_commands(struct pipeline *p, unsigned done, struct call *ca
         call->reply = reply;
         call = TAILQ_NEXT(call, in_list);
     }
-    return true;
 }
 
 static void pipeline_free(struct pipeline *p)
@@ -196,35 +194,58 @@ static bool pipeline_is_poisoned(const struct pipeline *p)
     return false;
 }
 
-static void pipeline_executed(void *ctx)
+static bool pipeline_is_heard(const struct pipeline *p)
+{
+    return p->node->is_up && p->node->life == p->life && p->store->is_up &&
+           p->store->epoch == p->epoch;
+}
+
+/* The first call that is out and has no reply yet. */
+static struct call *call_unanswered(const struct store *r)
+{
+    struct call *call = TAILQ_FIRST(&r->out);
+    while (call && call->reply) {
+        call = TAILQ_NEXT(call, in_list);
+    }
+    return call;
+}
+
+static void pipeline_run(void *ctx)
 {
     struct pipeline *p = ctx;
-    bool is_mine = p->node->is_up && p->node->life == p->life && p->store->epoch == p->epoch;
+    struct store *r = p->store;
+    bool is_mine = p->node->is_up && p->node->life == p->life && r->epoch == p->epoch;
     if (is_mine && pipeline_is_poisoned(p)) {
-        p->store->is_mute = true;
+        r->is_mute = true;
     }
-    if (is_mine && p->store->is_mute) {
+    if (is_mine && r->is_mute) {
         world_say("store will say nothing more");
-        pipeline_free(p);
         return;
     }
-    struct store *r = p->store;
-    bool is_heard = p->node->is_up && p->node->life == p->life && r->is_up && r->epoch == p->epoch;
+    bool is_heard = pipeline_is_heard(p);
     bool is_broken = world_chance(world.chances.break_store);
     unsigned done = is_broken ? world_random(p->count + 1) : p->count;
     if (p->server_life != group_life(p->group, p->server)) {
         is_broken = true; /* written to a server that is no more, or is no master any more */
         done = 0;
     }
-    struct call *call = is_heard ? TAILQ_FIRST(&r->out) : NULL;
-    while (call != NULL && call->reply != NULL) {
-        call = TAILQ_NEXT(call, in_list); /* executed by an earlier pipeline */
-    }
-    bool is_answered = pipeline_commands(p, done, is_broken ? NULL : call);
+    p->has_answer = is_heard && !is_broken;
+    pipeline_commands(p, done, p->has_answer ? call_unanswered(r) : NULL);
     if (is_heard && is_broken) {
         session_break(r);
-    } else if (is_heard && is_answered) {
-        replies_send(r, p->count);
+    }
+}
+
+/* The turn is over in which it was executed. */
+static void pipeline_answer(void *ctx)
+{
+    struct pipeline *p = ctx;
+    if (p->has_answer && pipeline_is_heard(p)) {
+        if (p->wait) {
+            wait_begin(p->store, call_unanswered(p->store), p->wait);
+        } else {
+            replies_send(p->store, p->count);
+        }
     }
     pipeline_free(p);
 }
@@ -234,18 +255,7 @@ static void pipeline_executed(void *ctx)
 static void pipeline_execute(void *ctx)
 {
     struct pipeline *p = ctx;
-    int64_t cost_us = 0;
-    for (unsigned i = 0; i < p->count; i++) {
-        bool is_list =
-            p->commands[i].count > 1 && slice_is(args_at(&p->commands[i], 1), "order_sagas");
-        cost_us += is_list ? world.costs.list_us : 0;
-    }
-    int64_t takes_us = group_serve(p->group, p->server, cost_us);
-    if (takes_us == 0) {
-        pipeline_executed(p);
-    } else {
-        world_after_or(NULL, takes_us, pipeline_executed, pipeline_drop, p);
-    }
+    group_serve(p->group, p->server, pipeline_run, pipeline_answer, pipeline_drop, p);
 }
 
 void pipeline_write(struct store *r)

@@ -71,6 +71,15 @@ function commands.PUBLISH()
     return 0 -- the world sees to who hears it
 end
 
+-- What a command costs: itself, and what it looks at.
+local looked = 0
+
+function world_looked()
+    local since = looked
+    looked = 0
+    return since
+end
+
 local function run(name, ...)
     local arguments = {...}
     for i = 1, #arguments do
@@ -87,7 +96,9 @@ local function run(name, ...)
     if is_write[name] then
         server.log[#server.log + 1] = {name, unpack(arguments)}
     end
-    return command(unpack(arguments))
+    local reply = command(unpack(arguments))
+    looked = looked + 1 + (type(reply) == 'table' and #reply or 0)
+    return reply
 end
 
 redis = {}

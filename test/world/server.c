@@ -115,6 +115,11 @@ void server_clock(int64_t wall_ms)
     lua_setglobal(lua, "world_ms");
 }
 
+int64_t server_looked(void)
+{
+    return server_call("world_looked", 0, 0, NULL);
+}
+
 struct server_reply *server_execute(unsigned server, const struct args *c)
 {
     struct server_reply *reply = reply_new();

@@ -200,14 +200,61 @@ static void on_greeted(void *ctx)
     }
 }
 
+/* Who greets waits for the server's turn: so long, or until patience is at an end. */
+struct attempt {
+    struct store *store;
+    struct node *node;
+    uint64_t life;
+    uint64_t number;
+};
+
+static struct attempt *attempt_new(struct store *r)
+{
+    struct attempt *attempt = mem_new(sizeof(*attempt));
+    *attempt = (struct attempt){r, r->node, r->node->life, r->attempts};
+    return attempt;
+}
+
 static void on_greeting_silent(void *ctx)
 {
-    struct store *r = ctx;
-    world_say("store is silent when greeted");
-    if (!world_bugs.silence_is_even) {
-        patience_silent(&r->patience);
+    struct attempt *attempt = ctx;
+    struct store *r = attempt->store;
+    bool is_last = attempt->number == r->attempts;
+    free(attempt);
+    if (is_last) {
+        world_say("store is silent when greeted");
+        if (!world_bugs.silence_is_even) {
+            patience_silent(&r->patience);
+        }
+        session_on_attempt(r);
     }
-    session_on_attempt(r);
+}
+
+static void on_greeting_answered(void *ctx)
+{
+    struct attempt *attempt = ctx;
+    struct store *r = attempt->store;
+    bool is_last = attempt->number == r->attempts;
+    free(attempt);
+    if (is_last) {
+        r->attempts++;
+        on_greeted(r);
+    }
+}
+
+static void greeting_run(void *ctx)
+{
+    (void)ctx; /* what it does takes next to no time */
+}
+
+static void greeting_answer(void *ctx)
+{
+    struct attempt *attempt = ctx;
+    if (attempt->node->is_up && attempt->node->life == attempt->life) {
+        world_after_or(attempt->node, 0, on_greeting_answered, free, attempt);
+    } else {
+        free(attempt);
+    }
 }
 
 void session_on_attempt(void *ctx)
@@ -224,15 +271,13 @@ void session_on_attempt(void *ctx)
         world_after(r->node, 20000 + world_random(500000), session_on_attempt, r);
         return;
     }
-    int64_t takes_us = group_serve(r->group, r->server, 0); /* who greets waits for its turn */
-    int64_t borne_us = r->patience.ms * 1000;
-    if (takes_us == 0) {
+    if (!group_takes_time()) {
         on_greeted(r);
-    } else if (takes_us < borne_us) {
-        world_after(r->node, takes_us, on_greeted, r);
-    } else {
-        world_after(r->node, borne_us, on_greeting_silent, r);
+        return;
     }
+    r->attempts++;
+    world_after_or(r->node, r->patience.ms * 1000, on_greeting_silent, free, attempt_new(r));
+    group_serve(r->group, r->server, greeting_run, greeting_answer, free, attempt_new(r));
 }
 
 /* What was answered, or had not gone out yet, was just lost. */

@@ -35,9 +35,10 @@ struct store {
     int64_t last_us; /* a connection keeps its order */
     struct group *group;
     unsigned server;
-    uint64_t life;  /* of the server, for this connection */
-    uint64_t epoch; /* grows with each connection that is over */
-    int lost_err;   /* what those that were out are told */
+    uint64_t life;     /* of the server, for this connection */
+    uint64_t attempts; /* to connect, where a greeting takes time */
+    uint64_t epoch;    /* grows with each connection that is over */
+    int lost_err;      /* what those that were out are told */
     unsigned questions;
     const struct library *library; /* NULL: none */
     bool is_other_version;         /* of the library */

@@ -18,8 +18,9 @@
 #define OPEN_MS      4000    /* requests come within this time */
 #define FULL_TOLD_US 6000000 /* until each gateway knows that a store is full */
 #define LISTS        40      /* that are asked for at once */
+#define BATCH_MORE   400     /* users, or items */
 
-enum kind { CHECKOUT, FUND, ADD, CANCEL };
+enum kind { CHECKOUT, FUND, ADD, CANCEL, BATCH };
 
 struct request {
     enum kind kind;
@@ -321,13 +322,26 @@ static void operator_looks(void *ctx)
     books_free(&books);
 }
 
-/* Where lists are expensive, many ask for one, and nobody waits for it. */
+/* Where looking takes time, many ask for a list, and nobody waits for it. */
 static void lists_look(void *ctx)
 {
+    static const char *const lists[] = {"/sagas", "/sagas?state=STUCK", "/sagas?state=open",
+                                        "/sagas?limit=1"};
     (void)ctx;
     for (unsigned n = 0; n < LISTS; n++) {
-        http_world_glance(shop.gateways[n % shop.gateway_count], "/sagas");
+        http_world_glance(shop.gateways[n % shop.gateway_count], lists[world_random(4)]);
     }
+}
+
+/* .. and some have very much made. */
+static void batches_schedule(void)
+{
+    struct request *r = request_new(BATCH);
+    snprintf(r->path, sizeof(r->path), "/payment/batch_init/%u/1", 200 + world_random(BATCH_MORE));
+    request_at(r, soon_us(), request_send);
+    r = request_new(BATCH);
+    snprintf(r->path, sizeof(r->path), "/stock/batch_init/%u/1/1", 200 + world_random(BATCH_MORE));
+    request_at(r, soon_us(), request_send);
 }
 
 static void poison_look(void *ctx)
@@ -350,8 +364,9 @@ void shop_open(struct node *const *gateways, unsigned count, const char *loss)
     if (world.costs.has_poison) {
         world_after(NULL, soon_us(), poison_look, NULL);
     }
-    if (world.costs.list_us > 0) {
+    if (world.costs.look_us > 0) {
         world_after(NULL, soon_us(), lists_look, NULL);
+        batches_schedule();
     }
 }
 

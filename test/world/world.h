@@ -35,7 +35,7 @@ struct world_chances {
 /* What takes its time, for the whole run, its end too; 0: next to nothing. */
 struct world_costs {
     int64_t sync_us; /* a turn of a server's disk */
-    int64_t list_us; /* a call that looks for sagas */
+    int64_t look_us; /* a call, for each text that it looks at */
     int64_t lag_us;  /* from a master to its replicas and back */
     bool has_poison; /* a call is never answered, and neither is what goes out with it */
 };
