@@ -278,6 +278,16 @@ static void check_account(const struct books_account *list, unsigned count, cons
     }
 }
 
+int64_t books_given(const struct books *books, const char *user)
+{
+    for (unsigned i = 0; i < books->user_count; i++) {
+        if (strcmp(books->users[i].id, user) == 0) {
+            return books->users[i].given;
+        }
+    }
+    return 0;
+}
+
 void books_check_user(const struct books *books, const char *id, int64_t given)
 {
     check_account(books->users, books->user_count, "user", id, given);

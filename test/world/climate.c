@@ -183,12 +183,24 @@ static void on_calm(void *ctx)
     world_say("calm");
 }
 
+/* Every third run has nginx before the gateways; mostly it waits as long as it should, which no run
+ * lasts. */
+static void proxy_make(void)
+{
+    world.proxy_us = 0;
+    if (world_random(3) == 0) {
+        bool is_short = world_random(3) == 0;
+        world.proxy_us = is_short ? 1500000 + world_random(4000000) : INT64_C(280000000);
+    }
+}
+
 void climate_make(struct conf *conf)
 {
     world.chances = chances_make();
     loss = loss_choose(conf);
     replicas_make(conf);
     costs_make(conf);
+    proxy_make();
     world_say("costs: sync %lld, look %lld, lag %lld us", (long long)world.costs.sync_us,
               (long long)world.costs.look_us, (long long)world.costs.lag_us);
 }

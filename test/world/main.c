@@ -2,7 +2,8 @@
  *
  *   world [--seeds N] [--first S] [--jobs J]
  *                                   runs N seeds in J processes; prints what was covered
- *   world --plants [--seeds N]      each planted bug must be found within N seeds
+ *   world --plants [--plant P] [--seeds N]
+ *                                   each planted bug, or that one, must be found within N seeds
  *   world --seed S [--plant P]      one seed, with its transcript; one that fails is shortened
  *                                   first: kinds of trouble and requests that it fails without
  */
@@ -102,10 +103,11 @@ static void plant_set(unsigned plant)
     world_bugs = plants[plant].bugs;
 }
 
-static int plants_run(uint64_t count)
+/* Those from `first` to `last`. */
+static int plants_run(uint64_t count, unsigned first, unsigned last)
 {
     unsigned blind = 0;
-    for (unsigned p = 0; p < plant_count; p++) {
+    for (unsigned p = first; p <= last; p++) {
         struct totals totals = {0};
         uint64_t seed = plants[p].bugs.seen_from > 0 ? plants[p].bugs.seen_from : 1,
                  end = seed + count;
@@ -122,7 +124,7 @@ static int plants_run(uint64_t count)
                    world_first_fault());
         }
     }
-    printf("%u of %u planted bugs found\n", plant_count - blind, plant_count);
+    printf("%u of %u planted bugs found\n", last - first + 1 - blind, last - first + 1);
     return blind > 0;
 }
 
@@ -131,6 +133,7 @@ int main(int argc, char **argv)
     uint64_t first = 1, count = 0, one = 0, jobs = 1;
     log_start(loop_new(), "world", "error"); /* a loop that never turns: only for the level */
     bool is_plants = false;
+    unsigned plant = plant_count; /* none */
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--plants") == 0) {
@@ -146,16 +149,20 @@ int main(int argc, char **argv)
         } else if (strcmp(argv[i], "--seed") == 0) {
             one = strtoull(value, NULL, 10);
         } else if (strcmp(argv[i], "--plant") == 0 && strtoul(value, NULL, 10) < plant_count) {
-            plant_set((unsigned)strtoul(value, NULL, 10));
+            plant = (unsigned)strtoul(value, NULL, 10);
+            plant_set(plant);
         } else {
-            fprintf(stderr, "usage: world [--plants] [--seeds N] [--first S] [--jobs J]\n"
+            fprintf(stderr, "usage: world [--seeds N] [--first S] [--jobs J]\n"
+                            "       world --plants [--plant P] [--seeds N]\n"
                             "       world --seed S [--plant P]\n");
             return 2;
         }
         i++;
     }
     if (is_plants) {
-        return plants_run(count > 0 ? count : SEEDS_BLIND);
+        bool is_one = plant < plant_count;
+        return plants_run(count > 0 ? count : SEEDS_BLIND, is_one ? plant : 0,
+                          is_one ? plant : plant_count - 1);
     }
     if (one > 0) {
         return seed_tell(one);

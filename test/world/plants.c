@@ -143,5 +143,6 @@ const struct plant plants[] = {
     {"after a silence the same is asked again", NULL, {.silence_is_even = true}},
     {"a short count ends the connection", NULL, {.short_is_lost = true}},
     {"a call that is never answered is made for ever", NULL, {.silence_is_loss = true}},
+    {"nginx names each try anew", NULL, {.names_differ = true}},
 };
 const unsigned plant_count = sizeof(plants) / sizeof(plants[0]);

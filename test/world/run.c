@@ -13,6 +13,7 @@
 #include "stock/commands.h"
 #include "test/world/climate.h"
 #include "test/world/group.h"
+#include "test/world/proxy.h"
 #include "test/world/shop.h"
 
 #define EVENTS_MAX 400000
@@ -86,7 +87,9 @@ static void nodes_start(const struct conf *conf, struct node *gateways[GATEWAYS]
     stock = consumer_service(&stock_definition);
     payment = consumer_service(&payment_definition);
     gateways[0] = world_node("gateway-1", &gateway, conf);
-    gateways[1] = world_node("gateway-2", &gateway, conf);
+    struct conf other = *conf; /* as while two versions are there */
+    other.front_ids = world.proxy_us > 0 ? world_random(2) : conf->front_ids;
+    gateways[1] = world_node("gateway-2", &gateway, &other);
     world_node("order-1", &order, conf);
     world_node("order-2", &order, conf);
     world_node("stock-1", &stock, conf);
@@ -112,6 +115,9 @@ static void world_make(uint64_t seed)
     climate_make(&conf);
     store_world_reset(libraries, 4, (unsigned)conf.redis_wait_replicas);
     nodes_start(&conf, gateways);
+    if (world.proxy_us > 0) {
+        proxy_world_reset(gateways, GATEWAYS, world.proxy_us);
+    }
     shop_open(gateways, GATEWAYS, climate_loss());
     climate_begin();
 }
