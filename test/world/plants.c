@@ -99,7 +99,7 @@ const struct plant plants[] = {
            {"        to = math.min(to, clock + 2 * rise_ms)\n", ""},
            {"keep ~= '' and math.min(bucket_number(clock - life_ms), tonumber(keep)) or 0",
             "bucket_number(clock - life_ms)"},
-           {"    return floor and number < tonumber(floor)\n", "    return false\n"}),
+           {"    return number < floor_of(floor_key)\n", "    return false\n"}),
      {0}},
     {"a key is looked for by the clock of the store",
      PATCH({"(redis.call('GET', 'kassa:clock') or slow_clock('kassa', math.huge, '', 0))",
@@ -143,5 +143,6 @@ const struct plant plants[] = {
     {"after a silence the same is asked again", NULL, {.silence_is_even = true}},
     {"a short count ends the connection", NULL, {.short_is_lost = true}},
     {"a call that is never answered is made for ever", NULL, {.silence_is_loss = true}},
+    {"nginx names each try anew", NULL, {.names_differ = true}},
 };
 const unsigned plant_count = sizeof(plants) / sizeof(plants[0]);
