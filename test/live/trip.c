@@ -19,6 +19,7 @@
 
 #include "consumer/notice.h"
 #include "runtime/service.h"
+#include "runtime/stat.h"
 #include "runtime/uuid.h"
 #include "saga/driver.h"
 #include "saga/restore.h"
@@ -348,6 +349,23 @@ static void trip_is_restored(void **state)
     assert_string_equal(f->told.data, "trip.done  3;");
 }
 
+/* One that is past its deadline and cannot be moved on is told of each time that it is due, and
+ * counted: else nobody would ever look at it. Its id is none, so it has no record to be moved by.
+ */
+static void trip_is_immovable(void **state)
+{
+    struct fixture *f = *state;
+    const struct stat_value *told = stat_counter("kassa_sagas_immovable_total", "", "");
+    int64_t before = stat_get(told);
+    rig_ask(f->store, "HSET", text_of("trip:trip:%s", f->entity), "journal",
+            "no-id|1|BOOKING_HOTEL|1|9||" GATEWAY "/request-1|Ada|3|"
+            "BOOKING_FLIGHT:1:0,BOOKING_HOTEL:2:0");
+    rig_ask(f->store, "ZADD", "trip:open", "1", f->entity);
+    turn_until(f, stat_get(told) >= before + 2);
+    assert_string_equal(state_of(f), "BOOKING_HOTEL");
+    rig_ask(f->store, "ZREM", "trip:open", f->entity);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +374,7 @@ int main(void)
         cmocka_unit_test_setup(trip_steps_change_places, setup),
         cmocka_unit_test_setup(trip_is_asked_again, setup),
         cmocka_unit_test_setup(trip_is_cancelled, setup),
+        cmocka_unit_test_setup(trip_is_immovable, setup),
         cmocka_unit_test_setup(trip_is_restored, setup),
     };
     return cmocka_run_group_tests_name("trip", tests, group_setup, group_teardown);
