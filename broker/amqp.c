@@ -31,8 +31,9 @@
 
 struct amqp_peer {
     amqp_connection_state_t connection;
+    const struct topology *topology;
     size_t room_bytes;
-    char consumer_tags[QUEUE_COUNT][AMQP_PEER_TAG_MAX];
+    char consumer_tags[TOPOLOGY_QUEUES_MAX][AMQP_PEER_TAG_MAX];
     char why[AMQP_PEER_WHY_MAX];
 
     /* The message whose header and body frames are still to come. */
@@ -40,7 +41,7 @@ struct amqp_peer {
     bool is_return; /* else a delivery */
     bool is_redelivered;
     unsigned returns;
-    enum topology_queue queue;
+    unsigned queue;
     uint64_t tag;
     uint64_t sequence;
     uint64_t body_bytes;     /* announced by the header */
@@ -157,45 +158,58 @@ static int amqp_peer_login(struct amqp_peer *p, const struct amqp_peer_setup *se
     return amqp_peer_check_reply(p, reply, doing);
 }
 
-static int amqp_peer_declare_queue(struct amqp_peer *p, const char *queue,
-                                   const amqp_table_entry_t *entries, int count)
-{
-    amqp_table_t arguments = {count, (amqp_table_entry_t *)entries}; /* only read */
-    amqp_queue_declare(p->connection, AMQP_PEER_CHANNEL, amqp_cstring_bytes(queue), 0, 1, 0, 0,
-                       arguments);
-    return amqp_peer_check_reply(p, amqp_get_rpc_reply(p->connection), queue);
-}
-
 static amqp_table_entry_t amqp_peer_text_argument(const char *key, const char *value)
 {
     return (amqp_table_entry_t){amqp_cstring_bytes(key),
                                 {AMQP_FIELD_KIND_UTF8, {.bytes = amqp_cstring_bytes(value)}}};
 }
 
-/* The queue, and where its dead letters go: topology.h has the picture. */
-static int amqp_peer_declare(struct amqp_peer *p, enum topology_queue q)
+/* A queue that is there keeps its arguments: they have to come in the same form each time. */
+static amqp_table_entry_t amqp_peer_argument(const struct topology_argument *argument)
 {
-    const char *queue = topology_queue_text(q);
-    const char *parked = topology_queue_parked_text(q);
-    const amqp_table_entry_t arguments[] = {
-        amqp_peer_text_argument("x-queue-type", "quorum"), /* the parked one has only this */
-        amqp_peer_text_argument("x-dead-letter-exchange", TOPOLOGY_DEAD_EXCHANGE),
-        amqp_peer_text_argument("x-dead-letter-routing-key", queue),
-        {amqp_cstring_bytes("x-delivery-limit"),
-         {AMQP_FIELD_KIND_I32, {.i32 = TOPOLOGY_DELIVERY_LIMIT}}},
-    };
-    int err = amqp_peer_declare_queue(p, parked, arguments, 1);
+    if (argument->text != NULL) {
+        return amqp_peer_text_argument(argument->key, argument->text);
+    }
+    amqp_table_entry_t entry = {amqp_cstring_bytes(argument->key), {AMQP_FIELD_KIND_I64, {}}};
+    if (argument->number <= INT32_MAX) {
+        entry.value.kind = AMQP_FIELD_KIND_I32;
+        entry.value.value.i32 = (int32_t)argument->number;
+    } else {
+        entry.value.value.i64 = argument->number;
+    }
+    return entry;
+}
+
+static int amqp_peer_declare_queue(struct amqp_peer *p, const char *queue,
+                                   const struct topology_argument *arguments, unsigned count)
+{
+    amqp_table_entry_t entries[TOPOLOGY_ARGUMENTS_MAX];
+    for (unsigned i = 0; i < count; i++) {
+        entries[i] = amqp_peer_argument(&arguments[i]);
+    }
+    amqp_table_t table = {(int)count, entries};
+    amqp_queue_declare(p->connection, AMQP_PEER_CHANNEL, amqp_cstring_bytes(queue), 0, 1, 0, 0,
+                       table);
+    return amqp_peer_check_reply(p, amqp_get_rpc_reply(p->connection), queue);
+}
+
+/* The queue, and where its dead letters go: topology.h has the picture. */
+static int amqp_peer_declare(struct amqp_peer *p, const struct topology_queue *queue)
+{
+    struct topology_argument arguments[TOPOLOGY_ARGUMENTS_MAX];
+    unsigned count = topology_parked_arguments(arguments);
+    int err = amqp_peer_declare_queue(p, queue->parked, arguments, count);
+    if (err == 0 && topology_has_dead_letters(queue)) {
+        amqp_queue_bind(p->connection, AMQP_PEER_CHANNEL, amqp_cstring_bytes(queue->parked),
+                        amqp_cstring_bytes(TOPOLOGY_DEAD_EXCHANGE), amqp_cstring_bytes(queue->name),
+                        amqp_empty_table);
+        err = amqp_peer_check_reply(p, amqp_get_rpc_reply(p->connection), queue->parked);
+    }
     if (err != 0) {
         return err;
     }
-    amqp_queue_bind(p->connection, AMQP_PEER_CHANNEL, amqp_cstring_bytes(parked),
-                    amqp_cstring_bytes(TOPOLOGY_DEAD_EXCHANGE), amqp_cstring_bytes(queue),
-                    amqp_empty_table);
-    err = amqp_peer_check_reply(p, amqp_get_rpc_reply(p->connection), parked);
-    if (err != 0) {
-        return err;
-    }
-    return amqp_peer_declare_queue(p, queue, arguments, 4);
+    count = topology_arguments(queue, arguments);
+    return amqp_peer_declare_queue(p, queue->name, arguments, count);
 }
 
 static int amqp_peer_declare_all(struct amqp_peer *p, unsigned queues)
@@ -207,9 +221,9 @@ static int amqp_peer_declare_all(struct amqp_peer *p, unsigned queues)
                               amqp_cstring_bytes("direct"), 0, 1, 0, 0, amqp_empty_table);
         err = amqp_peer_check_reply(p, amqp_get_rpc_reply(p->connection), TOPOLOGY_DEAD_EXCHANGE);
     }
-    for (unsigned q = 0; q < QUEUE_COUNT && err == 0; q++) {
+    for (unsigned q = 0; q < p->topology->count && err == 0; q++) {
         if (queues & (1u << q)) {
-            err = amqp_peer_declare(p, (enum topology_queue)q);
+            err = amqp_peer_declare(p, &p->topology->queues[q]);
         }
     }
     return err;
@@ -239,11 +253,12 @@ int amqp_peer_open(const struct amqp_peer_setup *setup, struct amqp_peer **ret_p
                    char ret_why[AMQP_PEER_WHY_MAX])
 {
     struct amqp_peer *p = mem_new(sizeof(*p));
+    p->topology = setup->topology;
     p->connection = amqp_new_connection();
     assert(p->connection != NULL);
-    for (unsigned q = 0; q < QUEUE_COUNT; q++) {
+    for (unsigned q = 0; q < p->topology->count; q++) {
         snprintf(p->consumer_tags[q], AMQP_PEER_TAG_MAX, "%s-%d-%u-%s", setup->service,
-                 (int)getpid(), setup->nonce, topology_queue_text((enum topology_queue)q));
+                 (int)getpid(), setup->nonce, setup->topology->queues[q].name);
     }
     int err = amqp_peer_login(p, setup);
     if (err == 0) {
@@ -306,11 +321,11 @@ static int amqp_peer_on_nack(struct amqp_peer *p, const void *decoded)
 static int amqp_peer_on_deliver(struct amqp_peer *p, const void *decoded)
 {
     const amqp_basic_deliver_t *deliver = decoded;
-    for (unsigned q = 0; q < QUEUE_COUNT; q++) {
+    for (unsigned q = 0; q < p->topology->count; q++) {
         size_t bytes = strlen(p->consumer_tags[q]);
         if (deliver->consumer_tag.len == bytes &&
             memcmp(deliver->consumer_tag.bytes, p->consumer_tags[q], bytes) == 0) {
-            p->queue = (enum topology_queue)q;
+            p->queue = q;
             p->tag = deliver->delivery_tag;
             p->is_redelivered = deliver->redelivered != 0;
             p->is_return = false;
@@ -349,9 +364,9 @@ static int amqp_peer_on_declared(struct amqp_peer *p, const void *decoded)
 {
     const amqp_queue_declare_ok_t *declared = decoded;
     struct slice name = {declared->queue.bytes, declared->queue.len};
-    for (unsigned q = 0; q < QUEUE_COUNT; q++) {
-        if (slice_is(name, topology_queue_parked_text((enum topology_queue)q))) {
-            p->events->on_parked(p->ctx, (enum topology_queue)q, declared->message_count);
+    for (unsigned q = 0; q < p->topology->count; q++) {
+        if (slice_is(name, p->topology->queues[q].parked)) {
+            p->events->on_parked(p->ctx, q, declared->message_count);
         }
     }
     return 0;
@@ -547,10 +562,10 @@ int amqp_peer_ack(struct amqp_peer *p, uint64_t tag, bool is_multiple)
     return amqp_peer_check_status(p, status, "basic.ack");
 }
 
-int amqp_peer_consume(struct amqp_peer *p, enum topology_queue queue)
+int amqp_peer_consume(struct amqp_peer *p, unsigned queue)
 {
     amqp_basic_consume_t consume = {
-        .queue = amqp_cstring_bytes(topology_queue_text(queue)),
+        .queue = amqp_cstring_bytes(p->topology->queues[queue].name),
         .consumer_tag = amqp_cstring_bytes(p->consumer_tags[queue]),
         .nowait = 1,
     };
@@ -559,7 +574,7 @@ int amqp_peer_consume(struct amqp_peer *p, enum topology_queue queue)
     return amqp_peer_check_status(p, status, "basic.consume");
 }
 
-int amqp_peer_cancel(struct amqp_peer *p, enum topology_queue queue)
+int amqp_peer_cancel(struct amqp_peer *p, unsigned queue)
 {
     amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(p->consumer_tags[queue]),
                                   .nowait = 1};
@@ -568,10 +583,10 @@ int amqp_peer_cancel(struct amqp_peer *p, enum topology_queue queue)
     return amqp_peer_check_status(p, status, "basic.cancel");
 }
 
-int amqp_peer_count_parked(struct amqp_peer *p, enum topology_queue queue)
+int amqp_peer_count_parked(struct amqp_peer *p, unsigned queue)
 {
     amqp_queue_declare_t declare = {
-        .queue = amqp_cstring_bytes(topology_queue_parked_text(queue)),
+        .queue = amqp_cstring_bytes(p->topology->queues[queue].parked),
         .passive = 1,
     };
     int status =

@@ -21,10 +21,11 @@ struct amqp_peer;
 struct amqp_peer_setup {
     const struct conf *conf;
     const char *service; /* names the connection at the broker */
-    bool is_publisher;   /* else a consumer */
-    unsigned node;       /* which of conf's nodes, wrapping around */
-    unsigned nonce;      /* makes consumer tags fresh */
-    unsigned queues;     /* 1 << topology_queue, of each that it consumes and so declares */
+    const struct topology *topology;
+    bool is_publisher; /* else a consumer */
+    unsigned node;     /* which of conf's nodes, wrapping around */
+    unsigned nonce;    /* makes consumer tags fresh */
+    unsigned queues;   /* 1 << queue, of each that it consumes and so declares */
 };
 
 /* Connects, logs in, opens the channel, declares its queues. Blocks for up to some seconds.
@@ -45,9 +46,9 @@ struct amqp_peer_events {
     void (*on_confirm)(void *ctx, uint64_t tag, bool is_multiple, bool is_ack);
     void (*on_return)(void *ctx, uint64_t sequence); /* comes before its confirm */
     void (*on_blocked)(void *ctx, bool is_blocked);
-    void (*on_delivery)(void *ctx, enum topology_queue queue, uint64_t tag, bool is_redelivered,
+    void (*on_delivery)(void *ctx, unsigned queue, uint64_t tag, bool is_redelivered,
                         unsigned returns, struct slice body);
-    void (*on_parked)(void *ctx, enum topology_queue queue, uint32_t count);
+    void (*on_parked)(void *ctx, unsigned queue, uint32_t count);
 };
 
 /* Handles what has arrived, at most frames_max frames; also keeps heartbeats going, so call it
@@ -66,9 +67,9 @@ int amqp_peer_publish(struct amqp_peer *p, const char *queue, struct slice body,
 /* Errors: -ERR_BROKER_DOWN */
 int amqp_peer_ack(struct amqp_peer *p, uint64_t tag, bool is_multiple);
 /* Both without waiting; what goes wrong shows in a drain. Errors: -ERR_BROKER_DOWN. */
-int amqp_peer_consume(struct amqp_peer *p, enum topology_queue queue);
-int amqp_peer_cancel(struct amqp_peer *p, enum topology_queue queue);
+int amqp_peer_consume(struct amqp_peer *p, unsigned queue);
+int amqp_peer_cancel(struct amqp_peer *p, unsigned queue);
 /* Asks how many messages are parked beside a queue that it has declared; likewise. */
-int amqp_peer_count_parked(struct amqp_peer *p, enum topology_queue queue);
+int amqp_peer_count_parked(struct amqp_peer *p, unsigned queue);
 
 #endif

@@ -63,6 +63,7 @@ struct broker {
     struct loop *loop;
     const struct conf *conf;
     const char *service;
+    const struct topology *topology;
     struct broker_stats stats;
 
     struct link *publisher;
@@ -80,7 +81,7 @@ struct broker {
     bool is_consuming;     /* false after broker_consume_stop */
     bool was_consumer_connected;
     bool is_consumer_failure_logged;
-    struct broker_consumer consumers[QUEUE_COUNT];
+    struct broker_consumer consumers[TOPOLOGY_QUEUES_MAX];
     uint64_t epoch;
     uint64_t acked_tag;   /* of this epoch: told to the broker */
     uint64_t settled_tag; /* done; told when the timer ends, or when they are many */
@@ -88,7 +89,7 @@ struct broker {
     bool is_ack_timed;
 
     struct loop_timer *look; /* at the parked queues */
-    struct stat_value *parked[QUEUE_COUNT];
+    struct stat_value *parked[TOPOLOGY_QUEUES_MAX];
 };
 
 static void broker_update_gauges(struct broker *b)
@@ -214,14 +215,14 @@ static void broker_on_publisher_down(void *ctx, const char *why)
     broker_log_down("publisher", why, &b->is_failure_logged);
 }
 
-static void broker_on_no_delivery(void *ctx, enum topology_queue queue, uint64_t tag,
-                                  bool is_redelivered, unsigned returns, struct slice body)
+static void broker_on_no_delivery(void *ctx, unsigned queue, uint64_t tag, bool is_redelivered,
+                                  unsigned returns, struct slice body)
 {
     (void)ctx, (void)queue, (void)tag, (void)is_redelivered, (void)returns, (void)body;
     assert(!"a publisher has no consumers");
 }
 
-static void broker_on_nothing_parked(void *ctx, enum topology_queue queue, uint32_t count)
+static void broker_on_nothing_parked(void *ctx, unsigned queue, uint32_t count)
 {
     (void)ctx, (void)queue, (void)count;
     assert(!"a publisher does not look");
@@ -242,8 +243,8 @@ static const struct link_owner broker_publisher = {
 
 /* ---- consuming ---- */
 
-static void broker_on_delivery_frame(void *ctx, enum topology_queue queue, uint64_t tag,
-                                     bool is_redelivered, unsigned returns, struct slice body)
+static void broker_on_delivery_frame(void *ctx, unsigned queue, uint64_t tag, bool is_redelivered,
+                                     unsigned returns, struct slice body)
 {
     struct broker *b = ctx;
     struct broker_delivery delivery = {
@@ -258,7 +259,7 @@ static void broker_on_delivery_frame(void *ctx, enum topology_queue queue, uint6
     b->consumers[queue].on_delivery(b->consumers[queue].ctx, &delivery);
 }
 
-static void broker_on_parked(void *ctx, enum topology_queue queue, uint32_t count)
+static void broker_on_parked(void *ctx, unsigned queue, uint32_t count)
 {
     struct broker *b = ctx;
     if (b->parked[queue] != NULL) {
@@ -269,10 +270,10 @@ static void broker_on_parked(void *ctx, enum topology_queue queue, uint32_t coun
 static void broker_look(void *ctx)
 {
     struct broker *b = ctx;
-    for (unsigned q = 0; q < QUEUE_COUNT; q++) {
+    for (unsigned q = 0; q < b->topology->count; q++) {
         struct amqp_peer *peer = link_peer(b->consumer);
         if (peer != NULL && b->consumers[q].on_delivery != NULL) {
-            link_sent(b->consumer, amqp_peer_count_parked(peer, (enum topology_queue)q));
+            link_sent(b->consumer, amqp_peer_count_parked(peer, q));
         }
     }
 }
@@ -289,10 +290,10 @@ static void broker_on_consumer_up(void *ctx)
     b->acked_tag = 0;
     b->settled_tag = 0;
     log_info("broker_up", "connection=consumer epoch=%llu", (unsigned long long)b->epoch);
-    for (unsigned q = 0; q < QUEUE_COUNT && b->is_consuming; q++) {
+    for (unsigned q = 0; q < b->topology->count && b->is_consuming; q++) {
         struct amqp_peer *peer = link_peer(b->consumer);
         if (peer != NULL && b->consumers[q].on_delivery != NULL) {
-            link_sent(b->consumer, amqp_peer_consume(peer, (enum topology_queue)q));
+            link_sent(b->consumer, amqp_peer_consume(peer, q));
         }
     }
     broker_look(b);
@@ -383,12 +384,14 @@ static void broker_on_turn_end(void *ctx)
 
 /* ---- the public side ---- */
 
-struct broker *broker_new(struct loop *loop, const struct conf *conf, const char *service)
+struct broker *broker_new(struct loop *loop, const struct conf *conf, const char *service,
+                          const struct envelope_schema *schema, const struct topology *topology)
 {
     struct broker *b = mem_new(sizeof(*b));
     b->loop = loop;
     b->conf = conf;
     b->service = service;
+    b->topology = topology;
     b->is_consuming = true;
 #define X(kind, field, name, help) b->stats.field = stat_##kind(name, "", help);
     BROKER_STATS(X)
@@ -399,12 +402,12 @@ struct broker *broker_new(struct loop *loop, const struct conf *conf, const char
         .envelope_commands = (unsigned)conf->envelope_commands_max,
         .envelope_bytes = (size_t)conf->envelope_bytes_max,
     };
-    b->outbox = outbox_new(&limits, broker_publish, b);
+    b->outbox = outbox_new(schema, topology, &limits, broker_publish, b);
     b->release = loop_timer_new(loop, broker_on_release, b);
     b->suspect = loop_timer_new(loop, broker_on_suspect, b);
     b->ack = loop_timer_new(loop, broker_on_ack, b);
     b->look = loop_timer_new(loop, broker_look, b);
-    b->publisher = link_new(loop, conf, service, true, &broker_publisher, b);
+    b->publisher = link_new(loop, conf, service, topology, true, &broker_publisher, b);
     loop_hook_add(loop, LOOP_HOOK_BROKER, broker_on_turn_end, b);
     return b;
 }
@@ -431,22 +434,22 @@ bool broker_is_up(const struct broker *b)
     return b->is_connected && !b->is_blocked;
 }
 
-void broker_send(struct broker *b, enum topology_queue queue, const struct message *m,
+void broker_send(struct broker *b, unsigned queue, const struct message *m,
                  broker_on_confirm *on_confirm, void *ctx)
 {
     outbox_add(b->outbox, queue, m, on_confirm, ctx);
     stat_add(b->stats.published_commands, 1);
 }
 
-void broker_park(struct broker *b, enum topology_queue queue, struct slice body, const char *reason,
+void broker_park(struct broker *b, unsigned queue, struct slice body, const char *reason,
                  broker_on_confirm *on_confirm, void *ctx)
 {
     outbox_park(b->outbox, queue, body, reason, on_confirm, ctx);
     stat_add(b->stats.parked, 1);
 }
 
-void broker_give_back(struct broker *b, enum topology_queue queue, struct slice body,
-                      unsigned returns, broker_on_confirm *on_confirm, void *ctx)
+void broker_give_back(struct broker *b, unsigned queue, struct slice body, unsigned returns,
+                      broker_on_confirm *on_confirm, void *ctx)
 {
     outbox_give_back(b->outbox, queue, body, returns, on_confirm, ctx);
 }
@@ -456,24 +459,24 @@ uint64_t broker_unconfirmed(const struct broker *b)
     return outbox_unconfirmed(b->outbox);
 }
 
-static struct stat_value *broker_parked_gauge(enum topology_queue queue)
+static struct stat_value *broker_parked_gauge(const char *parked)
 {
     char labels[80];
-    snprintf(labels, sizeof(labels), "queue=\"%s\"", topology_queue_parked_text(queue));
+    snprintf(labels, sizeof(labels), "queue=\"%s\"", parked);
     return stat_gauge("kassa_parked_messages", labels, "messages that wait for a person");
 }
 
-void broker_consume(struct broker *b, enum topology_queue queue, broker_on_delivery *on_delivery,
-                    void *ctx)
+void broker_consume(struct broker *b, unsigned queue, broker_on_delivery *on_delivery, void *ctx)
 {
-    assert((unsigned)queue < QUEUE_COUNT && b->consumers[queue].on_delivery == NULL);
+    assert(queue < b->topology->count && b->consumers[queue].on_delivery == NULL);
     assert(b->epoch == 0); /* before the first connection */
     b->consumers[queue] = (struct broker_consumer){on_delivery, ctx};
     if (b->consumer == NULL) {
-        b->consumer = link_new(b->loop, b->conf, b->service, false, &broker_consumer_owner, b);
+        b->consumer =
+            link_new(b->loop, b->conf, b->service, b->topology, false, &broker_consumer_owner, b);
         loop_timer_start(b->look, BROKER_LOOK_MS, BROKER_LOOK_MS);
     }
-    b->parked[queue] = broker_parked_gauge(queue);
+    b->parked[queue] = broker_parked_gauge(b->topology->queues[queue].parked);
     link_declare(b->consumer, queue);
 }
 
@@ -503,10 +506,10 @@ void broker_consume_stop(struct broker *b)
         return;
     }
     b->is_consuming = false;
-    for (unsigned q = 0; q < QUEUE_COUNT; q++) {
+    for (unsigned q = 0; q < b->topology->count; q++) {
         struct amqp_peer *peer = link_peer(b->consumer);
         if (peer != NULL && b->consumers[q].on_delivery != NULL) {
-            link_sent(b->consumer, amqp_peer_cancel(peer, (enum topology_queue)q));
+            link_sent(b->consumer, amqp_peer_cancel(peer, q));
         }
     }
 }

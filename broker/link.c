@@ -168,7 +168,8 @@ static void link_connect(void *ctx)
 }
 
 struct link *link_new(struct loop *loop, const struct conf *conf, const char *service,
-                      bool is_publisher, const struct link_owner *owner, void *ctx)
+                      const struct topology *topology, bool is_publisher,
+                      const struct link_owner *owner, void *ctx)
 {
     struct link *l = mem_new(sizeof(*l));
     l->loop = loop;
@@ -178,6 +179,7 @@ struct link *link_new(struct loop *loop, const struct conf *conf, const char *se
     l->attempt.setup = (struct amqp_peer_setup){
         .conf = conf,
         .service = service,
+        .topology = topology,
         .is_publisher = is_publisher,
         .node = link_random() % 1024, /* processes spread over the nodes */
     };
@@ -188,7 +190,7 @@ struct link *link_new(struct loop *loop, const struct conf *conf, const char *se
     return l;
 }
 
-void link_declare(struct link *l, enum topology_queue queue)
+void link_declare(struct link *l, unsigned queue)
 {
     assert(!l->is_connecting && l->peer == NULL);
     l->attempt.setup.queues |= 1u << queue;

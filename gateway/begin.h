@@ -12,6 +12,8 @@
 #define KASSA_GATEWAY_BEGIN_H
 
 #include "broker/broker.h"
+#include "catalogue/message.h"
+#include "catalogue/queues.h"
 #include "runtime/conf.h"
 #include "runtime/loop.h"
 #include "store/store.h"

@@ -3,7 +3,8 @@
 # checkout's own running system: servers and services get a directory and ports of their own.
 #
 #   check    includes, docs, format, shell   no build
-#   unit     build/{release,asan}/test/unit  no servers; the corpora of test/fuzz; test/drill, bench
+#   unit     build/{optimised,asan}/test/unit  no servers; the corpora of test/fuzz; test/drill, bench;
+#                                            optimised is release with the tests' own messages
 #   world    build/release/test/world        no servers: the simulation, WORLD_SEEDS seeds
 #   live     build/asan/test/live            private redis and rabbitmq; groups of redis.sh
 #   system   test/system/test_*.py           the same, and the four services (asan); the previous
@@ -70,7 +71,7 @@ rings_check() {
 
 rings_unit() {
     local variant source name
-    for variant in release asan; do
+    for variant in optimised asan; do
         for source in test/unit/*/*.c; do
             name=${source%.c}
             [ ! -e "$source" ] || program_counted "unit $variant ${name#test/unit/}" cmocka \
@@ -301,7 +302,8 @@ rings_prepare() {
     esac
     case $wanted in
     *' unit '*)
-        rings_build release all bench unit shim
+        rings_build release all bench shim
+        rings_build optimised unit
         goals+=(unit fuzz-replay)
         ;;
     esac
