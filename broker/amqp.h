@@ -1,4 +1,4 @@
-/* One connection to a broker node, through rabbitmq-c: the only includer of its headers.
+/* One connection to a broker node, through rabbitmq-c; its headers are included by nobody else.
  *
  *   helper thread: amqp_peer_open (blocks) --> peer --> loop: drain, publish, ack; never blocks
  *
@@ -41,7 +41,9 @@ size_t amqp_peer_room_bytes(const struct amqp_peer *p);
 /* Why the last call failed. Borrowed. */
 const char *amqp_peer_why(const struct amqp_peer *p);
 
-/* What a drain finds. Texts are borrowed for the call. */
+/* What a drain finds. Texts are borrowed for the call. A peer has no callback (NULL) for what it
+ * does not ask for: a publisher consumes and looks at nothing, a consumer publishes nothing. Should
+ * it come even so, the drain fails; whether the broker blocks is then not told. */
 struct amqp_peer_events {
     void (*on_confirm)(void *ctx, uint64_t tag, bool is_multiple, bool is_ack);
     void (*on_return)(void *ctx, uint64_t sequence); /* comes before its confirm */

@@ -16,6 +16,7 @@
 #include <sys/random.h>
 
 #include "runtime/crash.h"
+#include "runtime/log.h"
 
 #define LINK_WAIT_MIN_MS 50
 #define LINK_WAIT_MAX_MS 1000
@@ -216,6 +217,16 @@ void link_free(struct link *l)
 struct amqp_peer *link_peer(struct link *l)
 {
     return l->is_lost ? NULL : l->peer;
+}
+
+void link_log_down(const char *connection, const char *why, bool *is_logged)
+{
+    if (!*is_logged) {
+        *is_logged = true;
+        log_warn("broker_down", "connection=%s reason=%s", connection, log_quote(slice_from(why)));
+    } else {
+        log_debug("broker_down", "connection=%s reason=%s", connection, log_quote(slice_from(why)));
+    }
 }
 
 void link_give_up(struct link *l, const char *why)

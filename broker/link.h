@@ -27,6 +27,8 @@ void link_declare(struct link *l, unsigned queue);
  * link_sent in the same turn. */
 struct amqp_peer *link_peer(struct link *l);
 void link_sent(struct link *l, int err);
+/* An owner's on_down says so in the log: loud once for each outage, not for each attempt. */
+void link_log_down(const char *connection, const char *why, bool *is_logged);
 /* The connection is up, but of no use: the next node is tried. */
 void link_give_up(struct link *l, const char *why);
 

@@ -1,12 +1,16 @@
 /* What was sent and is not confirmed yet: envelopes on their way out, in four stages.
  *
- *   outbox_add --> open, one for each queue --full or flush--> waiting --room--> window (published)
- *                                                                ^                  |     |
- *                                                                '-- returned, -----'     '-->
- * confirmed: nacked, reset             on_confirm Knows no connection: publishing is a callback.
- * The window bounds what is published and unconfirmed; what is over it gathers in the open
- * envelopes, so a slow broker gets larger envelopes, not more of them. Source: protocol.md section
- * 3; RabbitMQ manual: Publisher Confirms. */
+ *   outbox_add --> open, one a queue --full--> waiting --room--> window --confirmed--> on_confirm
+ *                   |                          ^     ^           ^ | |
+ *                   |                          |     '- reset ---|-' '-- nacked, returned --.
+ *                   |                          |                 |                          v
+ *                   |                          '---- release ----|---------------- kept back
+ *                   '-------------- flush, room -----------------'
+ *
+ * It knows no connection: publishing is a callback. The window bounds what is published and
+ * unconfirmed. What exceeds it gathers in the open envelopes, so a slow broker gets larger
+ * envelopes, not more of them.
+ * Source: protocol.md section 3; RabbitMQ manual: Publisher Confirms. */
 #ifndef KASSA_BROKER_OUTBOX_H
 #define KASSA_BROKER_OUTBOX_H
 
