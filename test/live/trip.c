@@ -90,7 +90,7 @@ static void on_message(void *ctx, struct slice payload)
     struct fixture *f = ctx;
     struct envelope *e;
     const char *detail;
-    assert_int_equal(envelope_read(payload, &e, &detail), 0);
+    assert_int_equal(envelope_read(&message_schema, payload, &e, &detail), 0);
     for (unsigned i = 0; i < envelope_count(e); i++) {
         const struct message *m = envelope_at(e, i);
         buf_addf(&f->told, "%s %.*s %d;", message_type_text(m->type), SLICE_ARG(m->reason),
@@ -136,7 +136,7 @@ static void on_delivery(void *ctx, const struct broker_delivery *from)
     struct fixture *f = ctx;
     struct envelope *e;
     const char *detail;
-    assert_int_equal(envelope_read(from->body, &e, &detail), 0);
+    assert_int_equal(envelope_read(&message_schema, from->body, &e, &detail), 0);
     for (unsigned i = 0; i < envelope_count(e); i++) {
         const struct message *m = envelope_at(e, i);
         if (slice_is(m->order, f->entity)) { /* else it is of a trip before */
@@ -175,7 +175,8 @@ static int group_setup(void **state)
     f->context.definition = &trip_orchestrator;
     f->service = consumer_service(&trip_orchestrator);
     assert_int_equal(f->service.start(&f->context), 0);
-    f->broker = broker_new(f->context.loop, conf, "participants");
+    f->broker =
+        broker_new(f->context.loop, conf, "participants", &message_schema, &queues_topology);
     broker_consume(f->broker, QUEUE_PAYMENT, on_delivery, f);
     broker_consume(f->broker, QUEUE_STOCK, on_delivery, f);
     buf_reset(&text);

@@ -3,7 +3,8 @@
 # working copy's own running system: servers and services get a directory and ports of their own.
 #
 #   check    includes, docs, format, shell   no build
-#   unit     build/{optimised,asan}/test/unit  no servers; the corpora of test/fuzz; the Python code
+#   unit     build/{optimised,asan}/test/unit  no servers; the corpora of test/fuzz; the Python code;
+#                                            optimised is release with the tests' own messages
 #   world    build/release/test/world        no servers: the simulation, WORLD_SEEDS seeds
 #   live     build/asan/test/live            private redis and rabbitmq; groups of redis.sh
 #   system   test/system/test_*.py           the same, and the four services (asan); the previous

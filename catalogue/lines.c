@@ -1,5 +1,5 @@
-/* Order lines as text: "item*quantity,item*quantity". */
-#include "broker/message.h"
+/* See lines.h. */
+#include "catalogue/lines.h"
 
 #define LINES_QUANTITY_MAX ((INT64_C(1) << 53) - 1) /* what Lua's numbers carry exactly */
 
