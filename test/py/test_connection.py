@@ -97,6 +97,8 @@ class MetricsTest(unittest.TestCase):
         self.assertEqual(metrics.values(METRICS, "a", route='check\\"out'), [4])
         self.assertEqual(metrics.values(METRICS, "b_waiting"), [0])
         self.assertEqual(metrics.values(METRICS, "nothing"), [])
+        with self.assertRaises(ValueError):
+            metrics.total(METRICS, 'a{group="x"}')
         self.assertEqual((metrics.total(METRICS, "a"), metrics.total(METRICS, "c")), (7, -1))
 
     def test_sums(self):

@@ -314,7 +314,7 @@ rings_prepare() {
     fi
     [[ $wanted != *' fuzz '* ]] || rings_build fuzz fuzz-replay
     [[ $wanted != *' live '* ]] || goals+=(live bench)
-    [[ $wanted != *' system '* ]] || goals+=(all)
+    [[ $wanted != *' system '* ]] || goals+=(all shim)
     if [ "${#goals[@]}" != 0 ]; then
         rings_build asan "${goals[@]}"
     fi

@@ -117,9 +117,9 @@ class Private:
     def wake(self, service):
         self.processes[service].send_signal(signal.SIGCONT)
 
-    def metric(self, service, name):
+    def metric(self, service, name, **labels):
         url = f"http://127.0.0.1:{self.ports[f'{service}-metrics']}/metrics"
-        return metrics.total(ask("GET", url).text, name)
+        return metrics.total(ask("GET", url).text, name, **labels)
 
     def audit(self):
         """Exit status and report."""
@@ -269,7 +269,6 @@ class LongReplay(ReplayCase):
 
     variables = {"REPLAY_SECONDS": "3600"}
     OPEN_MS = 2000
-    OPEN = 'kassa_replay_open{participant="payment"}'
 
     def setUp(self):
         channels_give_up_after(self.OPEN_MS)
@@ -287,17 +286,20 @@ class LongReplay(ReplayCase):
             str(int(time.time() * 1000) >> 12),
         )
 
+    def open(self):
+        return self.system.metric("order", "kassa_replay_open", participant="payment")
+
     def test_longer_than_a_delivery_may_be_open(self):
         self.lengthen()
         self.lose("payment")
         before = self.count_done()
         self.system.wake("payment")
         start = time.monotonic()
-        self.wait("under way", lambda: self.system.metric("order", self.OPEN) == 1)
+        self.wait("under way", lambda: self.open() == 1)
         self.wait("done", lambda: self.count_done() > before, WAIT_S + 30)
         self.assertGreater(time.monotonic() - start, 2 * self.OPEN_MS / 1000)
         self.assert_mended()
-        self.wait("over", lambda: self.system.metric("order", self.OPEN) == 0)
+        self.wait("over", lambda: self.open() == 0)
         self.assertNotIn("delivery acknowledgement", self.log_of("order"))
         self.assertEqual(self.system.metric("order", "kassa_broker_reconnects_total"), 0)
         # two charged, one of them refunded, one refused; some were there before the loss

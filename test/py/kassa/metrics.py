@@ -19,7 +19,10 @@ def series(text):
 
 
 def values(text, name, **labels):
-    """Of all series with this name and these labels, whatever other labels they have."""
+    """Of all series with this name and these labels, whatever other labels they have. Errors:
+    ValueError when the name has labels in it: no series would have such a name."""
+    if not name.isidentifier():
+        raise ValueError(f"{name} is no name of a metric")
     return [value for known, has, value in series(text)
             if known == name and labels.items() <= has.items()]
 
