@@ -28,7 +28,8 @@ struct slice batch_gen(const struct message *in)
     return (struct slice){in->id.data, in->id.bytes < 13 ? in->id.bytes : 13};
 }
 
-/* A chunk that had to leave something alone is not the end of the batch: it is told behind the last. */
+/* A chunk that had to leave something alone is not the end of the batch: it is told behind the
+ * last. */
 enum consumer_next batch_answer(struct consumer_work *work, struct texts reply)
 {
     struct record record = record_of(reply);
