@@ -173,6 +173,16 @@ named README.md route
 sources '"kassa_[a-z_]+"' | tr -d '"' | sort -u >"$work/names"
 named $operations metric
 
+cp "$work/names" "$work/metrics"
+for file in deploy/compose/alerts.yml deploy/compose/grafana.json; do
+    grep -oE 'kassa_[a-z_]+' "$file" | sed 's/_seconds_bucket$/_seconds/' | sort -u >"$work/names"
+    if ! comm -23 "$work/names" "$work/metrics" | sed "s|^|$file: there is no metric |" >"$work/diff" ||
+        [ -s "$work/diff" ] || [ ! -s "$work/names" ]; then
+        cat "$work/diff"
+        status=1
+    fi
+done
+
 {
     sources 'log_(debug|info|warn|error)\("[a-z_]+"'
     sources 'log_write\([^"]*"[a-z_]+" *: *"[a-z_]+"'

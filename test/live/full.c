@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <string.h>
 #include <time.h>
 
 #include "idempotency/key.h"
