@@ -6,7 +6,7 @@
  *                     "rows":[["<saga>:1:charge","7",..],..]},..]}
  * So names are sent, and looked up, once for many commands. Receivers deduplicate by command id,
  * never by envelope. docs/protocol.md lists the same tables.
- * Source: protocol.md sections 1 and 3. */
+ * Source: protocol.md, "Messages". */
 #ifndef KASSA_BROKER_MESSAGE_H
 #define KASSA_BROKER_MESSAGE_H
 
@@ -14,7 +14,8 @@
 #include "runtime/buf.h"
 
 /* A reader takes all of these, a writer makes one that the release before can read as well. So a
- * new version is read by one release and written by the next (protocol.md section 3.6). */
+ * new version is read by one release and written by the next (protocol.md, "Versions side by
+ * side"). */
 #define MESSAGE_VERSION_MIN 2
 #define MESSAGE_VERSION_MAX 2
 #define MESSAGE_VERSION     2 /* that is written */

@@ -1,12 +1,14 @@
 /* What was sent and is not confirmed yet: envelopes on their way out, in four stages.
  *
- *   outbox_add --> open, one for each queue --full or flush--> waiting --room--> window (published)
- *                                                                ^                  |     |
- *                                                                '-- returned, -----'     '-->
- * confirmed: nacked, reset             on_confirm Knows no connection: publishing is a callback.
- * The window bounds what is published and unconfirmed; what is over it gathers in the open
- * envelopes, so a slow broker gets larger envelopes, not more of them. Source: protocol.md section
- * 3; RabbitMQ manual: Publisher Confirms. */
+ *   outbox_add --> open --full or flush--> waiting --room--> window --confirmed--> on_confirm
+ *         (one for each queue)                ^           (published)
+ *                                             |                |
+ *                                             '----------------'
+ *                                         nacked, returned, or reset
+ *
+ * Knows no connection: publishing is a callback. The window bounds what is published and
+ * unconfirmed; the rest gathers in the open envelopes, so a slow broker gets larger envelopes, not
+ * more of them. Source: protocol.md, "The broker"; RabbitMQ manual: Publisher Confirms. */
 #ifndef KASSA_BROKER_OUTBOX_H
 #define KASSA_BROKER_OUTBOX_H
 

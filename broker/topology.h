@@ -5,7 +5,7 @@
  *
  * Every queue is a durable quorum queue; a message that cannot be understood is parked at once,
  * one that kills its consumer again and again after TOPOLOGY_DELIVERY_LIMIT deliveries.
- * Source: protocol.md section 3. */
+ * Source: protocol.md, "The broker", "Queues". */
 #ifndef KASSA_BROKER_TOPOLOGY_H
 #define KASSA_BROKER_TOPOLOGY_H
 

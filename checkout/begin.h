@@ -5,8 +5,8 @@
  *                                                             '--> an answer       running, ended
  *
  * Twice the same request is one saga, whoever calls: a gateway does so itself (gateway/begin.h),
- * and when it asks again an order service does (order/commands.c). Source: protocol.md section 2.
- */
+ * and when it asks again an order service does (order/commands.c). Source: protocol.md, "Freezing
+ * and attaching". */
 #ifndef KASSA_CHECKOUT_BEGIN_H
 #define KASSA_CHECKOUT_BEGIN_H
 

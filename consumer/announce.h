@@ -13,7 +13,7 @@
  *
  * As the store itself says it, neither a crash of this process nor a loss of that very key can
  * hide that an announcement is due; the worst is one too many, and that repeats what is recorded.
- * Source: protocol.md section 3. */
+ * Source: protocol.md, "Announcing it". */
 #ifndef KASSA_CONSUMER_ANNOUNCE_H
 #define KASSA_CONSUMER_ANNOUNCE_H
 

@@ -10,7 +10,7 @@
  * delivery, a confirm or an ack. Store calls of one turn may become rows of one call
  * (store/rows.h); each command is answered alone. A crash between any two beats repeats the
  * delivery, and the once-record answers it. What cannot be understood is parked; what the store
- * cannot do now is kept and done again. Source: protocol.md sections 1.4, 3 and 4 (windows 5, 7,
+ * cannot do now is kept and done again. Source: protocol.md, "Five beats", "The windows" (5, 7,
  * 13). */
 #ifndef KASSA_CONSUMER_CONSUMER_H
 #define KASSA_CONSUMER_CONSUMER_H

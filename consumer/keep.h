@@ -11,7 +11,7 @@
  * of a store. What was said once stays true: a saga that ended does not begin again, and none
  * begins whose id is older than KEEP_LATE_MS (order_checkout). So an owner that has just started
  * begins with what was said last. Nobody knows it, nothing is dropped.
- * Source: protocol.md section 3.3. */
+ * Source: protocol.md, "The floor". */
 #ifndef KASSA_CONSUMER_KEEP_H
 #define KASSA_CONSUMER_KEEP_H
 

@@ -6,7 +6,7 @@
  *
  * What is held counts towards the prefetch: a consumer that knows less takes less of the queue. One
  * that came back LATER_RETURNS_MAX times is not held; its consumer parks it.
- * Source: protocol.md section 3.6. */
+ * Source: protocol.md, "Versions side by side". */
 #ifndef KASSA_CONSUMER_LATER_H
 #define KASSA_CONSUMER_LATER_H
 

@@ -1,7 +1,7 @@
 /* Completion notices: answers to gateways over Redis pub/sub, one PUBLISH for each gateway and
  * turn. A notice is a hint: at most once. The gateway that misses one asks again (REASK_MS).
  * Channel: kassa.notice.<gateway>. The payload is an envelope (broker/message.h).
- * Source: protocol.md section 2. */
+ * Source: protocol.md, "Parking and asking again". */
 #ifndef KASSA_CONSUMER_NOTICE_H
 #define KASSA_CONSUMER_NOTICE_H
 

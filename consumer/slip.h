@@ -2,7 +2,7 @@
  * the orchestrator. A command brings it along: `next` is the id of what comes then, `next_type` and
  * `next_queue` say what that is and where it goes, and its fields are among the command's. So no
  * participant knows what comes behind it. If what was sent on is lost, the command is sent again,
- * and its record sends it on again. Source: protocol.md section 2. */
+ * and its record sends it on again. Source: protocol.md, "A checkout, from request to answer". */
 #ifndef KASSA_CONSUMER_SLIP_H
 #define KASSA_CONSUMER_SLIP_H
 

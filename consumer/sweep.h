@@ -7,7 +7,7 @@
  * What is old is old by the slow clock of the store (clock.lua), which goes on only as far as this
  * process has seen time pass by a clock that does not jump, and at most twice as fast: so a clock
  * that jumps, here, in the store or where ids are made, drops nothing.
- * Source: protocol.md section 3.3. */
+ * Source: protocol.md, "How long", "The floor". */
 #ifndef KASSA_CONSUMER_SWEEP_H
 #define KASSA_CONSUMER_SWEEP_H
 

@@ -7,7 +7,8 @@
  *                                      '---> nothing            lost, unreadable: who waits asks
  *                                                               again, by message
  * Nothing is kept here: the journal has the saga and its outstanding command, order services drive
- * it and send again what no answer came for. Source: protocol.md sections 1.1, 1.4 and 2. */
+ * it and send again what no answer came for. Source: protocol.md, "The journal is the truth", "Five
+ * beats", "A checkout, from request to answer". */
 #ifndef KASSA_GATEWAY_BEGIN_H
 #define KASSA_GATEWAY_BEGIN_H
 

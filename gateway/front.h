@@ -6,7 +6,7 @@
  *
  * nginx puts it in the place of whatever a client sends under that name. The digits are its request
  * id, which it also sends as Idempotency-Key where the client has sent none, for gateways of the
- * version before this one. Pure. Source: protocol.md section 2.6;
+ * version before this one. Pure. Source: protocol.md, "What nginx repeats";
  * deploy/nginx/nginx.conf. */
 #ifndef KASSA_GATEWAY_FRONT_H
 #define KASSA_GATEWAY_FRONT_H

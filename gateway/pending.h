@@ -4,7 +4,7 @@
  *                               '--each REASK_MS: the same command, with the same id, again;
  *                                  a read after twice as long each time, up to PENDING_REASK_MS
  * The notice is a hint; asking again is the truth: whoever has acted on the command answers from
- * its record. Source: protocol.md section 2. */
+ * its record. Source: protocol.md, "Parking and asking again". */
 #ifndef KASSA_GATEWAY_PENDING_H
 #define KASSA_GATEWAY_PENDING_H
 

@@ -4,7 +4,7 @@
  *                                                                  |  MGET, each SHORTAGE_MS
  *   the gateway's own stores: INFO (store/memory.h) ---------'--> whose is short?
  *
- * Source: protocol.md section 2.7. */
+ * Source: protocol.md, "A store that is nearly full". */
 #ifndef KASSA_GATEWAY_SHORTAGE_H
 #define KASSA_GATEWAY_SHORTAGE_H
 

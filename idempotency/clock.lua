@@ -1,5 +1,5 @@
 -- clock.lua: what every function library begins with: two clocks of the store.
--- Source: protocol.md section 3.3.
+-- Source: protocol.md, "The floor".
 
 -- Milliseconds since 1970 by the store's clock: the one clock of all that is compared with what is
 -- in this store. The callers' clocks may differ, and jump. So may this one: what it must not do then

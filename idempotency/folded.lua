@@ -10,7 +10,7 @@
 -- Sums: sagas|their ids|credits|pieces|sagas of which these are not known. All modulo 10^15, which
 -- no sum of amounts can leave, and a double holds exactly. The ids (the last 12 hex digits, as a
 -- number) are in it so that two errors do not make one truth.
--- Source: protocol.md section 3.3.
+-- Source: protocol.md, "What was dropped is summed up".
 
 local PERIOD_BUCKETS, PERIODS_MAX, PERIODS_MERGED, PERIODS_AT_ONCE = 64, 2048, 256, 64
 local SUM_MODULUS = 1e15

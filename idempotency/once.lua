@@ -10,7 +10,7 @@
 -- the second time into <service>:kept:<bucket>, and these have a floor of their own. The first copy
 -- keeps the books, and a command is looked for there first; so only who asks so late that it is gone
 -- looks for the second.
--- Source: protocol.md sections 1.2, 2 and 3.3.
+-- Source: protocol.md, "A step is one function call in the store", "Once-records".
 
 -- A bucket: the 4096 ms that an id was made in.
 local BUCKET_MS = 4096

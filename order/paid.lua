@@ -9,7 +9,7 @@
 -- of its steps were done, and those who were told of its end are not needed (the part `waiters` comes
 -- back empty). All else comes back as it was, or the order stays as it is.
 -- What is packed is text to nobody: every reading passes through paid_read.
--- Source: protocol.md section 3.2.
+-- Source: protocol.md, "Keys in the store".
 
 -- Buckets split one after the other (linear hashing), so that there are always about so many orders
 -- in one, and no step is longer than a split.

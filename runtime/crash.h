@@ -8,7 +8,7 @@
  *
  * A point is one row here and one call in the source. Those marked SENT die at the end of the turn
  * of the loop: what was to be written has left then, and no answer has been read.
- * Source: protocol.md section 5, "Crash points". */
+ * Source: testing.md, "Crash points". */
 #ifndef KASSA_RUNTIME_CRASH_H
 #define KASSA_RUNTIME_CRASH_H
 

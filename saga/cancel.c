@@ -4,7 +4,7 @@
  *   round 0: look --ended--> 409     round 1: compare-and-set --moved--> refund or stock.cancel
  *              |--on its way back--> 202                         |--overtaken--> look again
  *              '--can be cancelled--> round 1
- * Source: protocol.md section 2, "Cancel-or-tell". */
+ * Source: protocol.md, "Re-send, lease, deadline". */
 #include <stdio.h>
 
 #include "consumer/answer.h"

@@ -7,7 +7,7 @@
  *   answers   which event an answer of a participant is
  *   ends      what those who wait are told
  *
- * Source: protocol.md sections 1 and 2. */
+ * Source: protocol.md, "Principles", "The states". */
 #ifndef KASSA_SAGA_DEFINITION_H
 #define KASSA_SAGA_DEFINITION_H
 

@@ -8,7 +8,8 @@
  * hear a lost tail --> restore: what was done there is sent again
  *
  * A service has one: its consumer's on_start makes it, and its table of commands names the handlers
- * below. Source: protocol.md sections 1.1, 1.3, 1.4 and 2. */
+ * below. Source: protocol.md, "The journal is the truth", "Command ids are deterministic", "Five
+ * beats", "Re-send, lease, deadline". */
 #ifndef KASSA_SAGA_DRIVER_H
 #define KASSA_SAGA_DRIVER_H
 

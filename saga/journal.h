@@ -4,7 +4,8 @@
  * of its entity. saga/journal.lua does the work inside the store; a library built on it
  * (order/order.lua) has the functions <library>_advance, which takes a row for each saga, and
  * <library>_lease, with key <library>:open.
- * Source: protocol.md sections 1.1, 1.3 and 2. */
+ * Source: protocol.md, "The journal is the truth", "Command ids are deterministic", "The
+ * journal". */
 #ifndef KASSA_SAGA_JOURNAL_H
 #define KASSA_SAGA_JOURNAL_H
 

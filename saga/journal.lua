@@ -18,7 +18,8 @@
 -- Open sagas are in a sorted set by due time; the score may be early, due_ms is the truth, so that
 -- an ordinary transition need not touch the set. All times are by the store's clock.
 -- What is handed out is a record: outcome|entity|journal, or an outcome alone.
--- Source: protocol.md sections 1.1, 1.3, 2 and 4 (windows 6, 12, 14).
+-- Source: protocol.md, "The journal is the truth", "Command ids are deterministic", "The journal",
+-- "The windows" (6, 12, 14).
 
 local WAITERS_MAX = 64
 

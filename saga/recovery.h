@@ -3,8 +3,8 @@
  *
  * Each process of the orchestrator leases due sagas every RECOVERY_MS: the lease moves a saga's due
  * time forward in the store, so that no other process has it until then, and a process that wakes
- * from a pause finds its lease gone and its compare-and-set refused. Source: protocol.md
- * sections 1.1, 1.5, 2 "Cancel-or-tell" and 4 (windows 5, 6, 14). */
+ * from a pause finds its lease gone and its compare-and-set refused. Source: protocol.md, "The
+ * journal is the truth", "Re-send, lease, deadline", "The windows" (5, 6, 14). */
 #ifndef KASSA_SAGA_RECOVERY_H
 #define KASSA_SAGA_RECOVERY_H
 

@@ -13,7 +13,7 @@
  * Each process looks for journals; one has it, by a token, and moves it after each part that
  * the broker has confirmed. If it dies another one goes on from there, when it has seen the journal
  * stand still for RESTORE_PATIENCE_MS: nobody's wall clock is asked.
- * Source: protocol.md section 3.5. */
+ * Source: protocol.md, "Sending it again". */
 #include "saga/restore.h"
 
 #include <assert.h>

@@ -1,5 +1,6 @@
 /* Replays: what sagas have done at a participant whose store may have lost its tail is sent again,
- * in small steps, by one process of the orchestrator at a time. Source: protocol.md section 3.5. */
+ * in small steps, by one process of the orchestrator at a time. Source: protocol.md, "Sending it
+ * again". */
 #ifndef KASSA_SAGA_RESTORE_H
 #define KASSA_SAGA_RESTORE_H
 

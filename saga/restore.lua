@@ -12,7 +12,7 @@
 --   sent      commands, in all
 --   begun_ms  when it was announced first
 -- No cursor: that would be good for one run of one server only. Who takes it begins the bucket anew.
--- Source: protocol.md section 3.5.
+-- Source: protocol.md, "Sending it again".
 
 local REPLAY_FIELDS =
     {'since', 'first', 'last', 'pass', 'bucket', 'token', 'beat', 'sent', 'begun_ms'}

@@ -13,7 +13,7 @@
  * A routing slip spares a hop: a row that passes on carries the next row's action along, and its
  * participant, when it has acted, sends that on itself. Then ACTING 0 stands for both rows, and
  * the answer of the later one proves the earlier one.
- * Source: protocol.md sections 1 and 2. */
+ * Source: protocol.md, "Principles", "The states". */
 #ifndef KASSA_SAGA_STEP_H
 #define KASSA_SAGA_STEP_H
 
@@ -76,7 +76,8 @@ bool saga_is_denial(struct saga_state now, struct saga_event event);
 bool saga_has_ended(struct saga_state now);
 
 /* Command ids are saga:attempt:name for an action, its cancel too (it speaks of that command),
- * and saga:attempt:name-undo for a compensation. Deterministic: protocol.md section 1.3. */
+ * and saga:attempt:name-undo for a compensation. Deterministic: protocol.md, "Command ids are
+ * deterministic". */
 struct saga_command {
     struct slice saga;
     struct slice attempt;

@@ -8,7 +8,7 @@
  * a subscription. How long silence is borne: patience.h. Silence alone does not decide sooner, but
  * asks: each REDIS_TIMEOUT_MS of it a Sentinel, whether another is the master. Reconnects at once,
  * then with growing jitter up to 1 s. Names are resolved outside the loop.
- * Source: protocol.md section 3. */
+ * Source: protocol.md, "The connection", "Silence". */
 #ifndef KASSA_STORE_CONNECTION_H
 #define KASSA_STORE_CONNECTION_H
 

@@ -31,7 +31,8 @@
  * - COPIES_IN_DOUBT: it will not be promoted. It is as good as missing;
  * - COPIES_UNSURE: it may be. It counts for nothing, and is not done without.
  * A name holds for one connection: who connects anew has to be asked anew.
- * Source: protocol.md section 3; Redis manual: WAIT, ROLE, Sentinel. */
+ * Source: protocol.md, "All replicas, unless one is known to be missing", "On a disk"; Redis
+ * manual: WAIT, ROLE, Sentinel. */
 #ifndef KASSA_STORE_COPIES_H
 #define KASSA_STORE_COPIES_H
 

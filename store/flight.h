@@ -23,7 +23,8 @@
  * yet would tell old things. Its replicas acknowledge only what is written, so something is: a
  * notice to nobody, which goes to the replicas, but into no file. How many have to have it, and
  * which of those that ROLE lists count, says copies.h. Knows no connection: sending is a callback.
- * Source: protocol.md section 3; Redis manual: WAIT, WAITAOF, PUBLISH, ROLE. */
+ * Source: protocol.md, "The replicas", "One flight at a time"; Redis manual: WAIT, WAITAOF,
+ * PUBLISH, ROLE. */
 #ifndef KASSA_STORE_FLIGHT_H
 #define KASSA_STORE_FLIGHT_H
 

@@ -9,7 +9,8 @@
  *
  * What is not needed costs no round trip, and a store that has the library already is not written
  * to: its memory may be full, and many may connect at once.
- * Source: protocol.md section 3.6; Redis manual: AUTH, ROLE, TIME, WAITAOF, FUNCTION LOAD. */
+ * Source: protocol.md, "Versions side by side"; Redis manual: AUTH, ROLE, TIME, WAITAOF, FUNCTION
+ * LOAD. */
 #ifndef KASSA_STORE_GREETING_H
 #define KASSA_STORE_GREETING_H
 

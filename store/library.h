@@ -1,6 +1,6 @@
 /* The functions of a store, made by deploy/embed.sh: their names end in the hash of the source, so
  * that the versions of a library do not replace one another (library.lua).
- * Source: protocol.md section 3.6; Redis manual: Functions. */
+ * Source: protocol.md, "Versions side by side"; Redis manual: Functions. */
 #ifndef KASSA_STORE_LIBRARY_H
 #define KASSA_STORE_LIBRARY_H
 

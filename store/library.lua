@@ -7,7 +7,7 @@
 --   <library>:libraries  names of the libraries in use, by when they were used last
 --   <library>:readers    a hash, while a new schema is not written yet: which of these libraries read
 --                        it, by name; since: when the first one came, by the slow clock, in ms
--- Source: protocol.md section 3.6.
+-- Source: protocol.md, "Versions side by side".
 
 local function register(name, callback, flags)
     redis.register_function{function_name = name .. '_' .. HASH, callback = callback,

@@ -4,7 +4,7 @@
  *   missing --> store_degraded 1, on_look each COPIES_LOOK_MS, until all are back
  *   a flight is short for REDIS_TIMEOUT_MS --> store_waits --enough have it--> store_goes_on
  *
- * Slow is not dead, and so the second may last. Source: protocol.md section 3.1. */
+ * Slow is not dead, and so the second may last. Source: protocol.md, "One flight at a time". */
 #ifndef KASSA_STORE_LOOKOUT_H
 #define KASSA_STORE_LOOKOUT_H
 

@@ -4,7 +4,7 @@
  *
  * One answer is a hint and no more: the Sentinel may be cut off, or about to be outvoted. Who
  * connects asks the server itself for its ROLE, and believes no write before WAIT (flight.h).
- * Source: protocol.md section 3; Redis manual: Sentinel clients. */
+ * Source: protocol.md, "The master"; Redis manual: Sentinel clients. */
 #ifndef KASSA_STORE_MASTER_H
 #define KASSA_STORE_MASTER_H
 

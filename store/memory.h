@@ -7,7 +7,7 @@
  * While it is tight, records go earlier (once.h), and it may never get short.
  * A store that is too full to load the library is short as well, and nobody can ask it.
  * Used is what the server itself compares with its limit; the limit may be changed while it runs.
- * Source: protocol.md section 2.7; Redis manual: INFO, maxmemory. */
+ * Source: protocol.md, "A store that is nearly full"; Redis manual: INFO, maxmemory. */
 #ifndef KASSA_STORE_MEMORY_H
 #define KASSA_STORE_MEMORY_H
 

@@ -6,7 +6,7 @@
  * go out at once: a slice, which grows with each answer until it is no limit any more. A call of
  * which one suspects that it is what takes so long goes out alone.
  *
- * Pure: counts and one clock. Source: protocol.md section 3.1. */
+ * Pure: counts and one clock. Source: protocol.md, "Silence". */
 #ifndef KASSA_STORE_PATIENCE_H
 #define KASSA_STORE_PATIENCE_H
 

@@ -8,7 +8,8 @@
  * Whatever was acknowledged must be there when the store comes back, as another server or not. Only
  * this process writes its number and knows it, in its memory; so no other can hide a loss from it.
  * A process that starts knows nothing yet. Nothing is mended here: that is the replay's
- * (consumer/announce.h), for stores that one can mend. Source: protocol.md section 3.5. */
+ * (consumer/announce.h), for stores that one can mend. Source: protocol.md, "Noticing it at
+ * all". */
 #ifndef KASSA_STORE_PULSE_H
 #define KASSA_STORE_PULSE_H
 

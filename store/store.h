@@ -10,7 +10,7 @@
  * with the same command id, again. A silent one (three times REDIS_TIMEOUT_MS with calls out and no
  * reply at all, longer where a server is slow) is left, and what was out, maybe the cause, fails
  * with -ERR_STORE_TIMEOUT; then not all of it goes out at once again (patience.h). Source:
- * protocol.md section 3; Redis manual: Functions, Persistence. */
+ * protocol.md, "Rules"; Redis manual: Functions, Persistence. */
 #ifndef KASSA_STORE_STORE_H
 #define KASSA_STORE_STORE_H
 

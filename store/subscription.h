@@ -5,7 +5,7 @@
  *    '<------- connection lost: again
  *
  * A link that is dead without saying so looks like a channel on which nothing happens; hence the
- * pings. What was published meanwhile is lost: notices are hints (protocol.md section 2).
+ * pings. What was published meanwhile is lost: notices are hints (protocol.md, "Vocabulary").
  * Source: Redis manual: Pub/sub. */
 #ifndef KASSA_STORE_SUBSCRIPTION_H
 #define KASSA_STORE_SUBSCRIPTION_H

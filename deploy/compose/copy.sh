@@ -25,7 +25,7 @@
 # master that is left out and does not know it. It was promoted all the same: it stood still, say, and
 # so did this loop. Nobody is sure of such a master, so it has answered nothing, and goes back to the room.
 #
-# Source: docs/protocol.md, section 3.1; store/copies.h, which knows the names.
+# Source: docs/protocol.md, "On a disk"; store/copies.h, which knows the names.
 COPY=kassa:copy
 LOOK_S=0.5
 DECIDE_S=1 # between two looks while others have to be asked

@@ -10,7 +10,7 @@
 # what it has may be older than what was answered. They begin with the group's first node. What has to
 # be so before a node is master, or may become one, says copy.sh.
 #
-# Source: docs/protocol.md, section 3.1.
+# Source: docs/protocol.md, "A node that starts".
 set -eu
 DATA=${KASSA_DATA:-/data}
 RUN=${KASSA_RUN:-/tmp}        # what is written here is gone when the container is

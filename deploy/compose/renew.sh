@@ -6,7 +6,7 @@
 # Build or pull first. `up` alone would stop all containers of a service at once. The gateways come
 # last, also when they are named: who reads has to know what is new before who writes it does.
 #
-# Source: docs/protocol.md, section 3.6.
+# Source: docs/protocol.md, "Versions side by side".
 set -eu
 cd "$(dirname "$0")/../.."
 WAIT_S=120

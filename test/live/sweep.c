@@ -1,5 +1,5 @@
 /* Old records are dropped, and the books stay balanced: payment, stock and order, in a real
- * server. What the sweep is for: protocol.md section 3.3. */
+ * server. What the sweep is for: protocol.md, "How long". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -858,7 +858,7 @@ static bool is_whole(const struct group *g)
     return true;
 }
 
-/* What comes and goes within a second nobody need notice: docs/protocol.md, section 4. */
+/* What comes and goes within a second nobody need notice: docs/protocol.md, "The windows". */
 static void on_trouble(void *ctx)
 {
     struct group *g = ctx;
