@@ -2,7 +2,7 @@
  *
  *   ts=2026-11-21T14:03:22.123Z level=info service=order event=saga_failed saga=0193.. reason=".."
  *
- * What a client sent is only logged through LOG_VALUE, which quotes and escapes. */
+ * What a client sent is only logged through log_quote, which quotes and escapes. */
 #ifndef KASSA_RUNTIME_LOG_H
 #define KASSA_RUNTIME_LOG_H
 
