@@ -52,13 +52,13 @@ struct saga_row {
 
 /* X(name, wire, meaning) */
 #define SAGA_EVENTS(X)                                                                             \
-    X(ACTED, "acted", "the row's action is done, durably")                                         \
-    X(REFUSED, "refused", "the row's action was refused, for good")                                \
-    X(COMPENSATED, "compensated", "the row's action is undone, or will never be done")             \
-    X(CANCELLED, "cancelled", "the row's action was not done and never will be")                   \
+    X(ACTED, "acted", "the step's action is done, durably")                                        \
+    X(REFUSED, "refused", "the step's action was refused, for good")                               \
+    X(COMPENSATED, "compensated", "the step's action is undone, or will never be done")            \
+    X(CANCELLED, "cancelled", "the step's action was not done and never will be")                  \
     X(DUE, "due", "no answer yet: send the outstanding command again")                             \
     X(CANCEL, "cancel", "give the saga up: its deadline has passed, or an operator says so")       \
-    X(STICK, "stick", "asked for too often: raise the alarm, and go on asking")
+    X(STICK, "stick", "too many retries: raise the alarm and keep retrying")
 
 enum saga_event_kind {
 #define X(name, wire, meaning) SAGA_EVENT_##name,
