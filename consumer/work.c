@@ -2,10 +2,8 @@
  *
  *   work_run [record] --> work_on_reply [durable] --> answer(): consumer_send [publish]
  *        ^   ^                 |        |                       '--> work_on_confirm [confirm]
- *        |   '--- AGAIN -------|--------'                                  '--> delivery_close
- * [ack]
- *        '------- waiting <----'--> work_fail: an error, by its disposition (err.h)
- */
+ *        |   '--- AGAIN -------|--------'                                '--> delivery_close [ack]
+ *        '------- waiting <----'--> work_fail: an error, by its disposition (err.h) */
 #include "consumer/work.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
 /* An operator gives a saga up. Nobody guesses: the journal moves to the way back only
- * from where there is one, and the participants then undo, or tell that it is too late.
+ * from where there is one, and the participants then undo, or answer that it is too late.
  *
  *   round 0: look --ended--> 409     round 1: compare-and-set --moved--> refund or stock.cancel
  *              |--on its way back--> 202                         |--overtaken--> look again

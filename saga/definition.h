@@ -1,11 +1,11 @@
-/* What a saga is made of: a table of steps, and what each of them says to whom. The engine reads
- * nothing else: whoever writes such a table, and a library with its entity (journal.lua), has a
+/* What a saga is made of: a table of steps, with the commands of each. The engine reads
+ * nothing else: such a table, and a library with its entity (journal.lua), make a
  * saga.
  *
- *   rows      the steps: names of states, commands, who carries them out     (step.h, pure)
+ *   rows      the steps: names of states, commands, participants             (step.h, pure)
  *   fields    which part of the frozen entity fills which field of a command (command.h)
  *   answers   which event an answer of a participant is
- *   ends      what those who wait are told
+ *   ends      what the waiters get
  *
  * Source: protocol.md, "Principles", "The states". */
 #ifndef KASSA_SAGA_DEFINITION_H
@@ -29,9 +29,9 @@ struct saga_field {
         MESSAGE_FIELD_COUNT, 0                                                                     \
     }
 
-/* One row of a definition: a step. The first step without compensation is the pivot: once it has
- * acted the saga only goes forward. It must have a cancel; what is behind it refuses nothing and
- * needs none. */
+/* A step. The first one without compensation is the pivot: once it has
+ * acted the saga only goes forward. It must have a cancel; steps after it refuse nothing and
+ * need none. */
 struct saga_row {
     const char *name;   /* in command ids: saga:attempt:<name> */
     const char *acting; /* names of the states, as they stand in the journal; NULL: there is no

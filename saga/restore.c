@@ -1,18 +1,18 @@
 /* A participant's store is another server than the one it was announced under, and may have lost
- * its tail: credit or pieces, and the records of who has them, together. What the sagas of that
- * time have done there is sent again, under the same ids: what is there is answered from its
- * record, what is not is done now.
+ * its tail: credit or pieces together with their records. The orchestrator re-sends the commands
+ * of that time's sagas to it, under the same ids: those with a record are answered from it, the
+ * others act now.
  *
  *   order.replay --> journal in the store (saga/restore.lua) --> ack: nobody waits for the rest
  *                       |  ^
  *        take, or step  v  '---- all of it confirmed ----.
  *                    a part of a bucket's sagas --> their commands --> broker
  *
- *   pass 0: what has to be undone      pass 1: what has to stand, which may need that credit
+ *   pass 0: what must be undone      pass 1: what must stand, which may need that credit
  *
- * Each process looks for journals; one has it, by a token, and moves it after each part that
- * the broker has confirmed. If it dies another one goes on from there, when it has seen the journal
- * stand still for RESTORE_PATIENCE_MS: nobody's wall clock is asked.
+ * Each process looks for journals; one has it, by a token, and moves it after each part that the
+ * broker has confirmed. If it dies another one resumes, when it has seen the journal stand still
+ * for RESTORE_PATIENCE_MS: no wall clock matters.
  * Source: protocol.md, "Sending it again". */
 #include "saga/restore.h"
 
