@@ -21,7 +21,7 @@
 struct pulse;
 
 /* `group`: the store's, static text. Owns: the caller, until pulse_free; the store outlives its
- * timer, and its calls have been told off before pulse_free. */
+ * timer, and its calls have failed before pulse_free. */
 struct pulse *pulse_new(struct loop *loop, struct store *store, const char *group);
 void pulse_free(struct pulse *p); /* NULL is fine */
 
