@@ -1,5 +1,5 @@
--- folded.lua: what the records of sagas said that the sweep has dropped, as sums. By them the audit
--- still sees that as much was charged and taken as was paid: what is dropped is no longer proved
+-- folded.lua: the sums of the sagas whose records the sweep has dropped. By them the audit
+-- still sees that as much was charged and taken as was paid: no longer
 -- saga by saga, but nothing that was done twice gets lost in the books.
 --
 -- <service>:folded  exact     number of the first bucket from which on the sums are complete; what is
