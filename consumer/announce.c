@@ -54,8 +54,8 @@ static void on_written(void *ctx, int err, struct texts reply)
     struct announce *a = ctx;
     (void)reply;
     bool is_there = err != -ERR_STORE_DOWN && err != -ERR_STORE_TIMEOUT;
-    a->state = err != 0 && is_there ? ANNOUNCE_REFUSED : ANNOUNCE_UNKNOWN;
-    if (err == 0) {
+    a->state = err && is_there ? ANNOUNCE_REFUSED : ANNOUNCE_UNKNOWN;
+    if (!err) {
         announce_ask(a);
     }
 }
@@ -91,7 +91,7 @@ static void on_info(void *ctx, int err, struct texts reply)
     struct announce *a = ctx;
     struct slice text = {0}, line;
     a->run[0] = '\0';
-    if (err == 0 && reply.count > 0) {
+    if (!err && reply.count > 0) {
         text = texts_at(reply, 0);
     }
     while (slice_cut(&text, '\n', &line)) {
@@ -111,7 +111,7 @@ static void on_newest(void *ctx, int err, struct texts reply)
 {
     struct announce *a = ctx;
     int64_t number;
-    bool is_there = err == 0 && reply.count == 2 && slice_int64(texts_at(reply, 1), &number) &&
+    bool is_there = !err && reply.count == 2 && slice_int64(texts_at(reply, 1), &number) &&
                     number > 0 && number <= INT64_MAX >> ONCE_BUCKET_SHIFT;
     a->newest_ms = is_there ? number << ONCE_BUCKET_SHIFT : 0;
 }
@@ -129,7 +129,7 @@ static void on_known(void *ctx, int err, struct texts reply)
     struct slice since = {0}, run;
     int64_t since_ms;
     a->state = ANNOUNCE_UNKNOWN;
-    if (err != 0 || a->run[0] == '\0') {
+    if (err || a->run[0] == '\0') {
         return; /* the connection was lost, or is about to be: the next one asks again */
     }
     if (reply.count > 0) {
@@ -204,7 +204,7 @@ struct announce *announce_new(struct loop *loop, struct store *store, struct bro
 
 void announce_free(struct announce *a)
 {
-    if (a == NULL) {
+    if (!a) {
         return;
     }
     loop_timer_free(a->pulse);

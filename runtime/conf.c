@@ -268,7 +268,7 @@ int conf_load(struct conf *ret_conf, conf_lookup *lookup, struct buf *ret_senten
     }
     int err = conf_check_stores(&conf, ret_sentence);
     err = err ? err : conf_check_connections(&conf, ret_sentence);
-    if (err == 0) {
+    if (!err) {
         *ret_conf = conf;
     }
     return err;

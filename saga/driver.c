@@ -24,7 +24,7 @@ struct driver *driver_new(struct consumer *consumer, const struct saga_definitio
 {
     struct driver *d = mem_new(sizeof(*d));
     struct buf fault = {0};
-    if (saga_definition_fault(def, &fault) != NULL) {
+    if (saga_definition_fault(def, &fault)) {
         log_error("saga_unsound", "fault=%s", log_quote(buf_slice(&fault)));
         assert(!"a definition that is not sound");
     }
@@ -44,7 +44,7 @@ struct driver *driver_new(struct consumer *consumer, const struct saga_definitio
 void driver_free(void *driver)
 {
     struct driver *d = driver;
-    if (d != NULL) {
+    if (d) {
         recovery_free(d->recovery);
         restore_free(d->restore);
         saga_outgoing_free(&d->out);
@@ -74,7 +74,7 @@ static void driver_tell_waiters(struct driver *d, const struct journal_record *r
     struct slice waiters = record->waiters, waiter;
     while (slice_cut(&waiters, ',', &waiter)) {
         struct slice gateway;
-        if (slice_cut(&waiter, '/', &gateway) && waiter.data != NULL) {
+        if (slice_cut(&waiter, '/', &gateway) && waiter.data) {
             struct message outcome = saga_outcome(d->def, record, waiter);
             if (message_is_valid(&outcome)) {
                 consumer_tell(d->consumer, gateway, &outcome);
@@ -93,7 +93,7 @@ void driver_follow(struct driver *d, struct consumer_work *work,
         driver_tell_waiters(d, record);
     } else if (saga_command_due(d->def, record, &d->out) != 0) {
         driver_unreadable(d, record);
-    } else if (work != NULL) {
+    } else if (work) {
         consumer_send(work, d->out.queue, &d->out.message);
     } else {
         consumer_resend(d->consumer, d->out.queue, &d->out.message, NULL, NULL);
@@ -116,7 +116,7 @@ int driver_move(struct driver *d, struct journal_move move, struct saga_event ev
 {
     struct saga_output output;
     int err = saga_step(d->def, move.from, event, &output);
-    if (err != 0) {
+    if (err) {
         return err;
     }
     move.to = output.next;

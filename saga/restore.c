@@ -151,7 +151,7 @@ static void course_retry(struct course *c)
 static void on_ended(void *ctx, int err, struct texts reply)
 {
     struct course *c = ctx;
-    if (err != 0) {
+    if (err) {
         course_retry(c);
         return;
     }
@@ -208,8 +208,8 @@ static void course_send(struct course *c, const struct journal_record *record)
     if (err == -ERR_RECORD) {
         driver_unreadable(d, record);
     }
-    bool is_action = err == 0 && (int)d->out.message.type == d->def->rows[c->row].action;
-    if (err != 0 || is_action != (c->pass == PASS_DO)) {
+    bool is_action = !err && (int)d->out.message.type == d->def->rows[c->row].action;
+    if (err || is_action != (c->pass == PASS_DO)) {
         return;
     }
     c->open++;
@@ -237,8 +237,8 @@ static void course_turn(struct course *c, struct slice bucket, struct slice curs
 static void on_part(void *ctx, int err, struct texts reply)
 {
     struct course *c = ctx;
-    unsigned count = err == 0 ? reply.count : 0;
-    if (err != 0) {
+    unsigned count = err ? 0 : reply.count;
+    if (err) {
         course_retry(c);
         return;
     }
@@ -309,7 +309,7 @@ static void on_looked(void *ctx, int err, struct texts reply)
     struct course *c = ctx;
     char token[NUMBER_BYTES], beat[NUMBER_BYTES];
     c->state = COURSE_NONE;
-    if (err != 0) {
+    if (err) {
         return;
     }
     strcpy(token, c->token);
@@ -395,7 +395,7 @@ struct restore *restore_new(struct driver *driver)
 
 void restore_free(struct restore *r)
 {
-    if (r != NULL) {
+    if (r) {
         loop_timer_free(r->timer);
         args_free(&r->call);
         free(r);
