@@ -57,7 +57,7 @@ bool outbox_return(struct outbox *o, uint64_t sequence);
 bool outbox_has_kept_back(const struct outbox *o);
 void outbox_release(struct outbox *o); /* what was kept back is to be published again */
 
-/* A new connection: whatever is out is to be published again, oldest first; tags begin anew. */
+/* A new connection: all that is out is published again, oldest first; tags start over. */
 void outbox_reset(struct outbox *o);
 
 uint64_t outbox_unconfirmed(const struct outbox *o); /* commands */

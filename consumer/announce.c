@@ -116,8 +116,8 @@ static void on_newest(void *ctx, int err, struct texts reply)
     a->newest_ms = is_there ? number << ONCE_BUCKET_SHIFT : 0;
 }
 
-/* What the store had by then it still has: so says the key, which was written by the clock of
- * whoever wrote it last, and may be ahead of what is there. So no later than its newest records. */
+/* The key says up to when the store has everything; but its writer's clock may have been ahead. So
+ * no later than the newest records. */
 static int64_t announce_since(const struct announce *a, int64_t written_ms)
 {
     return a->newest_ms > 0 && a->newest_ms < written_ms ? a->newest_ms : written_ms;
@@ -130,7 +130,7 @@ static void on_known(void *ctx, int err, struct texts reply)
     int64_t since_ms;
     a->state = ANNOUNCE_UNKNOWN;
     if (err || a->run[0] == '\0') {
-        return; /* the connection was lost, or is about to be: the next one asks again */
+        return; /* the connection was lost, or is about to be: the next one retries */
     }
     if (reply.count > 0) {
         since = texts_at(reply, 0);

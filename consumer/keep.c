@@ -1,4 +1,4 @@
-/* Looks for the oldest open saga in small parts, and tells of it when it is old news. */
+/* Looks for the oldest open saga in small parts, and publishes it after the delay. */
 #include "consumer/keep.h"
 
 #include <stdio.h>
@@ -27,7 +27,7 @@ struct keep {
     /* of the look that is under way: */
     char cursor[24];   /* "0": a new one begins */
     int64_t oldest_ms; /* of what it has seen so far */
-    /* what looks have found and nobody was told yet: */
+    /* what looks have found and is not published yet: */
     struct found found[SAID_MAX];
     unsigned first, count;
     bool is_known;
@@ -49,7 +49,7 @@ bool keep_from(const struct keep *k, int64_t *ret_bucket)
 
 /* ---- the owner ---- */
 
-/* The store may have lost it with its tail: then the next one is told. */
+/* The store may have lost it with its tail: then the next one is published. */
 static void on_said(void *ctx, int err, struct texts reply)
 {
     struct keep *k = ctx;
@@ -67,8 +67,8 @@ static void keep_say(struct keep *k)
     store_call(k->shared, &k->call, on_said, k);
 }
 
-/* What was found long enough ago is told now; what was found just now is remembered, unless that
- * was done lately. */
+/* Publishes what was found long enough ago; remembers what was found just now, unless it did so
+ * lately. */
 static void keep_found(struct keep *k, int64_t bucket)
 {
     int64_t now_ms = loop_now_ms(k->loop);

@@ -1,4 +1,4 @@
-/* Asks, remembers what it was told, and asks for more. */
+/* Makes steps, from the clock and the cursor of the last reply. */
 #include "consumer/sweep.h"
 
 #include <stdio.h>

@@ -90,7 +90,7 @@ static void work_park(struct work *work, int err)
                 work_on_confirm, work->delivery);
 }
 
-/* Whoever asks whether we are there is told why not. True: that is done. */
+/* A ping gets the reason why the store cannot be used. True: answered. */
 static bool work_refuse(struct work *work)
 {
     const char *refusal = store_refusal(work->is.consumer->store);
@@ -105,7 +105,7 @@ static bool work_refuse(struct work *work)
     return true;
 }
 
-/* A gateway asks again, if its client is still there. */
+/* A gateway retries, if its client is still there. */
 static void work_drop(struct work *work)
 {
     stat_add(work->is.consumer->dropped, 1);

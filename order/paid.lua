@@ -214,7 +214,7 @@ local function story_unpack(bytes, at, kind, made)
 end
 
 -- The saga, beside it the kind of the story; the story; the user, beside it the attempt; the total;
--- each item, beside it its pieces. The saga's time is told from the order's, all others from the saga's.
+-- each item, beside it its pieces. The saga's time is relative to the order's, all others to the saga's.
 -- Returns user, total, lines, journal.
 local function order_unpack(order, packed)
     local saga, kind, at = text_unpack(packed, 1, uuid_cut(order) or 0, -1, true)

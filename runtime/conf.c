@@ -198,7 +198,7 @@ static int conf_check_stores(const struct conf *conf, struct buf *ret_sentence)
     return 0;
 }
 
-/* Who waits for an answer must not be all that there is room for. */
+/* Waiting requests must not take all the room. */
 static int conf_check_connections(const struct conf *conf, struct buf *ret_sentence)
 {
     int64_t least = conf->pending_max + CONF_CONNECTIONS_SPARE;

@@ -6,7 +6,7 @@
 #ifndef KASSA_RUNTIME_ERR_H
 #define KASSA_RUNTIME_ERR_H
 
-/* The disposition is policy; whoever dispatches looks here and nowhere else. */
+/* The disposition is policy; every dispatcher looks here and nowhere else. */
 enum err_disposition {
     ERR_RETRY,  /* the same may work later: keep it and retry */
     ERR_POISON, /* it will never work: park it with the reason */

@@ -72,8 +72,8 @@ int saga_command_due(const struct saga_definition *def, const struct journal_rec
     return command_make(def, record, &due, ret_out);
 }
 
-/* One that was refused before the slip came to this row has never come to it, and one that ended as
- * it began to nobody. */
+/* One that was refused before the slip came to this step has never come to it, and one that
+ * ended as it began to nobody. */
 static bool has_come_to(const struct saga_definition *def, const struct journal_record *record,
                         struct saga_state state, unsigned row)
 {

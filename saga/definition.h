@@ -35,14 +35,14 @@ struct saga_field {
 struct saga_row {
     const char *name;   /* in command ids: saga:attempt:<name> */
     const char *acting; /* names of the states, as they stand in the journal; NULL: there is no
-                         * such state, because the row before passes this one on */
+                         * such state, because the step before passes this one on */
     const char *compensating; /* NULL: cannot be undone */
     const char *cancelling;   /* NULL: cancelled by its compensation */
     const char *stuck;        /* its compensation does not succeed; NULL: has none */
     int action;               /* message types; 0: none */
     int compensation;
     int cancel;
-    bool passes_on; /* the participant sends the next row's action when it has acted */
+    bool passes_on; /* the participant sends the next step's action when it has acted */
 
     const char *participant; /* the service that carries it out */
     enum topology_queue queue;

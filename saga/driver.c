@@ -64,7 +64,7 @@ void driver_unreadable(struct driver *d, const struct journal_record *record)
               SLICE_ARG(record->entity), log_quote(record->state));
 }
 
-/* Everybody who asked for this saga is told of its end. */
+/* Every waiter of this saga gets a notice of its end. */
 static void driver_tell_waiters(struct driver *d, const struct journal_record *record)
 {
     log_debug("saga_ended", "saga=%.*s %s=%.*s state=%.*s reason=%s", SLICE_ARG(record->saga),
@@ -79,7 +79,7 @@ static void driver_tell_waiters(struct driver *d, const struct journal_record *r
             if (message_is_valid(&outcome)) {
                 consumer_tell(d->consumer, gateway, &outcome);
             } else {
-                driver_unreadable(d, record); /* who asks again is told so */
+                driver_unreadable(d, record); /* a retry gets that answer */
             }
         }
     }
@@ -156,7 +156,7 @@ int driver_event_record(struct consumer_work *work, struct args *call)
     return err == -ERR_TRANSITION ? -ERR_FIELD : err; /* its step can never give this answer */
 }
 
-/* Is the answer for the saga that the record tells of? Then *ret_state is where that is. */
+/* True when the answer is for the record's saga; *ret_state is then its state. */
 static bool driver_is_of(const struct driver *d, const struct message *in,
                          const struct journal_record *record, struct saga_event *ret_event,
                          struct saga_state *ret_state)

@@ -17,7 +17,7 @@
 --                   are in `retries`
 -- Open sagas are in a sorted set by due time; the score may be early, due_ms is the truth, so that
 -- an ordinary transition need not touch the set. All times are by the store's clock.
--- Functions return a record: outcome|entity|journal, or an outcome alone.
+-- Functions return a saga in the form of a record: outcome|entity|journal, or an outcome alone.
 -- Source: protocol.md, "The journal is the truth", "Command ids are deterministic", "The journal",
 -- "The windows" (6, 12, 14).
 

@@ -48,7 +48,7 @@ local function replay_begin(keys, argv)
     end)
 end
 
--- KEYS: journal. ARGV: token and beat, if the caller has seen them for so long that whoever has it
+-- KEYS: journal. ARGV: token and beat, if the caller has seen them for so long that the holder
 -- must be gone. Takes it if so, or if nobody has had it yet. '1': taken, else '0'; then its fields, or
 -- nothing when there is none.
 local function replay_take(keys, argv)

@@ -31,7 +31,7 @@ static struct saga_output step_forward(const struct saga_definition *def, unsign
     return output_send(SAGA_ACTING, row, row_at(def, row)->action);
 }
 
-/* Compensates rows below `end`, the latest first. */
+/* Compensates steps below `end`, the latest first. */
 static struct saga_output step_backward(const struct saga_definition *def, unsigned end)
 {
     if (end == 0) {
@@ -59,7 +59,7 @@ static bool is_on_slip(const struct saga_definition *def, unsigned first, unsign
     return first == row;
 }
 
-/* The answer may be that of a later row of the slip: those before it have acted. */
+/* The answer may be that of a later step of the slip: those before it have acted. */
 static int step_acting(const struct saga_definition *def, unsigned row, struct saga_event event,
                        struct saga_output *ret_output)
 {
@@ -80,7 +80,7 @@ static int step_acting(const struct saga_definition *def, unsigned row, struct s
         if (is_past_pivot(def, row)) {
             return -ERR_TRANSITION;
         }
-        /* how far the slip has come nobody knows: so the last row that can be stopped is asked */
+        /* nobody knows how far the slip has come: so ask the last step that can be stopped */
         while (row_at(def, row)->compensating && row_at(def, row)->passes_on) {
             row++;
         }
@@ -193,7 +193,7 @@ int saga_replay(const struct saga_definition *def, struct saga_state now, unsign
     const struct saga_row *at = row_at(def, row);
     int command = at->action;
     if (now.phase == SAGA_ACTING && is_on_slip(def, now.row, row)) {
-        return step_due(def, now, ret_output); /* the slip comes to this row again */
+        return step_due(def, now, ret_output); /* the slip comes to this step again */
     }
     if ((now.phase == SAGA_ACTING || now.phase == SAGA_CANCELLING) && row > now.row) {
         return -ERR_TRANSITION;
