@@ -126,7 +126,7 @@ static bool read_options(int argc, char **argv, struct run *r)
 
 int main(int argc, char **argv)
 {
-    static struct conf conf;
+    struct conf conf;
     struct run run = {0};
     struct buf sentence = {0};
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {

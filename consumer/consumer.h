@@ -16,6 +16,8 @@
 #define KASSA_CONSUMER_CONSUMER_H
 
 #include "broker/broker.h"
+#include "catalogue/message.h"
+#include "catalogue/queues.h"
 #include "idempotency/once.h"
 #include "runtime/service.h"
 #include "store/store.h"
@@ -67,10 +69,10 @@ struct consumer_definition {
     size_t node_offset;            /* of its store's address in struct conf */
     const struct consumer_handler *handlers;
     unsigned handler_count;
-    enum topology_queue queues[2];
+    enum queue queues[2];
     unsigned queue_count;
-    bool is_participant; /* of sagas: it announces a store that may have lost its tail .. */
-    enum topology_queue restored_by; /* .. to the consumer of this queue */
+    bool is_participant;    /* of sagas: it announces a store that may have lost its tail .. */
+    enum queue restored_by; /* .. to the consumer of this queue */
     /* May be NULL. For what a service does besides answering commands; on_start's result is
      * handed to on_stop, when the store has failed all its calls. */
     void *(*on_start)(struct consumer *consumer);
@@ -83,13 +85,13 @@ struct service consumer_service(const struct consumer_definition *definition);
 int consumer_run(const struct consumer_definition *definition, int argc, char **argv);
 
 /* Beat 3, inside answer(): the delivery is acknowledged after the confirm of this. */
-void consumer_send(struct consumer_work *work, enum topology_queue queue, const struct message *m);
+void consumer_send(struct consumer_work *work, enum queue queue, const struct message *m);
 /* Beat 3, an answer to a gateway: a hint without confirm; the gateway retries if it is lost. */
 void consumer_tell(struct consumer *consumer, struct slice gateway, const struct message *m);
 /* Outside any delivery, for re-sends, whose durability is the journal. on_confirm (may be NULL) as
  * of broker_send. Not while the consumer is congested: what the broker
  * does not take gathers here. */
-void consumer_resend(struct consumer *consumer, enum topology_queue queue, const struct message *m,
+void consumer_resend(struct consumer *consumer, enum queue queue, const struct message *m,
                      broker_on_confirm *on_confirm, void *ctx);
 
 bool consumer_is_congested(const struct consumer *consumer);

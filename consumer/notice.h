@@ -1,11 +1,11 @@
 /* Completion notices: answers to gateways over Redis pub/sub, one PUBLISH for each gateway and
  * turn. A notice is a hint: at most once. A gateway that misses one retries (REASK_MS).
- * Channel: kassa.notice.<gateway>. The payload is an envelope (broker/message.h).
+ * Channel: kassa.notice.<gateway>. The payload is an envelope (broker/envelope.h).
  * Source: protocol.md, "Parking and asking again". */
 #ifndef KASSA_CONSUMER_NOTICE_H
 #define KASSA_CONSUMER_NOTICE_H
 
-#include "broker/message.h"
+#include "catalogue/message.h"
 #include "store/store.h"
 
 struct notices;

@@ -14,7 +14,7 @@ bool slip_is_there(const struct message *in);
 
 /* The next command, borrowed from `in`. Errors: -ERR_FIELD (POISON): it cannot be followed, so
  * the command must not act. To be called before a command is recorded. */
-int slip_read(const struct message *in, struct message *ret_next, enum topology_queue *ret_queue);
+int slip_read(const struct message *in, struct message *ret_next, enum queue *ret_queue);
 
 /* Beat 3: passes it on. The slip was read before. */
 enum consumer_next slip_send(struct consumer_work *work);

@@ -3,15 +3,14 @@ something."""
 
 import json
 import os
-import pathlib
 import time
 import unittest
 import urllib.parse
-import urllib.request
 
-from project import HERE, NODES, GROUPS, buy, stack
+import kassa.connection
+from kassa import ROOT
+from project import NODES, GROUPS, buy, stack
 
-ROOT = pathlib.Path(HERE).parents[2]
 DASHBOARD = ROOT / "deploy/compose/grafana.json"
 SOON_S = 60  # some scrapes, and Prometheus' own start
 TARGETS = {"gateway": 2, "order": 2, "stock": 2, "payment": 2, "rabbitmq": NODES,
@@ -20,8 +19,7 @@ TARGETS = {"gateway": 2, "order": 2, "stock": 2, "payment": 2, "rabbitmq": NODES
 
 def ask(path, **query):
     url = f"http://127.0.0.1:{os.environ['PROMETHEUS_PORT']}/api/v1/{path}?"
-    with urllib.request.urlopen(url + urllib.parse.urlencode(query), timeout=10) as answer:
-        return json.load(answer)["data"]
+    return kassa.connection.ask("GET", url + urllib.parse.urlencode(query), 10).json()["data"]
 
 
 def expressions():
