@@ -50,8 +50,8 @@ static unsigned admission_fitting(const struct admission *a, int64_t wait_ms)
                   a->most);
 }
 
-/* What is waited for longer than REASK_MS tells of a fault first, whose clients get more time to be
- * answered. But a queue that stays so long is one, too, and asking again makes it longer. */
+/* Waits above REASK_MS are first attributed to a fault, whose clients get more time. But a queue
+ * that stands so long is an overload, too, and retries make it longer. */
 static void admission_judge_calm(struct admission *a, int64_t fastest_ms)
 {
     unsigned patience = fastest_ms < a->reask_ms ? ADMISSION_PATIENCE : ADMISSION_PATIENCE_FAULT;

@@ -1,17 +1,17 @@
-/* Admission: whether one more request is let in. Pure: time and counts are told, nothing is kept
- * but these few numbers.
+/* Admission: whether to admit one more request. Pure: the caller passes time and counts; the state
+ * is these few numbers.
  *
  *          standing queue, ADMISSION_PATIENCE windows long, more than ADMISSION_MIN in flight
  *   CALM ------------------------------------------------------------------> OVERLOADED
  *   limit PENDING_MAX  <--------------------------------------------------  limit follows the waits
- *                  each window that turns nobody away doubles it
+ *                  each window without a 429 doubles it
  *
  * A queue is standing when even the fastest answer of a window has waited longer than
  * ADMISSION_TARGET_MS: a burst makes slow answers, too, but soon fast ones again. Then the limit
  * shrinks by a part, and grows by a smaller one while there are answers in time.
  *
  * Until then nobody is turned away, and with no more than ADMISSION_MIN clients nobody ever is:
- * those of a fault have to wait, whatever the waits are.
+ * clients that wait because of a fault are never turned away.
  * Source: the minimum over a window is CoDel's (RFC 8289), the two steps are TCP's (RFC 5681). */
 #ifndef KASSA_GATEWAY_ADMISSION_H
 #define KASSA_GATEWAY_ADMISSION_H
@@ -22,10 +22,10 @@
 
 #define ADMISSION_WINDOW_MS      100
 #define ADMISSION_PATIENCE       3  /* windows in a row */
-#define ADMISSION_PATIENCE_FAULT 20 /* the same, when the fastest was asked for more than once */
+#define ADMISSION_PATIENCE_FAULT 20 /* the same, when even the fastest was retried */
 
-/* What waits equally long when nothing is wrong. The first kind that has ended in a window tells of
- * it: a checkout goes through all services, so it sees the queue of each. */
+/* Kinds of requests that wait equally long in calm. The first kind that has ended in a window
+ * decides: a checkout goes through all services, so it sees the queue of each. */
 enum admission_kind { ADMISSION_CHECKOUT, ADMISSION_OTHER, ADMISSION_KINDS };
 
 struct admission {

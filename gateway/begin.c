@@ -22,7 +22,7 @@ struct begin {
     struct stat_value *asks, *unreadable;
 };
 
-/* A call that is out. Who waits may have been answered by then. */
+/* A call that is out. Its request may have been answered by then. */
 struct ask {
     struct begin *begin;
     bool is_async;
@@ -109,7 +109,7 @@ static void on_begun(void *ctx, int err, struct texts reply)
                   ask->id, log_quote(texts_at(reply, 0)));
     }
     if (!is_readable) {
-        free(ask); /* who waits asks again */
+        free(ask); /* the request is retried */
         return;
     }
     crash_point("gateway.begin.after");

@@ -464,8 +464,7 @@ static void on_request(void *ctx, struct http_request *http)
 
 /* ---- notices ---- */
 
-/* The command is never run, its record says so: whoever comes with the same key again begins anew.
- */
+/* The command never runs, its record says so: the next request with the key starts over. */
 static void key_let_go(struct gateway *gw, const struct pending *p)
 {
     if (p->key[0] != '\0') {
@@ -666,7 +665,7 @@ bool gateway_is_drained(struct service_context *context)
     return gw->table.count == 0;
 }
 
-/* What still waits is told that its outcome is not known here: the saga goes on without us. */
+/* Answers requests that still wait with 503: their sagas go on without us. */
 void gateway_stop(struct service_context *context)
 {
     struct gateway *gw = context->state;

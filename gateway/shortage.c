@@ -5,7 +5,7 @@
 
 #include "store/memory.h"
 
-/* The services tell of their own stores. */
+/* The services report their own stores. */
 static const struct {
     const char *service; /* NULL: the gateway's own word is all there is */
     const char *text;

@@ -198,7 +198,7 @@ static int conf_check_stores(const struct conf *conf, struct buf *ret_sentence)
     return 0;
 }
 
-/* Who waits for an answer must not be all that there is room for. */
+/* Waiting requests must not take all the room. */
 static int conf_check_connections(const struct conf *conf, struct buf *ret_sentence)
 {
     int64_t least = conf->pending_max + CONF_CONNECTIONS_SPARE;
@@ -268,7 +268,7 @@ int conf_load(struct conf *ret_conf, conf_lookup *lookup, struct buf *ret_senten
     }
     int err = conf_check_stores(&conf, ret_sentence);
     err = err ? err : conf_check_connections(&conf, ret_sentence);
-    if (err == 0) {
+    if (!err) {
         *ret_conf = conf;
     }
     return err;

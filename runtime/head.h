@@ -1,5 +1,5 @@
-/* The head of an HTTP request: what in it makes us refuse. Whoever reads on behind a head that two
- * servers understand differently carries out requests that nobody sent.
+/* The head of an HTTP request: what makes us refuse it. A server that reads on after a head that
+ * two servers understand differently carries out requests that nobody sent.
  * Source: RFC 9110 sections 5.5 and 5.6.2; RFC 9112 sections 2.2, 5.1, 5.2 and 6.3. */
 #ifndef KASSA_RUNTIME_HEAD_H
 #define KASSA_RUNTIME_HEAD_H

@@ -454,8 +454,8 @@ void http_reply_with(struct http_request *r, const struct http_answer *answer)
 
 /* ---- driving the library ---- */
 
-/* One pass takes all that is ready. In a turn there is just one: who comes meanwhile must not keep
- * waiting those whose answers have come. */
+/* One pass takes all that is ready. In a turn there is just one: new requests must not delay
+ * answers that have come. */
 static void http_shard_run(struct http_shard *shard, int passes_max)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms = 0;

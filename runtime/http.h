@@ -37,9 +37,8 @@ struct slice http_request_path(const struct http_request *r);  /* up to '?', und
 struct slice http_request_query(const struct http_request *r); /* after '?', undecoded */
 struct slice http_request_header(const struct http_request *r, const char *name);
 
-/* Has the client of a request that waits hung up? Asks the socket; for an answer that is wanted by
- * nobody is not worth much work. One that has only said that it will send no more counts as gone.
- */
+/* True when the client of a waiting request has hung up: asks the socket, for an answer that nobody
+ * wants is not worth much work. A client that has shut down its sending side counts as gone. */
 bool http_request_is_gone(const struct http_request *r);
 
 struct http_header {
@@ -52,9 +51,9 @@ struct http_header {
 void http_reply(struct http_request *r, unsigned status, const struct http_header *headers,
                 unsigned header_count, struct slice body);
 
-/* An answer that is always the same is made once, and then costs no memory to give: for those that
- * are given when there is no time. Same rules as http_reply. Owns: the caller, until no request
- * is open any more, that is, after http_close. */
+/* A constant answer, made once, costs no memory to give: for answers under overload.
+ * Same rules as http_reply. Owns: the caller, until no request is open any more, that is, after
+ * http_close. */
 struct http_answer;
 struct http_answer *http_answer_new(unsigned status, const struct http_header *headers,
                                     unsigned header_count, struct slice body);

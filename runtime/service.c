@@ -104,8 +104,8 @@ static void service_on_signal(void *ctx, int number)
     struct service_process *p = ctx;
     const char *name = number == SIGTERM ? "SIGTERM" : "SIGINT";
     if (p->is_draining) {
-        /* Asked twice: whoever does that does not want to wait, and nothing is lost by a sudden
-         * death that could not be lost by a crash. */
+        /* A second signal means: do not wait. A sudden death loses nothing that a crash
+         * could not lose. */
         log_warn("exit", "signal=%s reason=asked_twice", name);
         log_stop();
         _exit(SERVICE_FAILED);

@@ -8,7 +8,7 @@
 #   runtime/conf.h, runtime/err.h --+--> <!-- begin NAME --> .. <!-- end NAME -->
 #
 # What has no table in the source (routes, metrics, events of the log, states) has to be named in
-# the document that tells about it.
+# the document that tells about it. What documents and comments cite has to be there (test/cites.sh).
 set -eu
 cd "$(dirname "$0")/.."
 protocol=docs/protocol.md
@@ -194,5 +194,7 @@ named $operations 'event of the log'
 grep -hoE '(acting|compensating|cancelling|stuck|completed|aborted) = "[A-Z]+"' checkout/checkout.c |
     grep -oE '[A-Z]+' | sort -u >"$work/names"
 named $protocol state
+
+sh test/cites.sh || status=1
 
 exit $status
