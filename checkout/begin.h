@@ -4,7 +4,7 @@
  *   request --checkout_begin--> order_checkout --checkout_begun--> payment.charge  begun
  *                                                             '--> an answer       running, ended
  *
- * Twice the same request is one saga, whoever calls: a gateway does so itself (gateway/begin.h),
+ * Twice the same request is one saga, whoever calls: a gateway does so itself (gateway/checkout.h),
  * and when it asks again an order service does (order/commands.c). Source: protocol.md section 2.
  */
 #ifndef KASSA_CHECKOUT_BEGIN_H

@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "broker/broker.h"
-#include "gateway/admission.h"
-#include "gateway/begin.h"
+#include "gateway/overload.h"
+#include "gateway/checkout.h"
 #include "gateway/front.h"
 #include "gateway/pending.h"
 #include "gateway/prefer.h"
@@ -39,7 +39,7 @@ struct gateway {
     struct service_context *context;
     struct http *http;
     struct broker *broker;
-    struct begin *begin;
+    struct checkout *checkout;
     struct store *store; /* of the idempotency keys */
     struct sweep *sweep; /* of those that are old */
     struct pulse *pulse; /* of that store */
@@ -47,7 +47,7 @@ struct gateway {
     struct libraries *libraries; /* of that store */
     struct ready *ready;
     struct pending_table table;
-    struct admission admission;
+    struct overload overload;
     struct http_answer *turned_away; /* the 429 */
     struct shortage *shortage;
     struct http_answer *short_of[SHORTAGE_COUNT]; /* the same, because a store is nearly full */
@@ -110,8 +110,8 @@ static void request_waited(struct gateway *gw, const struct pending *p, unsigned
     bool is_checkout = command->type == MESSAGE_ORDER_CHECKOUT && !message_has(command, async);
     stat_observe_ms(gw->wait_ms, (double)wait_ms);
     if (status < 500 && !is_batch(command->type)) {
-        admission_ended(&gw->admission, is_checkout ? ADMISSION_CHECKOUT : ADMISSION_OTHER, wait_ms,
-                        gw->table.count, now_ms);
+        overload_ended(&gw->overload, is_checkout ? OVERLOAD_CHECKOUT : OVERLOAD_OTHER, wait_ms,
+                       gw->table.count, now_ms);
     }
 }
 
@@ -198,8 +198,8 @@ static void pending_ask_first(struct pending *p)
 {
     struct gateway *gw = p->owner;
     if (p->match.command.type == MESSAGE_ORDER_CHECKOUT && can_ask(gw) &&
-        begin_is_open(gw->begin)) {
-        begin_ask(gw->begin, &p->match.command);
+        checkout_is_open(gw->checkout)) {
+        checkout_ask(gw->checkout, &p->match.command);
     } else {
         pending_ask(p);
     }
@@ -329,7 +329,7 @@ static void serve_local(struct gateway *gw, struct http_request *http, const str
     static struct buf text;
     if (route->place == ROUTE_READY) {
         const char *refusal = store_refusal(gw->store);
-        refusal = refusal != NULL ? refusal : begin_refusal(gw->begin);
+        refusal = refusal != NULL ? refusal : checkout_refusal(gw->checkout);
         ready_check(gw->ready, http,
                     refusal != NULL ? refusal : shortage_text(shortage_now(gw->shortage)));
         return;
@@ -342,7 +342,7 @@ static void serve_local(struct gateway *gw, struct http_request *http, const str
     const struct http_header type = {"Content-Type", "text/plain; version=0.0.4; charset=utf-8"};
     stat_set(stat_gauge("kassa_pending_requests", "", "requests held open"), gw->table.count);
     stat_set(stat_gauge("kassa_admission_limit", "", "requests held open before a 429"),
-             admission_limit(&gw->admission, gw->table.count, loop_now_ms(gw->context->loop)));
+             overload_limit(&gw->overload, gw->table.count, loop_now_ms(gw->context->loop)));
     buf_reset(&text);
     stat_print(&text);
     http_reply(http, 200, &type, 1, buf_slice(&text));
@@ -382,7 +382,7 @@ static bool request_headers(struct http_request *http, const struct route *route
 static int64_t gateway_wall_ms(const struct gateway *gw)
 {
     int64_t wall_ms = store_wall_ms(gw->store);
-    begin_wall_ms(gw->begin, &wall_ms);
+    checkout_wall_ms(gw->checkout, &wall_ms);
     return wall_ms;
 }
 
@@ -451,7 +451,7 @@ static void on_request(void *ctx, struct http_request *http)
         serve_local(gw, http, route);
     } else if ((short_of = request_short_of(gw, route)) != NULL) {
         request_turn_away(gw, http, route, short_of);
-    } else if (!admission_let_in(&gw->admission, gw->table.count, loop_now_ms(gw->context->loop))) {
+    } else if (!overload_let_in(&gw->overload, gw->table.count, loop_now_ms(gw->context->loop))) {
         request_turn_away(gw, http, route, gw->turned_away);
     } else if (request_headers(http, route, &wanted)) {
         if (wanted.is_front && wanted.front.made_ms > gateway_wall_ms(gw) + FRONT_AHEAD_MS) {
@@ -612,7 +612,7 @@ int gateway_start(struct service_context *context)
     gw->context = context;
     gw->id = uuid_make(loop_wall_ms(context->loop));
     pending_table_init(&gw->table, conf);
-    admission_init(&gw->admission, conf);
+    overload_init(&gw->overload, conf);
     gw->asks = stat_counter("kassa_asks_total", "", "commands sent, asking again included");
     gw->shed = stat_counter("kassa_requests_shed_total", "", "requests answered 429");
     gw->left = stat_counter("kassa_requests_left_total", "",
@@ -643,8 +643,8 @@ int gateway_start(struct service_context *context)
     gw->notices =
         subscription_new(context->loop, conf, conf->saga_redis, channel.data, on_notice, gw);
     gw->broker = broker_new(context->loop, conf, context->name);
-    gw->begin = begin_new(context->loop, conf, gw->broker, on_answer, gw);
-    gw->shortage = shortage_new(context->loop, gw->store, begin_store(gw->begin));
+    gw->checkout = checkout_new(context->loop, conf, gw->broker, on_answer, gw);
+    gw->shortage = shortage_new(context->loop, gw->store, checkout_store(gw->checkout));
     gw->ready = ready_new(context, gw->broker, gw->store, gw->notices, gw->id.text);
     gw->tick = loop_timer_new(context->loop, on_tick, gw);
     log_info("listening", "port=%d gateway=%s", http_port(gw->http), gw->id.text);
@@ -676,7 +676,7 @@ void gateway_stop(struct service_context *context)
     libraries_free(gw->libraries);
     store_free(gw->store); /* first: claims that are out fail now, while their requests exist */
     pulse_free(gw->pulse);
-    begin_free(gw->begin);
+    checkout_free(gw->checkout);
     shortage_free(gw->shortage);
     while ((p = pending_any(&gw->table)) != NULL) {
         pending_remove(&gw->table, p);
