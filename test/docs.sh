@@ -164,7 +164,7 @@ sources() {
     grep -rhoE --include='*.[ch]' "$1" $rooms
 }
 
-grep -hoE '"/[^"]*"' gateway/routes.c | tr -d '"' | grep '^/[a-z]' >"$work/names"
+grep -hoE '"/[^"]*"' gateway/api/*.c | tr -d '"' | grep '^/[a-z]' >"$work/names"
 named README.md route
 
 sources '"kassa_[a-z_]+"' | tr -d '"' | sort -u >"$work/names"
