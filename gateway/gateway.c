@@ -93,6 +93,12 @@ static void gateway_on_request(void *ctx, struct http_request *http)
     }
 }
 
+static size_t gateway_body_max(void *ctx, const char *method, struct slice path)
+{
+    (void)ctx;
+    return route_body_max(method, path);
+}
+
 /* ---- life ---- */
 
 static void gateway_answers_new(struct gateway *gw)
@@ -159,8 +165,12 @@ int gateway_start(struct service_context *context)
     overload_init(&gw->overload, conf);
     gateway_stats_new(gw);
     gateway_answers_new(gw);
-    int err = http_open(context->loop, conf, conf->http_host, (int)conf->http_port,
-                        gateway_on_request, gw, &gw->http, &sentence);
+    const struct http_listener listener = {.host = conf->http_host,
+                                           .port = (int)conf->http_port,
+                                           .on_request = gateway_on_request,
+                                           .body_max = gateway_body_max,
+                                           .ctx = gw};
+    int err = http_open(context->loop, conf, &listener, &gw->http, &sentence);
     if (err) {
         log_error("listen_failed", "reason=%s", log_quote(buf_slice(&sentence)));
         buf_free(&sentence);

@@ -38,7 +38,7 @@ only() {
     fi
 }
 only runtime/loop.c 'uv\.h'
-only runtime/http.c 'microhttpd\.h'
+only runtime/http_state.h 'microhttpd\.h'
 only runtime/json.c 'json-c/'
 only broker/amqp.c 'amqp'
 only store/reader.c 'hiredis/'
