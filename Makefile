@@ -55,10 +55,10 @@ ARCHIVES := $(foreach l,$(LAYERS),$(OUT)/$(l).a)
 # The gateway's routes: a file for each capability, and the list of them.
 API := $(wildcard gateway/api/*.c)
 API_OBJECTS := $(API:%.c=$(OUT)/%.o) $(OUT)/gateway/api.o
-$(OUT)/gateway/api.c: gateway/api gateway/api.sh
+$(OUT)/gateway/api.c: gateway/api gateway/routes.sh
 	$(call say,API,$@)
 	@mkdir -p $(@D)
-	$(Q)sh gateway/api.sh $(API) > $@.new && mv $@.new $@
+	$(Q)sh gateway/routes.sh $(API) > $@.new && mv $@.new $@
 $(OUT)/gateway/api.o: $(OUT)/gateway/api.c
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 

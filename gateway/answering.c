@@ -9,7 +9,8 @@
 static struct stat_value *answering_stat(unsigned row, unsigned status)
 {
     char labels[80];
-    snprintf(labels, sizeof(labels), "route=\"%s\",status=\"%u\"", route_name(row), status);
+    snprintf(labels, sizeof(labels), "route=\"%s\",status=\"%u\"", route_name(&route_api, row),
+             status);
     return stat_counter("kassa_http_requests_total", labels, "requests answered");
 }
 

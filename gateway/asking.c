@@ -71,12 +71,26 @@ static void asking_on_claimed(void *ctx, int err, struct texts reply)
         return;
     }
     if (claimed == KEY_MISMATCH) {
-        answering_refuse(p, 422, "the Idempotency-Key was used with another method or path");
+        answering_refuse(p, 422,
+                         p->route->body_max > 0
+                             ? "the Idempotency-Key was used with another method, path or body"
+                             : "the Idempotency-Key was used with another method or path");
         return;
     }
     p->is_fresh = slice_equal(id, slice_from(p->id.text));
     memcpy(p->id.text, id.data, id.bytes);
     asking_begin(p);
+}
+
+/* What a key is for: the same key with another request is refused. */
+static void asking_fingerprint(const struct pending *p, struct buf *fingerprint)
+{
+    struct slice body = http_request_body(p->http);
+    buf_addf(fingerprint, "%s %.*s", p->route->method, SLICE_ARG(http_request_path(p->http)));
+    if (body.bytes > 0) {
+        buf_add_text(fingerprint, "\n");
+        buf_add_slice(fingerprint, body);
+    }
 }
 
 static void asking_claim(struct pending *p)
@@ -86,7 +100,7 @@ static void asking_claim(struct pending *p)
     if (p->is_claiming || !store_is_up(gw->store)) {
         return;
     }
-    buf_addf(&fingerprint, "%s %.*s", p->route->method, SLICE_ARG(http_request_path(p->http)));
+    asking_fingerprint(p, &fingerprint);
     p->is_claiming = true;
     crash_point("gateway.claim.before");
     key_claim(&gw->call, slice_from(p->key), buf_slice(&fingerprint), slice_from(p->id.text),

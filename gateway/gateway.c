@@ -82,7 +82,7 @@ static void gateway_on_request(void *ctx, struct http_request *http)
         http_request_method(http), http_request_path(http), http_request_query(http), {0}};
     struct route_text text;
     struct route_match match;
-    route_find(&gw->context->conf, &request, &text, &match);
+    route_find(&route_api, &gw->context->conf, &request, &text, &match);
     if (!match.route) {
         answering_refuse_now(gw, http, match.row, match.status, slice_from(match.sentence),
                              match.allow);
@@ -96,7 +96,7 @@ static void gateway_on_request(void *ctx, struct http_request *http)
 static size_t gateway_body_max(void *ctx, const char *method, struct slice path)
 {
     (void)ctx;
-    return route_body_max(method, path);
+    return route_body_max(&route_api, method, path);
 }
 
 /* ---- life ---- */
@@ -141,7 +141,7 @@ static void gateway_stats_new(struct gateway *gw)
     gw->front_refused = stat_counter("kassa_front_ids_refused_total", "",
                                      "commands that got another id because nginx' clock differs");
     gw->wait_ms = stat_histogram("kassa_http_request_seconds", "", "from request to answer");
-    gw->answered = mem_new((route_count() + 1) * sizeof(*gw->answered));
+    gw->answered = mem_new((route_count(&route_api) + 1) * sizeof(*gw->answered));
 }
 
 /* What has neither connections nor requests yet. */

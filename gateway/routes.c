@@ -235,12 +235,13 @@ struct route_found {
     struct slice values[ROUTE_PARAMETERS_MAX];
 };
 
-static void route_look(const char *method, struct slice path, struct route_found *f)
+static void route_look(const struct route_list *list, const char *method, struct slice path,
+                       struct route_found *f)
 {
     f->route = NULL;
     f->row = f->others = 0;
-    for (unsigned t = 0; t < route_table_count; t++) {
-        const struct route_table *table = route_tables[t];
+    for (unsigned t = 0; t < list->count; t++) {
+        const struct route_table *table = list->tables[t];
         for (unsigned i = 0; i < table->count; i++, f->row++) {
             const struct route *route = &table->routes[i];
             if (!route_fits(route->pattern, path, f->values)) {
@@ -256,12 +257,13 @@ static void route_look(const char *method, struct slice path, struct route_found
     }
 }
 
-void route_find(const struct conf *conf, const struct route_request *request,
-                struct route_text *text, struct route_match *ret_match)
+void route_find(const struct route_list *list, const struct conf *conf,
+                const struct route_request *request, struct route_text *text,
+                struct route_match *ret_match)
 {
     struct route_match *m = ret_match;
     struct route_found f;
-    route_look(request->method, request->path, &f);
+    route_look(list, request->method, request->path, &f);
     m->route = f.route;
     m->row = f.row;
     m->status = 0;
@@ -282,32 +284,32 @@ void route_find(const struct conf *conf, const struct route_request *request,
                    (!f.route->query || f.route->query(request->query, text, m)) &&
                    (!f.route->body || f.route->body(request->body, m)) &&
                    (!f.route->check || f.route->check(conf, m));
-    m->row = is_good ? f.row : route_count();
+    m->row = is_good ? f.row : route_count(list);
 }
 
-size_t route_body_max(const char *method, struct slice path)
+size_t route_body_max(const struct route_list *list, const char *method, struct slice path)
 {
     struct route_found f;
-    route_look(method, path, &f);
+    route_look(list, method, path, &f);
     return f.route ? f.route->body_max : 0;
 }
 
-unsigned route_count(void)
+unsigned route_count(const struct route_list *list)
 {
     unsigned count = 0;
-    for (unsigned t = 0; t < route_table_count; t++) {
-        count += route_tables[t]->count;
+    for (unsigned t = 0; t < list->count; t++) {
+        count += list->tables[t]->count;
     }
     return count;
 }
 
-const char *route_name(unsigned row)
+const char *route_name(const struct route_list *list, unsigned row)
 {
-    for (unsigned t = 0; t < route_table_count; t++) {
-        if (row < route_tables[t]->count) {
-            return route_tables[t]->routes[row].name;
+    for (unsigned t = 0; t < list->count; t++) {
+        if (row < list->tables[t]->count) {
+            return list->tables[t]->routes[row].name;
         }
-        row -= route_tables[t]->count;
+        row -= list->tables[t]->count;
     }
     return "none";
 }

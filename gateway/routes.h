@@ -101,17 +101,23 @@ struct route_table {
             sizeof(parameters) / sizeof((parameters)[0])                                           \
     }
 
-/* All of them: gateway/api/<name>.c defines <name>_routes, and gateway/api.sh makes this list. */
-extern const struct route_table *const route_tables[];
-extern const unsigned route_table_count;
+/* Tables that are searched together. Of several routes for a method and path the first is taken. */
+struct route_list {
+    const struct route_table *const *tables;
+    unsigned count;
+};
 
-unsigned route_count(void);           /* over all tables */
-const char *route_name(unsigned row); /* of the route of that number; "none" beyond the last */
+/* The API: gateway/api/<name>.c defines <name>_routes, and gateway/routes.sh makes this list. */
+extern const struct route_list route_api;
+
+unsigned route_count(const struct route_list *list);
+/* Of the route of that number; "none" beyond the last. */
+const char *route_name(const struct route_list *list, unsigned row);
 
 /* What a request is. `command` borrows from the request and from the route_text. */
 struct route_match {
     const struct route *route; /* NULL: refused, see status */
-    unsigned row;              /* its number among all routes; of a refusal, route_count() */
+    unsigned row;              /* its number in the list; of a refusal, how many there are */
     unsigned status;           /* 0, or 400, 404, 405 */
     struct message command;    /* without id and gateway */
     char sentence[ROUTE_SENTENCE_BYTES]; /* of a refusal, for the client */
@@ -119,11 +125,12 @@ struct route_match {
 };
 
 /* `text` and *ret_match need no initialisation. */
-void route_find(const struct conf *conf, const struct route_request *request,
-                struct route_text *text, struct route_match *ret_match);
+void route_find(const struct route_list *list, const struct conf *conf,
+                const struct route_request *request, struct route_text *text,
+                struct route_match *ret_match);
 
 /* How many bytes of a body a request may have: 0 when its route takes none, or there is none. */
-size_t route_body_max(const char *method, struct slice path);
+size_t route_body_max(const struct route_list *list, const char *method, struct slice path);
 
 /* Has it an effect? All but GET have. */
 bool route_acts(const struct route *route);

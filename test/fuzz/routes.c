@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct slice query = fuzz_slice(data + 1, size - 1), path;
     slice_cut(&query, '?', &path);
     const struct route_request request = {method, path, query, query};
-    route_find(conf_get(), &request, &text, &match);
+    route_find(&route_api, conf_get(), &request, &text, &match);
     if (match.route == NULL) {
         assert(match.status == 400 || match.status == 404 || match.status == 405);
         assert((match.status == 405) == (match.allow[0] != '\0'));

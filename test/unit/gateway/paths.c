@@ -33,7 +33,7 @@ static unsigned status_of(const char *method, const char *path, const char *quer
     sent = malloc(bytes > 0 ? bytes : 1);
     memcpy(sent, path, bytes);
     const struct route_request request = {method, {sent, bytes}, slice_from(query), {0}};
-    route_find(&conf, &request, &text, &match);
+    route_find(&route_api, &conf, &request, &text, &match);
     assert_int_equal(match.route == NULL, match.status != 0);
     return match.status;
 }
@@ -74,7 +74,7 @@ static void path_unknown(void **state)
         assert_int_equal(status_of("POST", paths[i], NULL), 404);
         assert_string_equal(match.sentence, "no such path");
     }
-    route_find(&conf, &(struct route_request){.method = "GET"}, &text, &match);
+    route_find(&route_api, &conf, &(struct route_request){.method = "GET"}, &text, &match);
     assert_int_equal(match.status, 404);
 }
 

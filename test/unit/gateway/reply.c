@@ -37,10 +37,10 @@ static struct message command_of(enum message_type type)
 static const struct route *route_of(const struct message *command)
 {
     static const struct route none;
-    for (unsigned t = 0; t < route_table_count; t++) {
-        for (unsigned i = 0; i < route_tables[t]->count; i++) {
-            if (route_tables[t]->routes[i].type == command->type) {
-                return &route_tables[t]->routes[i];
+    for (unsigned t = 0; t < route_api.count; t++) {
+        for (unsigned i = 0; i < route_api.tables[t]->count; i++) {
+            if (route_api.tables[t]->routes[i].type == command->type) {
+                return &route_api.tables[t]->routes[i];
             }
         }
     }
@@ -265,9 +265,9 @@ static void reply_to_no_answer(void **state)
 static void reply_to_its_own_answer_only(void **state)
 {
     (void)state;
-    for (unsigned t = 0; t < route_table_count; t++) {
-        for (unsigned i = 0; i < route_tables[t]->count; i++) {
-            const struct route *route = &route_tables[t]->routes[i];
+    for (unsigned t = 0; t < route_api.count; t++) {
+        for (unsigned i = 0; i < route_api.tables[t]->count; i++) {
+            const struct route *route = &route_api.tables[t]->routes[i];
             struct message command = command_of(route->type);
             unsigned taken = 0;
             for (unsigned type = MESSAGE_PONG; type < MESSAGE_TYPE_COUNT; type++) {

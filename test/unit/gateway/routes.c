@@ -20,11 +20,11 @@ struct request {
 
 static const struct route *row_of(unsigned row)
 {
-    for (unsigned t = 0; t < route_table_count; t++) {
-        if (row < route_tables[t]->count) {
-            return &route_tables[t]->routes[row];
+    for (unsigned t = 0; t < route_api.count; t++) {
+        if (row < route_api.tables[t]->count) {
+            return &route_api.tables[t]->routes[row];
         }
-        row -= route_tables[t]->count;
+        row -= route_api.tables[t]->count;
     }
     return NULL;
 }
@@ -34,7 +34,7 @@ static const struct route_match *request_find(struct request *r, const char *met
 {
     const struct route_request request = {method, slice_from(path), slice_from(query), {0}};
     memset(r, 0x5a, sizeof(*r)); /* what is not set is not zero */
-    route_find(&conf, &request, &r->text, &r->match);
+    route_find(&route_api, &conf, &request, &r->text, &r->match);
     return &r->match;
 }
 
@@ -83,7 +83,7 @@ static void route_every_row(void **state)
 {
     struct request *r = *state;
     bool is_found[GOOD_COUNT] = {0};
-    assert_int_equal(route_count(), GOOD_COUNT);
+    assert_int_equal(route_count(&route_api), GOOD_COUNT);
     for (size_t i = 0; i < GOOD_COUNT; i++) {
         const struct route_match *m = request_find(r, goods[i].method, goods[i].path, NULL);
         assert_non_null(m->route);
@@ -154,13 +154,13 @@ static bool same_requests(const struct route *a, const struct route *b)
 static void route_names_differ(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < route_count(); i++) {
-        assert_ptr_equal(route_name(i), row_of(i)->name);
+    for (unsigned i = 0; i < route_count(&route_api); i++) {
+        assert_ptr_equal(route_name(&route_api, i), row_of(i)->name);
         for (unsigned j = 0; j < i; j++) {
-            assert_string_not_equal(route_name(i), route_name(j));
+            assert_string_not_equal(route_name(&route_api, i), route_name(&route_api, j));
         }
     }
-    assert_string_equal(route_name(route_count()), "none");
+    assert_string_equal(route_name(&route_api, route_count(&route_api)), "none");
 }
 
 /* A wrong method is 405 with what is allowed; a GET may also be asked for by HEAD. */
@@ -340,7 +340,7 @@ static void batch_limits(void **state)
 static void route_rows_are_whole(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < route_count(); i++) {
+    for (unsigned i = 0; i < route_count(&route_api); i++) {
         const struct route *a = row_of(i);
         assert_int_equal(a->type == MESSAGE_NONE, a->serve != NULL);
         assert_int_equal(a->type == MESSAGE_NONE, a->queue == QUEUE_COUNT);
