@@ -82,7 +82,7 @@ const char *checkout_refusal(const struct checkout *c)
     return c->store != NULL ? store_refusal(c->store) : NULL;
 }
 
-static void on_begun(void *ctx, int err, struct texts reply)
+static void checkout_on_begun(void *ctx, int err, struct texts reply)
 {
     struct ask *ask = ctx;
     struct checkout *c = ask->checkout;
@@ -138,6 +138,6 @@ void checkout_ask(struct checkout *c, const struct message *request)
     crash_point("gateway.begin.before");
     stat_add(c->asks, 1);
     checkout_begin(request, bucket, c->conf, &c->call);
-    store_call(c->store, &c->call, on_begun, ask);
+    store_call(c->store, &c->call, checkout_on_begun, ask);
     crash_sent("gateway.begin.sent");
 }

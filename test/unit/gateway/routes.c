@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gateway/routes.h"
+#include "runtime/http.h"
 
 static const struct conf conf = {.batch_max = 10000000};
 
@@ -345,6 +346,7 @@ static void route_rows_are_whole(void **state)
         assert_int_equal(a->type == MESSAGE_NONE, a->serve != NULL);
         assert_int_equal(a->type == MESSAGE_NONE, a->queue == QUEUE_COUNT);
         assert_true(!a->body || a->body_max > 0);
+        assert_true(a->body_max <= HTTP_BODY_MAX); /* nginx lets no more through */
         for (unsigned j = 0; j < i; j++) {
             assert_false(same_requests(a, row_of(j)));
         }
