@@ -4,7 +4,7 @@
  *   request --checkout_begin--> order_checkout --checkout_begun--> payment.charge  begun
  *                                                             '--> an answer       running, ended
  *
- * A repeated request is one saga, whoever calls: a gateway does so itself (gateway/begin.h),
+ * A repeated request is one saga, whoever calls: a gateway does so itself (gateway/checkout.h),
  * and for its retries an order service does (order/commands.c). Source: protocol.md, "Freezing
  * and attaching". */
 #ifndef KASSA_CHECKOUT_BEGIN_H

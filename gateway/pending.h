@@ -20,10 +20,13 @@
 #define PENDING_LEVELS   16   /* doublings from the smallest REASK_MS to that, and more */
 
 struct pending {
-    void *owner; /* the gateway, for callbacks that get only the request */
+    struct gateway *owner; /* for callbacks that get only the request */
     struct http_request *http;
-    struct route_match match; /* match.command is what it sends, under `id` */
-    struct uuid id;
+    const struct route *route;
+    unsigned row;           /* of the route (route_match) */
+    struct message command; /* what is asked for; borrows from http, and from text */
+    struct route_text text;
+    struct uuid id;              /* of the command */
     char key[KEY_BYTES_MAX + 1]; /* Idempotency-Key; "": none */
     bool is_front;               /* nginx has made the key, for its own repeats (front.h) */
     bool is_again;               /* its first id was refused; this is another */
@@ -42,7 +45,6 @@ struct pending {
 
 struct pending_table {
     struct pending *by_id;
-    struct pending *draft;
     TAILQ_HEAD(pending_asks, pending) asks[PENDING_LEVELS]; /* all of one wait equally long */
     unsigned count;
     unsigned count_max;
@@ -53,10 +55,10 @@ struct pending_table {
 void pending_table_init(struct pending_table *t, const struct conf *conf);
 bool pending_is_full(const struct pending_table *t);
 
-/* A draft: matched into, then parked or drafted again. Owns: the table. */
-struct pending *pending_draft(struct pending_table *t);
-/* Parks the draft. Owns: still the table, until pending_take or pending_remove. */
-void pending_park(struct pending_table *t, struct pending *draft, int64_t now_ms);
+/* Parks a matched request; the table is not full. Owns: the table, until pending_take or
+ * pending_remove. */
+struct pending *pending_park(struct pending_table *t, const struct route_match *match,
+                             const struct route_text *text, int64_t now_ms);
 /* Makes it findable by p->id. Once, when the id is final. */
 void pending_enter(struct pending_table *t, struct pending *p);
 /* The requests that wait for command `id`, linked by next_same; NULL: none. */

@@ -6,14 +6,11 @@
 
 #include "runtime/http.h"
 
-#define HEAD_DROPPED_MAX (16 * HTTP_BODY_MAX) /* of an overlong body, before we hang up */
-
 struct head {
     unsigned lengths;
     unsigned encodings;
     unsigned hosts;
-    unsigned expects; /* waits for leave to send its body */
-    int64_t length;   /* of the body; 0: none, or in chunks */
+    int64_t length; /* of the body; 0: none, or in chunks */
     bool is_malformed;
     bool is_cut;         /* the request line: by a NUL, or by a blank too many */
     const char *version; /* "HTTP/1.1" */

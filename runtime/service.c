@@ -70,8 +70,11 @@ static int service_open_metrics(struct service_process *p)
         return 0;
     }
     struct buf sentence = {0};
-    int err = http_open(p->context.loop, &p->context.conf, p->context.conf.metrics_host, port,
-                        service_on_request, p, &p->metrics, &sentence);
+    const struct http_listener listener = {.host = p->context.conf.metrics_host,
+                                           .port = port,
+                                           .on_request = service_on_request,
+                                           .ctx = p};
+    int err = http_open(p->context.loop, &p->context.conf, &listener, &p->metrics, &sentence);
     if (err) {
         log_error("metrics_failed", "error=%s reason=%s", err_name(err),
                   log_quote(buf_slice(&sentence)));

@@ -162,12 +162,32 @@ for name in messages fields queues events errors conf crash; do
 done
 
 rooms='runtime broker store catalogue idempotency consumer saga order stock payment gateway'
+# Not of a document, but with marks all the same.
+front=deploy/nginx/nginx.conf
+sh deploy/nginx/bodies.sh >"$work/bodies"
+if [ "${1:-}" = --write ]; then
+    awk -v file="$work/bodies" '
+        $1 == "#" && $2 == "end" && $3 == "bodies" { is_inside = 0 }
+        !is_inside
+        $1 == "#" && $2 == "begin" && $3 == "bodies" {
+            is_inside = 1
+            while ((getline line < file) > 0) { print line }
+        }' $front >"$work/front"
+    cat "$work/front" >$front
+elif ! awk '/# end bodies/ { is_inside = 0 } is_inside; /# begin bodies/ { is_inside = 1 }' $front |
+    diff - "$work/bodies" >"$work/diff"; then
+    printf '%s: the routes with a body differ from gateway/api (>); sh test/docs.sh --write mends it\n' $front
+    cat "$work/diff"
+    status=1
+fi
+
+rooms='runtime broker store idempotency consumer saga order stock payment gateway'
 # shellcheck disable=SC2086  # a list of rooms
 sources() {
     grep -rhoE --include='*.[ch]' "$1" $rooms
 }
 
-grep -hoE '"/[^"]*"' gateway/routes.c | tr -d '"' | grep '^/[a-z]' >"$work/names"
+grep -hoE '"/[^"]*"' gateway/api/*.c | tr -d '"' | grep '^/[a-z]' >"$work/names"
 named README.md route
 
 sources '"kassa_[a-z_]+"' | tr -d '"' | sort -u >"$work/names"

@@ -1,7 +1,7 @@
-/* Admission: whether to admit one more request. Pure: the caller passes time and counts; the state
+/* Overload control: whether to admit one more request. Pure: the caller passes time and counts; the state
  * is these few numbers.
  *
- *          standing queue, ADMISSION_PATIENCE windows long, more than ADMISSION_MIN in flight
+ *          standing queue, OVERLOAD_PATIENCE windows long, more than ADMISSION_MIN in flight
  *   CALM ------------------------------------------------------------------> OVERLOADED
  *   limit PENDING_MAX  <--------------------------------------------------  limit follows the waits
  *                  each window without a 429 doubles it
@@ -13,22 +13,22 @@
  * Until then nobody is turned away, and with no more than ADMISSION_MIN clients nobody ever is:
  * clients that wait because of a fault are never turned away.
  * Source: the minimum over a window is CoDel's (RFC 8289), the two steps are TCP's (RFC 5681). */
-#ifndef KASSA_GATEWAY_ADMISSION_H
-#define KASSA_GATEWAY_ADMISSION_H
+#ifndef KASSA_GATEWAY_OVERLOAD_H
+#define KASSA_GATEWAY_OVERLOAD_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include "runtime/conf.h"
 
-#define ADMISSION_WINDOW_MS      100
-#define ADMISSION_PATIENCE       3  /* windows in a row */
-#define ADMISSION_PATIENCE_FAULT 20 /* the same, when even the fastest was retried */
+#define OVERLOAD_WINDOW_MS      100
+#define OVERLOAD_PATIENCE       3  /* windows in a row */
+#define OVERLOAD_PATIENCE_FAULT 20 /* the same, when even the fastest was retried */
 
 /* Kinds of requests that wait equally long in calm. The first kind that has ended in a window
  * decides: a checkout goes through all services, so it sees the queue of each. */
-enum admission_kind { ADMISSION_CHECKOUT, ADMISSION_OTHER, ADMISSION_KINDS };
+enum overload_kind { OVERLOAD_CHECKOUT, OVERLOAD_OTHER, OVERLOAD_KINDS };
 
-struct admission {
+struct overload {
     unsigned limit; /* of requests in flight: one more is turned away */
     unsigned least, calm_min, most;
     int64_t target_ms;
@@ -37,22 +37,22 @@ struct admission {
     unsigned standing; /* windows in a row with a standing queue */
     /* of the window that runs: */
     int64_t end_ms;
-    int64_t fastest_ms[ADMISSION_KINDS]; /* INT64_MAX: none has ended */
-    unsigned crowd;                      /* the most that were in flight at once */
+    int64_t fastest_ms[OVERLOAD_KINDS]; /* INT64_MAX: none has ended */
+    unsigned crowd;                     /* the most that were in flight at once */
     bool has_shed;
 };
 
-void admission_init(struct admission *a, const struct conf *conf);
+void overload_init(struct overload *a, const struct conf *conf);
 
 /* A request comes, `in_flight` others are there. Units: now_ms of a clock that only goes forward.
  */
-bool admission_let_in(struct admission *a, unsigned in_flight, int64_t now_ms);
+bool overload_let_in(struct overload *a, unsigned in_flight, int64_t now_ms);
 
 /* A request of this kind was answered; `in_flight` others are still there. */
-void admission_ended(struct admission *a, enum admission_kind kind, int64_t wait_ms,
-                     unsigned in_flight, int64_t now_ms);
+void overload_ended(struct overload *a, enum overload_kind kind, int64_t wait_ms,
+                    unsigned in_flight, int64_t now_ms);
 
 /* The limit as it is now, to be shown. */
-unsigned admission_limit(struct admission *a, unsigned in_flight, int64_t now_ms);
+unsigned overload_limit(struct overload *a, unsigned in_flight, int64_t now_ms);
 
 #endif
