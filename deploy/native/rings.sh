@@ -2,7 +2,7 @@
 # test: the rings, from the one that needs least to the whole system. Nothing here touches the
 # checkout's own running system: servers and services get a directory and ports of their own.
 #
-#   check    includes, docs, format, shell   no build
+#   check    includes, docs, generated parts, format, shell: no build
 #   unit     build/{release,asan}/test/unit  no servers; the corpora of test/fuzz; test/drill, bench
 #   world    build/release/test/world        no servers: the simulation, WORLD_SEEDS seeds
 #   live     build/asan/test/live            private redis and rabbitmq; groups of redis.sh
@@ -63,7 +63,7 @@ rings_servers_wait() {
 
 rings_check() {
     local name
-    for name in includes docs crash format shell; do
+    for name in includes docs crash generated format shell; do
         program_single "check $name" "$TEST_SECONDS" make --no-print-directory "check-$name"
     done
 }
