@@ -158,7 +158,7 @@ for name in messages fields queues events errors conf crash; do
     fi
 done
 
-rooms='runtime broker store idempotency consumer saga order stock payment gateway'
+rooms="runtime broker store idempotency consumer saga $(awk '/^[a-z]/ {print $1}' services | tr '\n' ' ')"
 # shellcheck disable=SC2086  # a list of rooms
 sources() {
     grep -rhoE --include='*.[ch]' "$1" $rooms

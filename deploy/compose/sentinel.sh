@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts a Sentinel that watches all four groups. What it learns it writes down, in its volume.
+# Starts a Sentinel that watches all groups. What it learns it writes down, in its volume.
 #
 #   sentinel.sh <own address> <group>=<address of its first node> ..
 #
