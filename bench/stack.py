@@ -10,8 +10,9 @@ import socket
 import subprocess
 import urllib.parse
 
+from kassa.services import SERVICES
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SERVICES = ("gateway", "order", "stock", "payment")
 SERVERS = ("redis", "saga_redis", "rabbitmq")
 TICKS = os.sysconf("SC_CLK_TCK")
 TIMEOUT_S = 300

@@ -12,10 +12,10 @@ import urllib.request
 HERE = pathlib.Path(__file__).resolve()
 sys.path[:0] = [str(HERE.parents[1] / "drill"), str(HERE.parents[2] / "stress")]
 
-from containers import GROUPS, NODES, Containers  # noqa: E402,F401  (test/drill)
+from containers import NODES, Containers  # noqa: E402,F401  (test/drill)
+from kassa.services import ALL, GROUPS, QUEUES, SERVICES  # noqa: E402,F401
 from stack import run  # noqa: E402
 
-SERVICES = ("gateway", "order", "stock", "payment")
 UP_S_MAX = 120  # from nothing to ready
 
 started = []

@@ -15,8 +15,9 @@ import socket
 import subprocess
 import time
 
+from kassa.services import SERVICES
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SERVICES = ("gateway", "order", "stock", "payment")
 UP_S = 90
 STOP_S = 20
 PR_SET_CHILD_SUBREAPER = 36

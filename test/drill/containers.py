@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 import redis
 
 from container_faults import Parts, make_fault
+from kassa.services import ALL, GROUPS
 from stack import Broken, Stack, is_listening, run
 
-GROUPS = ("order", "stock", "payment", "saga")
 NODES = 3  # of each group, of the broker, and of the Sentinels
 UP_S = 240
 DOWN_AGAIN_S = 3
@@ -309,5 +309,5 @@ class Containers(Parts, Stack):
         if container.service.startswith("redis-"):
             with self.redis(container.address) as r:
                 return r.time()[0]
-        port = 8000 if container.service == "gateway" else 9000
+        port = next(s.metrics for s in ALL if s.name == container.service)
         return self.date_of(f"http://{container.address}:{port}")

@@ -9,14 +9,14 @@ import signal
 import socket
 import subprocess
 
+from kassa.services import CONSUMERS
 from process_faults import make_fault, process_of
 from stack import Broken, Stack, is_listening, run
 from versions import Versions
 
 VAR = pathlib.Path(os.environ.get("KASSA_VAR", "var"))
-START_ORDER = ("epmd", "rabbitmq", "redis", "proxy", "order", "stock", "payment",
-               "gateway-1", "gateway-2", "nginx")
 GATEWAYS = ("gateway-1", "gateway-2")
+START_ORDER = ("epmd", "rabbitmq", "redis", "proxy", *CONSUMERS, *GATEWAYS, "nginx")
 PR_SET_PDEATHSIG = 1
 END_S = 10
 
@@ -50,6 +50,9 @@ class Processes(Stack):
 
     def argv(self, name):
         return (self.var / "run" / f"{name}.argv").read_bytes().decode().split("\0")[:-1]
+
+    def has_plan(self, name):
+        return (self.var / "run" / f"{name}.argv").exists()
 
     def start(self, name, plan=None):
         """As its own plan says, or as another one does."""
@@ -99,7 +102,7 @@ class Processes(Stack):
 
     def can_break(self, component, kind):
         """The previous release is there when the history of the checkout is."""
-        return kind != "versions" or (self.var / "run" / "order-previous.argv").exists()
+        return kind != "versions" or self.has_plan("order-previous")
 
     # ---- all of it ----
 

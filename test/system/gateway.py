@@ -9,11 +9,12 @@ import time
 
 from client import TIME_FACTOR
 from front import free_port
+from kassa.services import GROUPS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = ROOT / "build" / os.environ.get("VARIANT", "release") / "kassa-gateway"
 WAIT_S = 10 * TIME_FACTOR
-STORES = ("SAGA_REDIS", "ORDER_REDIS", "STOCK_REDIS", "PAYMENT_REDIS")
+STORES = tuple(f"{group.upper()}_REDIS" for group in GROUPS)
 
 
 class Gateway:

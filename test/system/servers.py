@@ -11,8 +11,9 @@ import subprocess
 import time
 import urllib.request
 
+from kassa.services import QUEUES  # noqa: F401  (for those who import this)
+
 VAR = os.environ.get("KASSA_VAR")
-QUEUES = ("kassa.order", "kassa.saga", "kassa.stock", "kassa.payment")
 
 
 def read_settings(name):

@@ -12,6 +12,7 @@ import uuid
 
 import client
 from client import Case
+from kassa.services import SERVICES
 from servers import QUEUES, VAR, broker_url, envelope, redis, take_parked
 from test_hostile import talk
 
@@ -87,7 +88,7 @@ class Bytes(Case):
 
     def check_logs(self):
         """Each line is one event, printable, in logfmt."""
-        for name in ("gateway", "order", "stock", "payment"):
+        for name in SERVICES:
             log = pathlib.Path(VAR) / "log" / f"{name}.log"
             for line in log.read_bytes().split(b"\n")[-20000:]:
                 self.assertNotRegex(line, rb"[^ -~]", log)

@@ -20,12 +20,11 @@ import time
 import unittest
 
 from client import INSUFFICIENT_CREDIT, OUT_OF_STOCK, TIME_FACTOR, Case, Client
+from kassa.services import CONSUMERS, STORES
 from servers import VAR, read_settings
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / os.environ.get("VARIANT", "release")
-SERVICES = ("order", "stock", "payment", "gateway")
-STORES = ("order", "stock", "payment")
 VHOST = "test-replay"
 WAIT_S = 10 * TIME_FACTOR
 
@@ -67,7 +66,7 @@ class Private:
 
     def __init__(self, **variables):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="kassa-replay."))
-        names = (*STORES, "http", *(f"{service}-metrics" for service in STORES))
+        names = (*STORES, "http", *(f"{service}-metrics" for service in CONSUMERS))
         self.ports = {name: free_port() for name in names}
         self.processes = {}
         user = '<<"kassa">>, <<"%s">>' % VHOST
@@ -97,7 +96,7 @@ class Private:
         for store in STORES:
             (self.directory / store).mkdir()
             self.start_store(store)
-        for service in SERVICES:
+        for service in (*CONSUMERS, "gateway"):
             metrics = "0" if service == "gateway" else str(self.ports[f"{service}-metrics"])
             self.run(service, [BUILD / f"kassa-{service}"], METRICS_PORT=metrics)
 
