@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 FILES='docker-compose.yml docker-compose.small.yml test/drill/shim/compose.yml deploy/compose/prometheus.yml
-    deploy/compose/secrets.sh deploy/compose/redis.sh deploy/compose/rabbitmq.sh'
+    deploy/compose/secrets.sh deploy/compose/redis.sh deploy/compose/rabbitmq.sh gateway/services.h'
 status=0
 new=$(mktemp "${TMPDIR:-/tmp}/kassa-generated.XXXXXX")
 trap 'rm -f "$new"' EXIT

@@ -48,11 +48,11 @@ FNR == 1 {
 
 # ---- a file ----
 
-/^ *# end generated$/ { is_inside = 0 }
+/^ *(#|\/\*) end generated/ { is_inside = 0 }
 
 !is_inside { print }
 
-/^ *# begin generated: / {
+/^ *(#|\/\*) begin generated: / {
     part = $4
     sub(/,$/, "", part)
     is_inside = 1
@@ -84,6 +84,7 @@ function make(part) {
     else if (part == "secrets") { secrets() }
     else if (part == "redis-users") { redis_users() }
     else if (part == "rabbitmq-users") { rabbitmq_users() }
+    else if (part == "gateway-services") { gateway_services() }
     else { fail(FILENAME " has a part " part ", which nobody makes") }
 }
 
@@ -209,4 +210,12 @@ function rabbitmq_users(    i, text) {
     for (i = 1; i <= count; i++) { text = text name[i] ":" queues[name[i]] " " }
     gsub(/,/, "|", text)
     list("SERVICES", text)
+}
+
+function gateway_services(    i) {
+    printf "#define GATEWAY_SERVICES(X)"
+    for (i = 1; i <= count; i++) {
+        if (name[i] != front) { printf " \\\n    X(%s, %s)", name[i], toupper(name[i]) }
+    }
+    print ""
 }
