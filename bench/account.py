@@ -16,7 +16,7 @@ charge, and with the charges as rows of calls, as the services make them.
 
 import time
 
-from kassa import SERVICES
+from kassa.services import SERVICES
 from measured import SERVERS
 
 KINDS = {"calls": "kassa_store_calls_total", "flushes": "kassa_store_flushes_total",

@@ -2,10 +2,11 @@
 
 import pathlib
 
+from kassa.services import SERVICES
+
 BEGIN, END = "<!-- begin bench -->", "<!-- end bench -->"
 README, PERFORMANCE = pathlib.Path("README.md"), pathlib.Path("docs/performance.md")
-PROCESSES = ("gateway", "order", "stock", "payment", "redis", "saga_redis", "rabbitmq", "load",
-             "sum")
+PROCESSES = (*SERVICES, "redis", "saga_redis", "rabbitmq", "load", "sum")
 
 
 def ms(value):

@@ -7,7 +7,8 @@ import sys
 import time
 
 import account
-from kassa import SERVICES, Broken
+from kassa import Broken
+from kassa.services import SERVICES
 from measured import SERVERS
 
 PRICE, PLENTY = 1, 100_000_000  # of an item; pieces of each item, credits of each user

@@ -8,6 +8,7 @@ import unittest.mock
 
 import bench
 import phases
+from kassa.services import SERVICES
 
 GOOD = {"rate": 100.0, "answers": 50, "next": 50, "wrong": 0, "samples": [], "interrupted": False,
         "errors": {"reset": 0, "unsent": 0}, "cpu_seconds": 0.1, "series": [],
@@ -130,7 +131,7 @@ class Findings(unittest.TestCase):
 
     def test_somebody_is_awake(self):
         self.assertEqual(self.findings("idle"), [])
-        self.assertEqual(len(self.findings("idle", awake_ms=1)), 4)
+        self.assertEqual(len(self.findings("idle", awake_ms=1)), len(SERVICES))
 
     def test_a_repeat_that_takes(self):
         self.assertRegex(self.findings("repeats", sold=1)[0], "took 1 pieces")
@@ -139,7 +140,7 @@ class Findings(unittest.TestCase):
         self.assertRegex(self.findings("audit", status=1)[0], "status 1")
 
     def test_something_was_parked(self):
-        self.assertEqual(len(self.findings("audit", parked=2)), 4)
+        self.assertEqual(len(self.findings("audit", parked=2)), len(SERVICES))
 
 
 if __name__ == "__main__":

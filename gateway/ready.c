@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include "gateway/reply.h"
+#include "gateway/services.h"
 #include "runtime/uuid.h"
 
 static const struct {
@@ -12,9 +13,9 @@ static const struct {
     enum message_type ping;
     enum queue queue;
 } services[] = {
-    {"order", MESSAGE_ORDER_PING, QUEUE_ORDER},
-    {"stock", MESSAGE_STOCK_PING, QUEUE_STOCK},
-    {"payment", MESSAGE_PAYMENT_PING, QUEUE_PAYMENT},
+#define X(service, NAME) {#service, MESSAGE_##NAME##_PING, QUEUE_##NAME},
+    GATEWAY_SERVICES(X)
+#undef X
 };
 enum { SERVICES = sizeof(services) / sizeof(services[0]) };
 

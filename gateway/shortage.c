@@ -10,10 +10,11 @@ static const struct {
     const char *service; /* NULL: the gateway's own word is all there is */
     const char *text;
 } whose[SHORTAGE_COUNT] = {
-    [SHORTAGE_PAYMENT] = {"payment", "the store of payment is nearly full, try again later"},
-    [SHORTAGE_STOCK] = {"stock", "the store of stock is nearly full, try again later"},
-    [SHORTAGE_ORDERS] = {"order", "the store of orders is nearly full, try again later"},
-    [SHORTAGE_KEYS] = {NULL, "the store of keys is nearly full, try again later"},
+#define TEXT(what)       "the store of " what " is nearly full, try again later"
+#define X(service, NAME) [SHORTAGE_##NAME] = {#service, TEXT(#service)},
+    GATEWAY_SERVICES(X)
+#undef X
+        [SHORTAGE_KEYS] = {NULL, TEXT("keys")},
 };
 
 struct shortage {
@@ -27,7 +28,7 @@ struct shortage {
 
 const char *shortage_text(enum shortage_whose w)
 {
-    return whose[w].text;
+    return w == SHORTAGE_ORDER ? TEXT("orders") : whose[w].text;
 }
 
 /* A text for each key that was asked for, or none: then that service's store is not short. */
@@ -92,7 +93,7 @@ enum shortage_whose shortage_now(const struct shortage *s)
     if (s->told != SHORTAGE_NONE) {
         return s->told;
     }
-    return memory_is_short(s->orders) ? SHORTAGE_ORDERS
+    return memory_is_short(s->orders) ? SHORTAGE_ORDER
            : memory_is_short(s->keys) ? SHORTAGE_KEYS
                                       : SHORTAGE_NONE;
 }

@@ -11,16 +11,17 @@
 #ifndef KASSA_GATEWAY_SHORTAGE_H
 #define KASSA_GATEWAY_SHORTAGE_H
 
+#include "gateway/services.h"
 #include "store/store.h"
 
 #define SHORTAGE_MS 1000
 
 enum shortage_whose {
     SHORTAGE_NONE,
-    SHORTAGE_PAYMENT,
-    SHORTAGE_STOCK,
-    SHORTAGE_ORDERS,
-    SHORTAGE_KEYS,
+#define X(service, NAME) SHORTAGE_##NAME,
+    GATEWAY_SERVICES(X)
+#undef X
+        SHORTAGE_KEYS,
     SHORTAGE_COUNT
 };
 /* The sentence for a client; NULL for SHORTAGE_NONE. */

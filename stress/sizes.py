@@ -20,6 +20,7 @@ import time
 
 from kassa import ROOT
 from kassa.connection import Connection
+from kassa.services import CONSUMERS
 from kassa.stack import Stack
 from kassa.store import info
 
@@ -30,7 +31,7 @@ VAR = os.environ.get("KASSA_VAR")
 STACK = Stack(VAR or ROOT / "var")
 CLIENTS = 8
 SETTLE_S = 1.5
-SERVICES = ("order", "payment", "stock")
+SERVICES = sorted(CONSUMERS)
 GIB = 1 << 30
 HOUR_S, DAY_S = 3600, 86400
 FILL = 0.9  # from then on nothing is begun
@@ -162,8 +163,8 @@ def shown(number):
 
 
 def table_of(rows):
-    lines = ["| one more | stays | records: order | payment | stock | kept for its key | the key |",
-             "|---|---|---|---|---|---|---|"]
+    lines = [f"| one more | stays | records: {' | '.join(SERVICES)} | kept for its key | the key |",
+             "|---" * (4 + len(SERVICES)) + "|"]
     for name, of in rows:
         cells = [of["stays"], *(of["records"][s] for s in SERVICES), of["kept"], of["key"]]
         lines.append(f"| {name} | " + " | ".join(map(shown, cells)) + " |")

@@ -20,7 +20,8 @@ import sys
 import threading
 import time
 
-from kassa import ROOT, SERVICES
+from kassa import ROOT
+from kassa.services import SERVICES
 from kassa.connection import Dropped, ask
 from kassa.metrics import by_label
 from kassa.stack import Stack, port_variable

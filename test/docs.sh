@@ -161,7 +161,6 @@ for name in messages fields queues events errors conf crash; do
     fi
 done
 
-rooms='runtime broker store catalogue idempotency consumer saga order stock payment gateway'
 # Not of a document, but with marks all the same.
 front=deploy/nginx/nginx.conf
 sh deploy/nginx/bodies.sh >"$work/bodies"
@@ -181,7 +180,7 @@ elif ! awk '/# end bodies/ { is_inside = 0 } is_inside; /# begin bodies/ { is_in
     status=1
 fi
 
-rooms='runtime broker store idempotency consumer saga order stock payment gateway'
+rooms="runtime broker store catalogue idempotency consumer saga $(awk '/^[a-z]/ {print $1}' services | tr '\n' ' ')"
 # shellcheck disable=SC2086  # a list of rooms
 sources() {
     grep -rhoE --include='*.[ch]' "$1" $rooms

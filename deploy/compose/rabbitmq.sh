@@ -8,6 +8,11 @@ umask 077
 secrets=/run/kassa
 BOOT_SECONDS=${BOOT_SECONDS:-120}
 
+# Each service, with its queues.
+# begin generated: rabbitmq-users, by make generate
+SERVICES='gateway: order:order|saga stock:stock payment:payment'
+# end generated
+
 # bytes HEX: what the digits stand for.
 bytes() {
     for two in $(echo "$1" | sed 's/../& /g'); do
@@ -43,12 +48,19 @@ consumer() {
 
 definitions() {
     printf '{"vhosts":[{"name":"/"}],"users":[%s' "$(user kassa rabbitmq_password administrator)"
-    for name in gateway order stock payment; do
+    for service in $SERVICES; do
+        name=${service%%:*}
         printf ',%s' "$(user "$name" "rabbitmq_$name" '')"
     done
-    printf '],"permissions":[%s,%s,%s,%s,%s]}\n' "$(permission kassa '.*' '.*' '.*')" \
-        "$(permission gateway '^$' '^amq\\.default$' '^$')" \
-        "$(consumer order 'order|saga')" "$(consumer stock stock)" "$(consumer payment payment)"
+    printf '],"permissions":[%s' "$(permission kassa '.*' '.*' '.*')"
+    for service in $SERVICES; do
+        name=${service%%:*}
+        case $service in
+        *:) printf ',%s' "$(permission "$name" '^$' '^amq\\.default$' '^$')" ;;
+        *) printf ',%s' "$(consumer "$name" "${service#*:}")" ;;
+        esac
+    done
+    printf ']}\n'
 }
 
 # A node that does not listen by then has hung (seen: 3.10 in its feature flags). Nobody waits for

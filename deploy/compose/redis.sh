@@ -22,6 +22,14 @@ group=$1
 password=$(cat "$SECRETS/redis_password")
 conf=$RUN/redis.conf
 
+# Each service, with its group and those that it calls; the front's group has the keys and the notices.
+# begin generated: redis-users, by make generate
+SERVICES='gateway:saga:order order:order: stock:stock: payment:payment:'
+FRONT='gateway'
+KEYS='saga'
+SERVERS=12
+# end generated
+
 say() {
     echo "redis.sh: $*" >&2
 }
@@ -119,34 +127,35 @@ users() {
     # What a service says to all, in the store of the keys: which records are needed (consumer/keep.h), and
     # that its memory is short (store/memory.h).
     said='kassa:keep ~kassa:short:*'
+    for service in $SERVICES; do
+        who=${service%%:*} called=${service##*:} its=${service#*:} its=${its%:*}
+        case $who:$group in
+        "$FRONT:all" | "$FRONT:$its") serve "$who" '*' "$own_data +subscribe" ;;
+        *":all")
+            for other in $(echo "$called" | tr , ' '); do
+                its="$its:* ~$other"
+            done
+            serve "$who" "$its:* ~$said" "$own_data"
+            ;;
+        *":$its") serve "$who" "$its:*" "$own_data" ;;
+        *":$KEYS") serve "$who" "$said" '+get +set +time +info' ;;
+        *)
+            case ",$called," in
+            *",$group,"*) serve "$who" "$group:*" "$data +fcall +time +function|load" ;;
+            esac
+            ;;
+        esac
+    done
     case $group in
-    order)
-        serve order 'order:*' "$own_data"
-        serve gateway 'order:*' "$data +fcall +time +function|load"
-        ;;
-    stock | payment) serve "$group" "$group:*" "$own_data" ;;
-    all)
-        serve order "order:* ~$said" "$own_data"
-        serve gateway '*' "$own_data +subscribe"
-        serve stock "stock:* ~$said" "$own_data"
-        serve payment "payment:* ~$said" "$own_data"
-        may audit '*' "$look"
-        return
-        ;;
-    saga)
-        serve gateway '*' "$own_data +subscribe"
-        for name in order stock payment; do
-            serve "$name" "$said" '+get +set +time +info'
-        done
-        return
-        ;;
+    "$KEYS") ;;
+    all) may audit '*' "$look" ;;
+    *) may audit "$group:* %R~kassa:copy" "$look" ;;
     esac
-    may audit "$group:* %R~kassa:copy" "$look"
 }
 
 # An even part of half of the machine's memory; full means refused, not killed.
 memory() {
-    awk -v servers="$([ "$group" = all ] && echo 1 || echo 12)" \
+    awk -v servers="$([ "$group" = all ] && echo 1 || echo "$SERVERS")" \
         '/^MemTotal:/ {printf "%dkb\n", $2 / 2 / servers}' /proc/meminfo
 }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Replaces containers by those of a new image, one after the other: clients do not notice.
 #
-#   sh deploy/compose/renew.sh [<service>..]      order, payment, stock and gateway, if none is named
+#   sh deploy/compose/renew.sh [<service>..]      all of the list `services`, if none is named
 #
 # Build or pull first. `up` alone would stop all containers of a service at once. The gateways come
 # last, also when they are named: readers have to know a new form before writers use it.
@@ -80,7 +80,8 @@ some=$(compose ps -q | head -n 1)
     exit 1
 }
 project=$(docker inspect -f '{{index .Config.Labels "com.docker.compose.project"}}' "$some")
-[ $# -gt 0 ] || set -- order payment stock gateway
+# shellcheck disable=SC2046  # names
+[ $# -gt 0 ] || set -- $(awk '/^[a-z]/ {print $1}' services)
 last=''
 for service; do
     shift

@@ -7,8 +7,10 @@
 #   /run/kassa-<service>/ redis_password, rabbitmq_password: that service's
 #   /run/kassa-metrics/   redis_exporter.json: each store's address with the password of `metrics`
 set -eu
-SERVICES='gateway order stock payment audit'
+# begin generated: secrets, by make generate
+SERVICES='gateway order stock payment'
 STORES='order stock payment saga'
+# end generated
 cd /run/kassa
 
 # Only containers that mount the volume see it.
@@ -27,7 +29,7 @@ make() {
 for name in redis_password rabbitmq_password erlang_cookie; do
     make "$name"
 done
-for service in $SERVICES; do
+for service in $SERVICES audit; do
     for server in redis rabbitmq; do
         make "${server}_$service"
         cat "${server}_$service" >"/run/kassa-$service/${server}_password.new"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts a Sentinel that watches all four groups. It keeps its state in its volume.
+# Starts a Sentinel that watches all groups. What it learns it writes down, in its volume.
 #
 #   sentinel.sh <own address> <group>=<address of its first node> ..
 #
@@ -11,15 +11,20 @@ conf=/data/sentinel.conf
 password=$(cat /run/kassa/redis_password)
 umask 077
 
-monitor() {
+begin() {
     echo 'port 26379'
     echo 'bind 0.0.0.0'
     echo 'protected-mode no'
     echo 'dir /tmp'
     echo "sentinel announce-ip $own"
+}
+
+# Groups of which nothing is written down: all of them at first, and later those that are new.
+monitor() {
     for pair; do
         group=${pair%%=*}
-        echo "sentinel monitor $group ${pair#*=} 6379 2"
+        grep -q "^sentinel monitor $group " "$conf" 2>/dev/null ||
+            echo "sentinel monitor $group ${pair#*=} 6379 2"
     done
 }
 
@@ -58,8 +63,9 @@ passwords() {
     if [ -e "$conf" ]; then
         remember
     else
-        monitor "$@"
+        begin
     fi
+    monitor "$@"
     limits "$@"
     passwords "$@"
 } >"$conf.new"

@@ -8,8 +8,7 @@ cd "$(dirname "$0")/../.."
 sh deploy/base-image.sh
 for name in redis rabbitmq nginx prometheus redis-exporter; do
     echo "building kassa-$name"
-    docker build -q --network host -t "kassa-$name" -f "deploy/images/$name.Dockerfile" \
-        deploy/images >/dev/null
+    docker build -q --network host -t "kassa-$name" -f "deploy/images/$name.Dockerfile" deploy >/dev/null
 done
 touch .env
 for line in REDIS_IMAGE=kassa-redis RABBITMQ_IMAGE=kassa-rabbitmq NGINX_IMAGE=kassa-nginx \

@@ -1,6 +1,7 @@
 # Stands in for the official nginx image, where no registry can be reached.
 ARG BASE=debian:bookworm-slim
 FROM ${BASE}
-RUN apt-get update && apt-get install -y --no-install-recommends nginx-light \
-    && rm -rf /var/lib/apt/lists/*
+COPY packages /tmp/
+RUN apt-get update && apt-get install -y --no-install-recommends $(sed -n 's/^nginx  *//p' /tmp/packages) \
+    && rm -rf /var/lib/apt/lists/* /tmp/packages
 CMD ["nginx", "-g", "daemon off;"]

@@ -1,16 +1,14 @@
 # shellcheck shell=bash disable=SC2034  # the other parts read the variables set here
-# The Debian packages Kassa needs, and how they get here. The image of the containers has a list of
-# its own (deploy/images/kassa.Dockerfile).
+# How the Debian packages of the list deploy/packages get here.
 
-PACKAGES_BUILD=(gcc libc6-dev make pkg-config
-    libuv1-dev librabbitmq-dev libhiredis-dev libmicrohttpd-dev libjson-c-dev uthash-dev)
-PACKAGES_RUN=(redis-server rabbitmq-server curl)
-PACKAGES_TEST=(libcmocka-dev liblua5.1-0-dev clang-format shellcheck python3 git amqp-tools
-    nginx-light)
-PACKAGES_FUZZ=(clang-14 libclang-rt-14-dev)
-PACKAGES_DRILL=(python3 nginx-light)
-PACKAGES_CONTAINERS=(python3 python3-redis erlang-base iproute2 util-linux amqp-tools)
-PACKAGES_BENCH=(python3 python3-matplotlib)
+# packages_for PURPOSE: sets PACKAGES_<PURPOSE>.
+packages_for() {
+    local -n list=PACKAGES_${1^^}
+    mapfile -t list < <(sed -n "s/^$1  *//p" "$KASSA_ROOT/deploy/packages" | tr ' ' '\n')
+}
+for purpose in build run test fuzz drill containers bench; do
+    packages_for "$purpose"
+done
 
 # Runs as root, with the packages as arguments. Servers that come with a package are for the system;
 # ours are private ones, so nothing may start now, nor at the next boot.

@@ -8,7 +8,8 @@ port_is_taken() {
     grep -q "^ *[0-9]*: [0-9A-F]*:$hex [0-9A-F]*:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null
 }
 
-# Sets PORT_CHOSEN: a free port below the range from which the kernel gives out ports to clients.
+# Sets PORT_CHOSEN: a free port below the range from which the kernel gives out ports to clients, and
+# none that a process which is down just now will have again.
 # Where the search begins depends on the directory, so neighbours seldom meet.
 port_choose() {
     if [ -z "${PORT_CHOSEN:-}" ]; then
@@ -19,7 +20,7 @@ port_choose() {
         if ((PORT_CHOSEN > 32000)); then
             PORT_CHOSEN=20000
         fi
-        if ! port_is_taken "$PORT_CHOSEN"; then
+        if ! port_is_taken "$PORT_CHOSEN" && [[ " ${STATE_KEPT[*]} " != *" $PORT_CHOSEN "* ]]; then
             return
         fi
     done

@@ -1,7 +1,47 @@
 # shellcheck shell=bash disable=SC2034  # the other parts read the variables set here
-# Kassa's own four processes, and the environment with their ports and passwords.
+# Kassa's own processes, and the environment they are told their ports and passwords by.
 
-SERVICES=(gateway order stock payment)
+SERVICES=()                 # as in the list `services`
+SERVICES_CONSUMERS=()       # all but the gateway
+SERVICES_STORES=()          # their groups
+SERVICES_KEYS=''            # the gateway's group, with the keys and the notices
+declare -A SERVICES_STOP=() # those that are stopped together, by the number of their turn
+
+# Also makes known the port of each one's metrics.
+services_read() {
+    local name store net calls queues http metrics replicas stops lua
+    while read -r name store net calls queues http metrics replicas stops lua; do
+        [[ $name =~ ^[a-z] ]] || continue
+        SERVICES+=("$name")
+        SERVICES_STOP[$stops]+="$name "
+        if [ "$http" != - ]; then
+            SERVICES_KEYS=$store
+        else
+            SERVICES_CONSUMERS+=("$name")
+            SERVICES_STORES+=("$store")
+            STATE_PORTS[${name^^}_METRICS_PORT]=$name
+        fi
+    done <"$KASSA_ROOT/services"
+}
+services_read
+
+# services_list NAME..: a, b and c
+services_list() {
+    printf '%s' "$1"
+    while shift && [ $# -gt 1 ]; do
+        printf ', %s' "$1"
+    done
+    [ $# = 0 ] || printf ' and %s' "$1"
+}
+
+# services_at ADDRESS KEYS: sets SERVICES_AT, the variable of each group; KEYS is the gateway's address.
+services_at() {
+    local store
+    SERVICES_AT=("${SERVICES_KEYS^^}_REDIS=$2")
+    for store in "${SERVICES_STORES[@]}"; do
+        SERVICES_AT+=("${store^^}_REDIS=$1")
+    done
+}
 
 services_binary() {
     printf '%s/build/%s/kassa-%s' "$KASSA_ROOT" "$VARIANT" "$1"
@@ -13,7 +53,8 @@ services_environment() {
     local saga_redis=127.0.0.1:${STATE_KEPT[SAGA_REDIS_PORT]:-6379}
     export HTTP_HOST=${STATE_KEPT[HTTP_HOST]:-${HTTP_HOST:-127.0.0.1}}
     export HTTP_PORT=${STATE_KEPT[HTTP_PORT]:-${HTTP_PORT:-$STATE_HTTP_PORT}}
-    export ORDER_REDIS=$redis STOCK_REDIS=$redis PAYMENT_REDIS=$redis SAGA_REDIS=$saga_redis
+    services_at "$redis" "$saga_redis"
+    export "${SERVICES_AT[@]}"
     export REDIS_PASSWORD=$STATE_REDIS_PASSWORD
     export RABBITMQ_NODES=127.0.0.1:${STATE_KEPT[RABBITMQ_PORT]:-5672}
     export RABBITMQ_USER=kassa RABBITMQ_PASSWORD=$STATE_RABBITMQ_PASSWORD RABBITMQ_VHOST=/
@@ -79,14 +120,16 @@ services_complaints() {
 }
 
 # The gateway drains first, while the others still answer what its clients wait for; then order,
-# which needs stock and payment to finish its sagas.
+# which needs the others to finish its sagas.
 # Returns 1 when one did not end well; SERVICES_REPORT says which and how.
 services_stop() {
-    local seconds=$((${DRAIN_MS:-10000} / 1000 + 5)) bad=0
+    local seconds=$((${DRAIN_MS:-10000} / 1000 + 5)) bad=0 turn
     SERVICES_REPORT=''
-    process_stop "$seconds" gateway || services_note || bad=1
-    process_stop "$seconds" order || services_note || bad=1
-    process_stop "$seconds" stock payment || services_note || bad=1
+    for turn in {1..9}; do
+        # shellcheck disable=SC2086  # names
+        [ -z "${SERVICES_STOP[$turn]:-}" ] || process_stop "$seconds" ${SERVICES_STOP[$turn]} ||
+            services_note || bad=1
+    done
     return "$bad"
 }
 

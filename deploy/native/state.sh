@@ -10,7 +10,7 @@
 #
 # KASSA_VAR may be elsewhere: that is another, independent system (the tests are one).
 
-# The variable of each port, and the process that holds it.
+# The variable of each port, and the process that holds it. Services add that of their metrics.
 declare -A STATE_PORTS=(
     [HTTP_PORT]=gateway
     [REDIS_PORT]=redis
@@ -18,9 +18,6 @@ declare -A STATE_PORTS=(
     [RABBITMQ_PORT]=rabbitmq
     [RABBITMQ_DIST_PORT]=rabbitmq
     [EPMD_PORT]=epmd
-    [ORDER_METRICS_PORT]=order
-    [STOCK_METRICS_PORT]=stock
-    [PAYMENT_METRICS_PORT]=payment
 )
 declare -A STATE_KEPT=() # what run/ports says
 STATE_HTTP_PORT=8000

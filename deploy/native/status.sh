@@ -56,6 +56,7 @@ config_port() {
 }
 
 config_run() {
+    local name
     state_open
     state_secrets
     if [ ! -x "$(services_binary order)" ]; then
@@ -76,9 +77,9 @@ config_run() {
     config_row RABBITMQ_DISK_FREE "${RABBITMQ_DISK_FREE:-200MB}" \
         'free disk below which publishers wait'
     printf '\nThe front door:\n'
-    config_port ORDER_METRICS_PORT 'METRICS_PORT of the order service'
-    config_port STOCK_METRICS_PORT 'METRICS_PORT of the stock service'
-    config_port PAYMENT_METRICS_PORT 'METRICS_PORT of the payment service'
+    for name in "${SERVICES_CONSUMERS[@]}"; do
+        config_port "${name^^}_METRICS_PORT" "METRICS_PORT of the $name service"
+    done
     config_row KASSA_VAR "$KASSA_VAR" 'data, logs, pid files; another one is another system'
     config_row VARIANT "$VARIANT" 'build to run: release, asan or crash'
     config_row KASSA_BUILD "$KASSA_BUILD" 'yes: up builds first; no: it starts what is there'

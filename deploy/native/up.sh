@@ -2,9 +2,9 @@
 # up and down: the whole private system, from nothing to ready and back.
 #
 #   packages -> ports, passwords -> redis, rabbitmq (they start while we compile)
-#            -> make -> both ready -> gateway, order, stock, payment -> all ready
+#            -> make -> both ready -> the services -> all ready
 
-UP_PROCESSES=(gateway order stock payment redis saga_redis rabbitmq epmd)
+UP_PROCESSES=("${SERVICES[@]}" redis saga_redis rabbitmq epmd)
 
 up_is_complete() {
     local name
@@ -67,13 +67,13 @@ up_services() {
         return 1
     }
     services_start
-    for name in order stock payment gateway; do
+    for name in "${SERVICES_CONSUMERS[@]}" gateway; do
         up_wait "$name" "$UP_SECONDS" services_is_ready "$name" || {
             services_complaints
             return 1
         }
     done
-    say_step "gateway, order, stock and payment are ready"
+    say_step "$(services_list "${SERVICES[@]}") are ready"
 }
 
 # A failed start keeps what it has, so that the next one is quick; but nothing runs on unseen.

@@ -4,7 +4,8 @@ set -euo pipefail
 status=0
 .ci/run | tee /tmp/out || status=$?
 if [ "$status" != 0 ]; then
-    for log in var/test/system/{gateway,order,stock,payment}.log; do
+    awk '/^[a-z]/ {print $1}' services | while read -r name; do
+        log=var/test/system/$name.log
         printf '== %s\n' "$log"
         tail -n 60 "$log"
     done

@@ -95,7 +95,7 @@ expect 'the first does not notice' 'up at' ./kassa status
 
 exits 'down' 0 ./kassa down
 exits 'status when all is down' 1 ./kassa status
-for name in redis-server beam.smp epmd kassa-gateway kassa-order kassa-stock kassa-payment; do
+for name in redis-server beam.smp epmd $(awk '/^[a-z]/ {print "kassa-" $1}' services); do
     expect "no $name is left" 0 count "$name"
 done
 exits 'up from the data that is there' 0 ./kassa up

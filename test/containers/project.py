@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "test" / "drill"))
 import breakable  # noqa: E402
 import containers  # noqa: E402
 
-GROUPS, NODES, run = containers.GROUPS, containers.NODES, breakable.run
+NODES, run = containers.NODES, breakable.run
 UP_S_MAX = 120  # from nothing to ready
 
 started = []

@@ -9,15 +9,15 @@ import urllib.parse
 
 import kassa.connection
 from kassa import ROOT
-from project import NODES, GROUPS, buy, stack
+from kassa.services import ALL, GROUPS, QUEUES
+from project import NODES, buy, stack
 
 DASHBOARD = ROOT / "deploy/compose/grafana.json"
 SOON_S = 60  # some scrapes, and Prometheus' own start
 # Alarms, and how many series each looks at.
-ALARMS = {"StoreMemory": len(GROUPS), "StoreRolledBack": len(GROUPS), "Parked": 4,
+ALARMS = {"StoreMemory": len(GROUPS), "StoreRolledBack": len(GROUPS), "Parked": len(QUEUES),
           "ReplayDoesNotEnd": 1, "SagaStuck": 1}
-TARGETS = {"gateway": 2, "order": 2, "stock": 2, "payment": 2, "rabbitmq": NODES,
-           "redis": NODES * len(GROUPS)}
+TARGETS = {**{s.name: s.replicas for s in ALL}, "rabbitmq": NODES, "redis": NODES * len(GROUPS)}
 
 
 def ask(path, **query):
@@ -97,7 +97,7 @@ class Metrics(unittest.TestCase):
         lags = numbers(dict(expressions())["Replication lag"])
         self.assertEqual(len(lags), 2 * len(GROUPS))
         queues = {s["metric"]["queue"] for s in ask("query", query="rabbitmq_queue_messages")["result"]}
-        self.assertLessEqual({"kassa.order", "kassa.saga", "kassa.stock", "kassa.payment"}, queues)
+        self.assertLessEqual(set(QUEUES), queues)
 
 
 if __name__ == "__main__":

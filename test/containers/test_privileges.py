@@ -5,7 +5,8 @@ import unittest
 
 import redis
 
-from project import GROUPS, secret, stack
+from kassa.services import ALL, GROUPS, QUEUES
+from project import secret, stack
 
 # (group, user): what it does there, and what it must not.
 MAY = {
@@ -39,13 +40,12 @@ MUST_NOT = {
 NOBODY = ("CONFIG GET requirepass", "CONFIG SET maxmemory 1", "FLUSHALL", "FLUSHDB", "SHUTDOWN",
           "DEBUG SLEEP 1", "KEYS *", "ACL LIST", "REPLICAOF NO ONE", "FAILOVER",
           "FUNCTION FLUSH", "MONITOR", "CLIENT KILL TYPE normal", "BGREWRITEAOF", "SWAPDB 0 1")
-USERS = {"order": {"order", "gateway", "audit", "metrics"},
-         "stock": {"stock", "audit", "metrics"},
-         "payment": {"payment", "audit", "metrics"},
-         "saga": {"gateway", "order", "stock", "payment", "metrics"}}
-CONSUMED = {"order": ("kassa.order", "kassa.saga"), "stock": ("kassa.stock",),
-            "payment": ("kassa.payment",), "gateway": ()}
-QUEUES = [queue for queues in CONSUMED.values() for queue in queues]
+USERS = {s.store: {s.name, "audit", "metrics"} for s in ALL if not s.http}
+USERS.update({s.store: {*(other.name for other in ALL), "metrics"} for s in ALL if s.http})
+for caller in ALL:
+    for called in caller.calls:
+        USERS[called].add(caller.name)
+CONSUMED = {s.name: s.queues for s in ALL}
 
 
 class Redis(unittest.TestCase):

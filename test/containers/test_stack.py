@@ -4,7 +4,7 @@ import json
 import os
 import unittest
 
-from kassa import SERVICES
+from kassa.services import SERVICES
 from kassa.connection import ask
 from project import UP_S_MAX, post, run, say, stack
 

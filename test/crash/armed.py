@@ -14,7 +14,8 @@ import signal
 import subprocess
 import time
 
-from kassa import ROOT, SERVICES, Broken, broker, process
+from kassa import ROOT, Broken, broker, process
+from kassa.services import SERVICES
 from kassa.stack import Stack
 
 UP_S = 90

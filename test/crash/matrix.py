@@ -24,7 +24,8 @@ import time
 
 import plan
 from armed import Armed
-from kassa import ROOT, SERVICES, Broken, metrics
+from kassa import ROOT, Broken, metrics
+from kassa.services import SERVICES
 from kassa.connection import Dropped
 from scenarios import ENVIRONMENTS, SCENARIOS
 from shop import Customer, Lie

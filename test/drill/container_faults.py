@@ -32,15 +32,15 @@ import time
 from breakable import WHOLE_S, run
 from edges import EDGES, PROMPT_S
 from faults import AnyFault
-from kassa import SERVICES, Broken, process
+from kassa import Broken, process
+from kassa.services import CONSUMERS, FRONT, GROUPS, SERVICES
 
 STOP_S = 45
 SUCCESSOR_S = 2
 AWAY_S = 20  # more than REDIS_DEGRADE_MS: the others have gone on for a while
-GROUPS = ("order", "stock", "payment", "saga")
 FROZEN_S = 1.5
 RENEW_S = 420  # eight containers, one after the other, on a machine that has more to do
-GATEWAYS = 2  # in docker-compose.yml
+GATEWAYS = FRONT.replicas
 REQUEUED_S = 0.5  # until the broker has back what dead consumers had not acknowledged
 PURGE = ('lists:sum([case catch rabbit_amqqueue:purge(Q) of {ok, N} -> N; _ -> 0 end '
          '|| Q <- rabbit_amqqueue:list(<<"/">>)]).\n')
@@ -326,7 +326,7 @@ class PurgeFault(Fault):
     def break_it(self):
         self.name = "every queue"
         self.stack.look()
-        self.consumers = [c for name in ("order", "stock", "payment") for c in self.stack.of(name)]
+        self.consumers = [c for name in CONSUMERS for c in self.stack.of(name)]
         for consumer in self.consumers:
             self.kill(consumer)
         time.sleep(REQUEUED_S)
@@ -387,8 +387,7 @@ class RenewFault(Fault):
 
     def services(self):
         self.stack.look()
-        return {c.id for name in SERVICES
-                for c in self.stack.of(name)}
+        return {c.id for name in SERVICES for c in self.stack.of(name)}
 
     def break_it(self):
         before = self.services()

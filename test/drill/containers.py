@@ -18,8 +18,8 @@ import redis
 from breakable import Breakable, is_listening, run
 from container_faults import Parts, make_fault
 from kassa import Broken, metrics
+from kassa.services import ALL, GROUPS
 
-GROUPS = ("order", "stock", "payment", "saga")
 NODES = 3  # of each group, of the broker, and of the Sentinels
 UP_S = 240
 DOWN_AGAIN_S = 3
@@ -309,5 +309,5 @@ class Containers(Parts, Breakable):
         if container.service.startswith("redis-"):
             with self.redis(container.address) as r:
                 return r.time()[0]
-        port = 8000 if container.service == "gateway" else 9000
+        port = next(s.metrics for s in ALL if s.name == container.service)
         return self.date_of(f"http://{container.address}:{port}")

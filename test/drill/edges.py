@@ -18,6 +18,7 @@ import time
 
 from faults import AnyFault
 from kassa import Broken
+from kassa.services import STORES
 
 FAILOVER_S = 10  # a store may be so slow that it is replaced, and that takes what it takes
 PROMPT_S = 5  # nobody waits longer for what nothing is in the way of
@@ -102,7 +103,7 @@ class ClockFault(EdgeFault):
 
     def age(self):
         """The stores refuse what is older than their records, as after hours of running."""
-        for service in ("order", "stock", "payment"):
+        for service in STORES:
             store = self.stack.store(service)
             for key, life_s in ((f"{service}:floor", 3600), (f"{service}:kept:floor", 25 * 3600)):
                 floor = int((time.time() - life_s) * 1000) // 4096

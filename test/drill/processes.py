@@ -13,13 +13,13 @@ from breakable import Breakable, is_listening
 from kassa import Broken, broker, process
 from kassa.stack import read_settings
 from kassa.store import Store, flat
+from kassa.services import CONSUMERS
 from process_faults import make_fault, process_of
 from versions import Versions
 
 VAR = pathlib.Path(os.environ.get("KASSA_VAR", "var"))
-START_ORDER = ("epmd", "rabbitmq", "redis", "proxy", "order", "stock", "payment",
-               "gateway-1", "gateway-2", "nginx")
 GATEWAYS = ("gateway-1", "gateway-2")
+START_ORDER = ("epmd", "rabbitmq", "redis", "proxy", *CONSUMERS, *GATEWAYS, "nginx")
 PR_SET_PDEATHSIG = 1
 END_S = 10
 
@@ -52,6 +52,9 @@ class Processes(Breakable):
 
     def argv(self, name):
         return (self.var / "run" / f"{name}.argv").read_bytes().decode().split("\0")[:-1]
+
+    def has_plan(self, name):
+        return (self.var / "run" / f"{name}.argv").exists()
 
     def start(self, name, plan=None):
         """As its own plan says, or as another one does."""
@@ -97,7 +100,7 @@ class Processes(Breakable):
 
     def can_break(self, component, kind):
         """The previous release is there when the history of the working copy is."""
-        return kind != "versions" or (self.var / "run" / "order-previous.argv").exists()
+        return kind != "versions" or self.has_plan("order-previous")
 
     # ---- all of it ----
 

@@ -1,12 +1,14 @@
 """The rows of the tables: (component, fault, seconds until it is mended)."""
 
+from kassa.services import GROUPS, SERVICES
+
 SOON_S, LATE_S = 0.3, 12
 KINDS = ("kill", "stop", "pause", "cut")
 SLOW = ("slow-300ms", "slow-700ms", "slow-1200ms")
 CLOCKS = ("clock+1h", "clock+9d", "clock-9d")
 CLOCK_S = 6
 
-PROCESSES = ("gateway", "order", "stock", "payment", "redis", "rabbitmq")
+PROCESSES = (*SERVICES, "redis", "rabbitmq")
 NATIVE = [(component, kind, delay_s) for delay_s in (SOON_S, LATE_S)
           for component in PROCESSES for kind in KINDS]
 NATIVE += [("redis", "cut", 60), ("rabbitmq", "cut", 60), ("redis", "stop", 120),
@@ -20,9 +22,8 @@ NATIVE += [("redis", "full", LATE_S), ("redis", "disk-full", 3), ("order", "read
 NATIVE_QUICK = [(component, "kill", SOON_S) for component in PROCESSES]
 NATIVE_QUICK += [("redis", "pause", 3), ("rabbitmq", "cut", 3)]
 
-STORES = ("redis-order", "redis-stock", "redis-payment", "redis-saga")  # the master of each
-CONTAINERS = ("nginx", "gateway", "order", "stock", "payment", *STORES, "replica-order", "sentinel",
-              "rabbitmq")
+STORES = tuple(f"redis-{group}" for group in GROUPS)  # the master of each
+CONTAINERS = ("nginx", *SERVICES, *STORES, "replica-order", "sentinel", "rabbitmq")
 COMPOSE = [(component, kind, delay_s) for delay_s in (SOON_S, LATE_S)
            for component in CONTAINERS for kind in KINDS]
 COMPOSE += [(store, kind, delay_s) for kind, delay_s in (("frozen", LATE_S), ("failover", 0),
@@ -36,13 +37,11 @@ COMPOSE += [("rabbitmq", "apart", 20), ("rabbitmq", "asunder", 20), ("rabbitmq",
 COMPOSE += [(store, kind, LATE_S) for store in STORES for kind in SLOW]
 COMPOSE += [("replica-order", kind, LATE_S) for kind in ("late-300ms", "late-600ms")]
 COMPOSE += [(component, kind, CLOCK_S) for component in
-            ("gateway", "order", "stock", "payment", "redis-order", "redis-payment")
-            for kind in CLOCKS]
+            (*SERVICES, "redis-order", "redis-payment") for kind in CLOCKS]
 COMPOSE += [(store, "full", LATE_S) for store in STORES]
 COMPOSE += [("order", "reads", SOON_S), ("gateway", "idle", LATE_S)]
 COMPOSE_QUICK = [(component, "kill", LATE_S) for component in
-                 ("nginx", "gateway", "order", "stock", "payment", "redis-payment",
-                  "replica-order", "sentinel", "rabbitmq")]
+                 ("nginx", *SERVICES, "redis-payment", "replica-order", "sentinel", "rabbitmq")]
 
 
 def chosen(is_compose, is_quick):

@@ -15,6 +15,7 @@ from unittest import mock
 
 from breakable import Breakable
 from kassa import Broken
+from kassa.services import CONSUMERS
 from process_faults import Fault
 from processes import GATEWAYS, Processes
 from row import Row
@@ -57,7 +58,7 @@ class Case(unittest.TestCase):
 class VersionsTest(Case):
     """Both versions of all processes sleep, and end with 0 when they are asked to; work is made up."""
 
-    NAMES = ("order", "payment", "stock", "gateway-1", "gateway-2")
+    NAMES = (*sorted(CONSUMERS), "gateway-1", "gateway-2")
     SLEEPER = ("python3\x00-c\x00import os, signal, time\n"
                "signal.signal(signal.SIGTERM, lambda *_: os._exit(0))\n"
                "time.sleep(600)\x00")
@@ -92,14 +93,20 @@ class VersionsTest(Case):
         before = self.plans()
         self.run_quickly(self.fault.strike)
         self.assertEqual(self.plans(), {
-            "order-previous": "order-previous", "payment-previous": "payment-previous",
-            "stock-previous": "stock-previous", "gateway-1": "gateway-1-previous",
-            "gateway-2": "gateway-2-previous"})
+            **{f"{name}-previous": f"{name}-previous" for name in CONSUMERS},
+            "gateway-1": "gateway-1-previous", "gateway-2": "gateway-2-previous"})
         self.assertEqual(self.stack.died(), [])
         self.run_quickly(self.fault.mend)
         self.assertEqual(self.plans(), before)
         self.assertEqual(self.stack.died(), [])
-        self.assertEqual(len(self.fault.seen), 14)
+        self.assertEqual(len(self.fault.seen), 2 * len(CONSUMERS) + 8)
+
+    def test_a_service_that_is_new(self):
+        """The previous release has none of it."""
+        (self.stack.var / "run" / "stock-previous.argv").unlink()
+        self.run_quickly(self.fault.strike)
+        self.assertEqual(self.plans()["stock"], "stock")
+        self.assertNotIn("payment", self.plans())
 
     def test_one_that_takes_no_part(self):
         self.lazy = "stock-previous"

@@ -15,8 +15,8 @@ import time
 
 from faults import AnyFault
 from kassa import Broken, metrics
+from kassa.services import CONSUMERS
 
-SERVICES = ("order", "payment", "stock")
 GATEWAYS = ("gateway-1", "gateway-2")
 STOP_S = 60
 SHARE_S = 20  # in this time each of two on a queue has had some of it
@@ -28,27 +28,31 @@ WORK = {"service": ("kassa_commands_total", {}),
 
 
 class Versions(AnyFault):
-    """Broken when a version did not take part. Gateways drain, and nginx asks the other one."""
+    """Broken when a version did not take part. Gateways drain, and nginx asks the other one. A service
+    that the previous release has not stays as it is."""
+
+    def services(self):
+        return [name for name in sorted(CONSUMERS) if self.stack.has_plan(f"{name}-previous")]
 
     async def strike(self):
         for name in GATEWAYS:
             await self.replace(name, "-beside")
             await asyncio.sleep(MIXED_S)
-        for name in SERVICES:
+        for name in self.services():
             await self.join(f"{name}-previous")
         await self.replace(GATEWAYS[0], "-previous")
         await asyncio.sleep(MIXED_S)
-        for name in SERVICES:
+        for name in self.services():
             await self.leave(name)
         await self.replace(GATEWAYS[1], "-previous")
         await asyncio.sleep(MIXED_S)
 
     async def mend(self):
-        for name in SERVICES:
+        for name in self.services():
             await self.join(name)
         await self.replace(GATEWAYS[0], "-beside")
         await asyncio.sleep(MIXED_S)
-        for name in SERVICES:
+        for name in self.services():
             await self.leave(f"{name}-previous")
         await self.replace(GATEWAYS[1], "-beside")
         for name in GATEWAYS:

@@ -33,7 +33,7 @@ compose_choose_net() {
 # The scripts that containers mount are copies, so that an edit meanwhile changes nothing.
 compose_copy() {
     COMPOSE_HOME=$KASSA_VAR/stack
-    mkdir "$COMPOSE_HOME" && cp -r docker-compose*.yml deploy "$COMPOSE_HOME" || exit 1
+    mkdir "$COMPOSE_HOME" && cp -r docker-compose*.yml services deploy "$COMPOSE_HOME" || exit 1
     [ ! -e .env ] || cp .env "$COMPOSE_HOME"
     export COMPOSE_FILE=$COMPOSE_HOME/docker-compose.yml
 }

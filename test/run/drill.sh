@@ -8,9 +8,8 @@
 # The drill has to know how each process died, so it starts them itself: this only writes each
 # command to run/<name>.argv, the arguments ended by NUL.
 
-DRILL_PROCESSES=(epmd rabbitmq redis proxy order stock payment gateway-1 gateway-2 nginx)
-DRILL_SHIMMED=(redis order stock payment gateway-1 gateway-2) # their clocks and disks can be broken
-DRILL_CLIENTS=(gateway-1 gateway-2 order stock payment)
+DRILL_CLIENTS=(gateway-1 gateway-2 "${SERVICES_CONSUMERS[@]}")
+DRILL_SHIMMED=(redis "${DRILL_CLIENTS[@]}") # their clocks and disks can be broken
 declare -A DRILL_PORTS=()
 
 # In place of process_start.
@@ -77,8 +76,8 @@ drill_previous() {
 # drill_plan PLAN NAME BINARY VARIABLE=..: it goes the proxy's ways of NAME.
 drill_plan() {
     local redis=127.0.0.1:${DRILL_PORTS[$2-redis]}
-    drill_note "$1" env "ORDER_REDIS=$redis" "STOCK_REDIS=$redis" "PAYMENT_REDIS=$redis" \
-        "SAGA_REDIS=$redis" "RABBITMQ_NODES=127.0.0.1:${DRILL_PORTS[$2-rabbitmq]}" \
+    services_at "$redis" "$redis"
+    drill_note "$1" env "${SERVICES_AT[@]}" "RABBITMQ_NODES=127.0.0.1:${DRILL_PORTS[$2-rabbitmq]}" \
         "REDIS_PASSWORD=$STATE_REDIS_PASSWORD" RABBITMQ_USER=kassa RABBITMQ_VHOST=/ \
         "RABBITMQ_PASSWORD=$STATE_RABBITMQ_PASSWORD" HTTP_HOST=127.0.0.1 "${@:4}" "$3"
 }
@@ -87,8 +86,8 @@ drill_plan() {
 drill_audit() {
     local binary=$KASSA_VAR/run/kassa-audit redis=127.0.0.1:${STATE_KEPT[REDIS_PORT]}
     cp "$(services_binary audit)" "$binary"
-    drill_note audit env "ORDER_REDIS=$redis" "STOCK_REDIS=$redis" "PAYMENT_REDIS=$redis" \
-        "REDIS_PASSWORD=$STATE_REDIS_PASSWORD" "$binary" --json
+    services_at "$redis" "$redis"
+    drill_note audit env "${SERVICES_AT[@]}" "REDIS_PASSWORD=$STATE_REDIS_PASSWORD" "$binary" --json
 }
 
 drill_nginx() {
@@ -105,9 +104,11 @@ drill_nginx() {
     drill_note nginx nginx -c "$KASSA_VAR/run/nginx.conf"
 }
 
+# A service that is new has no previous one.
 drill_plan_previous() {
     local name
-    for name in order stock payment; do
+    for name in "${SERVICES_CONSUMERS[@]}"; do
+        [ -x "$(previous_binary "$name")" ] || continue
         drill_port "$name-previous"
         drill_previous "$name" "$name" "METRICS_PORT=${DRILL_PORTS[$name-previous]}"
     done
@@ -120,7 +121,7 @@ drill_plan_previous() {
 
 drill_write_plan() {
     local name
-    for name in order stock payment; do
+    for name in "${SERVICES_CONSUMERS[@]}"; do
         drill_service "$name" "$name" "METRICS_PORT=$(services_port "$name")"
     done
     for name in gateway-1 gateway-2; do

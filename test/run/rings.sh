@@ -2,12 +2,12 @@
 # test: the rings, from the one that needs least to the whole system. Nothing here touches the
 # working copy's own running system: servers and services get a directory and ports of their own.
 #
-#   check    includes, docs, format, shell   no build
+#   check    includes, docs, generated parts, format, shell: no build
 #   unit     build/{optimised,asan}/test/unit  no servers; the corpora of test/fuzz; the Python code;
 #                                            optimised is release with the tests' own messages
 #   world    build/release/test/world        no servers: the simulation, WORLD_SEEDS seeds
 #   live     build/asan/test/live            private redis and rabbitmq; groups of redis.sh
-#   system   test/system/test_*.py           the same, and the four services (asan); the previous
+#   system   test/system/test_*.py           the same, and the services (asan); the previous
 #                                            release beside this one, where git's history has it
 #   crash    test/crash/matrix.py --quick    only when asked for: dies at each crash point once
 #   crash-full                               only when asked for: each point in each scenario
@@ -64,7 +64,7 @@ rings_servers_wait() {
 
 rings_check() {
     local name
-    for name in includes docs crash format shell; do
+    for name in includes docs crash generated format shell; do
         program_single "check $name" "$TEST_SECONDS" make --no-print-directory "check-$name"
     done
 }
@@ -185,16 +185,17 @@ rings_versions() {
 
 # Each service ends with status 0, and no sanitizer has complained: one test.
 rings_system_end() {
-    local start=$EPOCHREALTIME log=$PROGRAM_LOGS/system-end.log name
+    local start=$EPOCHREALTIME log=$PROGRAM_LOGS/system-end.log name logs=()
     down_all
     printf '%s\n' "$DOWN_REPORT" >"$log"
     # Those that a test has restarted are no children of ours: their logs say how they ended.
     for name in "${SERVICES[@]}"; do
+        logs+=("$KASSA_VAR/log/$name.log")
         awk '/ event=start /{ ok = 0 } / event=stop status=0/{ ok = 1 } END { exit !ok }' \
             "$KASSA_VAR/log/$name.log" || printf '%s did not stop cleanly\n' "$name" >>"$log"
     done
     grep -hE 'ERROR: (Address|Leak)Sanitizer|runtime error:' -A 25 \
-        "$KASSA_VAR"/log/{gateway,order,stock,payment}.log >>"$log" 2>/dev/null
+        "${logs[@]}" >>"$log" 2>/dev/null
     if grep -q . "$log"; then
         program_count 'system: clean end of the services' 0 1 "$start" "$log"
     else

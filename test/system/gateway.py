@@ -9,10 +9,11 @@ from client import TIME_FACTOR
 from front import free_port
 from kassa import ROOT, metrics
 from kassa.connection import Connection
+from kassa.services import GROUPS
 
 BINARY = ROOT / "build" / os.environ.get("VARIANT", "release") / "kassa-gateway"
 WAIT_S = 10 * TIME_FACTOR
-STORES = ("SAGA_REDIS", "ORDER_REDIS", "STOCK_REDIS", "PAYMENT_REDIS")
+STORES = tuple(f"{group.upper()}_REDIS" for group in GROUPS)
 
 
 class Gateway:

@@ -8,9 +8,10 @@ import os
 from kassa import broker
 from kassa.stack import Stack
 
+
 VAR = os.environ.get("KASSA_VAR")
 STACK = Stack(VAR or "")
-QUEUES, envelope = broker.QUEUES, broker.envelope
+envelope = broker.envelope
 read_settings, metrics, counter = STACK.settings, STACK.metrics, STACK.counter
 redis, erlang = STACK.redis, STACK.erlang
 

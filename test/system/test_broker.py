@@ -13,7 +13,8 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 from client import TIME_FACTOR, Case
-from servers import QUEUES, VAR, envelope, metrics, take_parked, tool
+from kassa.services import QUEUES
+from servers import VAR, envelope, metrics, take_parked, tool
 
 WAIT_S = 10 * TIME_FACTOR
 

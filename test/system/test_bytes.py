@@ -11,7 +11,8 @@ import uuid
 
 import client
 from client import Case
-from servers import QUEUES, VAR, envelope, redis, take_parked, tool
+from kassa.services import QUEUES, SERVICES
+from servers import VAR, envelope, redis, take_parked, tool
 from test_hostile import talk
 
 MARK = "kassa-bytes-mark"
@@ -86,7 +87,7 @@ class Bytes(Case):
 
     def check_logs(self):
         """Each line is one event, printable, in logfmt."""
-        for name in ("gateway", "order", "stock", "payment"):
+        for name in SERVICES:
             log = pathlib.Path(VAR) / "log" / f"{name}.log"
             for line in log.read_bytes().split(b"\n")[-20000:]:
                 self.assertNotRegex(line, rb"[^ -~]", log)

@@ -4,6 +4,7 @@ import time
 import unittest
 
 from client import INSUFFICIENT_CREDIT, OUT_OF_STOCK, UUID7, Case, at_once, new_key
+from kassa.services import STORES
 from servers import VAR, redis
 
 BAD_KEYS = ("short12", "x" * 65, "with space", "dotted.key", "slash/key", "quo\"ted-key",
@@ -253,11 +254,11 @@ class Kept(Case):
         floor = time.time_ns() // 1000000 // 4096 + 2
         while time.time_ns() // 1000000 // 4096 < floor:
             time.sleep(0.2)
-        for service in ("payment", "stock", "order"):
+        for service in STORES:
             redis("SET", f"{service}:floor", str(floor))
         end = time.monotonic() + 60
         while any(int(redis("ZCOUNT", f"{service}:buckets", "-inf", f"({floor}"))
-                  for service in ("payment", "stock", "order")):
+                  for service in STORES):
             self.assertLess(time.monotonic(), end)
             time.sleep(0.1)
 

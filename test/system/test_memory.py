@@ -14,13 +14,13 @@ import unittest
 import uuid
 
 from client import TIME_FACTOR, Case
+from kassa.services import CONSUMERS
 from servers import VAR, counter, envelope, redis, tool
 from test_cancel import paused
 from test_crash import running_pid
 
 SOON_S = 3 * TIME_FACTOR
-SERVICES = ("order", "stock", "payment")
-STORES = {"REDIS_PORT": "payment|stock|orders", "SAGA_REDIS_PORT": "keys"}
+STORES = {"REDIS_PORT": "|".join((*CONSUMERS, "orders")), "SAGA_REDIS_PORT": "keys"}
 BEGINS = ("/payment/create_user", "/payment/add_funds/{}/1", "/payment/pay/{}/1",
           "/payment/batch_init/1/1", "/stock/item/create/1", "/stock/add/{}/1",
           "/stock/subtract/{}/1", "/orders/create/{}", "/orders/addItem/{}/{}/1",
@@ -49,7 +49,7 @@ def go_on(service):
 
 
 def parked():
-    return [counter(service, "kassa_commands_parked_total") for service in SERVICES]
+    return [counter(service, "kassa_commands_parked_total") for service in CONSUMERS]
 
 
 @unittest.skipUnless(VAR, "KASSA_VAR is not set")

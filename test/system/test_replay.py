@@ -21,12 +21,11 @@ from client import INSUFFICIENT_CREDIT, OUT_OF_STOCK, TIME_FACTOR, Case, Client
 from front import free_port
 from kassa import ROOT, Broken, metrics
 from kassa.connection import ask
+from kassa.services import CONSUMERS, STORES
 from kassa.store import Store, flat
 from servers import VAR, erlang, read_settings
 
 BUILD = ROOT / "build" / os.environ.get("VARIANT", "release")
-SERVICES = ("order", "stock", "payment", "gateway")
-STORES = ("order", "stock", "payment")
 VHOST = "test-replay"
 WAIT_S = 10 * TIME_FACTOR
 
@@ -44,7 +43,7 @@ class Private:
 
     def __init__(self, **variables):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="kassa-replay."))
-        names = (*STORES, "http", *(f"{service}-metrics" for service in STORES))
+        names = (*STORES, "http", *(f"{service}-metrics" for service in CONSUMERS))
         self.ports = {name: free_port() for name in names}
         self.processes = {}
         user = '<<"kassa">>, <<"%s">>' % VHOST
@@ -74,7 +73,7 @@ class Private:
         for store in STORES:
             (self.directory / store).mkdir()
             self.start_store(store)
-        for service in SERVICES:
+        for service in (*CONSUMERS, "gateway"):
             metrics = "0" if service == "gateway" else str(self.ports[f"{service}-metrics"])
             self.run(service, [BUILD / f"kassa-{service}"], METRICS_PORT=metrics)
 

@@ -5,6 +5,7 @@ import re
 import unittest
 
 from client import Case
+from kassa.services import CONSUMERS
 from servers import VAR, metrics
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -187,7 +188,7 @@ class Metrics(Case):
     def test_dashboard(self):
         """What deploy/compose/grafana.json draws is told by somebody, from the start."""
         dashboard = (ROOT / "deploy" / "compose" / "grafana.json").read_text()
-        told = [self.get("/metrics").text, *map(metrics, ("order", "stock", "payment"))]
+        told = [self.get("/metrics").text, *map(metrics, CONSUMERS)]
         told = {name for text in told for name, _ in self.parse(text)[0]}
         drawn = set(re.findall(r"\bkassa_\w+", dashboard))
         self.assertTrue(drawn)

@@ -8,6 +8,7 @@ import time
 import unittest
 
 from client import TIME_FACTOR, Case
+from kassa.services import CONSUMERS, STORES
 from servers import VAR, redis
 
 WAIT_S = 10 * TIME_FACTOR
@@ -28,7 +29,7 @@ class Schema(Case):
 
     def test_a_newer_one_is_named(self):
         user = self.user(credit=5)
-        for service in ("order", "stock", "payment"):
+        for service in STORES:
             with self.subTest(service=service):
                 self.mark(service, "3|3")
                 try:
@@ -53,7 +54,7 @@ class Functions(Case):
             self.assertEqual((answer.status, answer.body["status"]), (200, "paid"))
             self.assertEqual(self.get(f"/payment/find_user/{user}").body["credit"], 7)
         listed = redis("FUNCTION", "LIST")
-        for library in ("order", "stock", "payment"):
+        for library in CONSUMERS:
             self.assertRegex(listed, rf"kassa_{library}_[0-9a-f]{{8}}\n")
 
 

@@ -10,7 +10,6 @@ to this directory, because Python looks for modules beside the script that it st
 import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-SERVICES = ("gateway", "order", "stock", "payment")
 
 
 class Broken(Exception):

@@ -10,7 +10,6 @@ import time
 from kassa import Broken
 
 TOOL_S = 60
-QUEUES = ("kassa.order", "kassa.saga", "kassa.stock", "kassa.payment")
 # Asks the queues themselves: the figures that the broker publishes, which rabbitmqctl prints, are
 # up to 5 s old. -1: the queue has no leader that answers.
 MESSAGES = (
