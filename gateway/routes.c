@@ -161,12 +161,11 @@ static bool route_fits(const char *pattern, struct slice path,
     unsigned count = 0;
     while (*pattern != '\0') {
         if (*pattern == '{') {
-            const char *from = at;
-            while (at < end && *at != '/') {
-                at++;
-            }
+            const char *slash = at < end ? memchr(at, '/', (size_t)(end - at)) : NULL;
+            slash = slash ? slash : end;
             assert(count < ROUTE_PARAMETERS_MAX);
-            values[count++] = (struct slice){from, (size_t)(at - from)};
+            values[count++] = (struct slice){at, (size_t)(slash - at)};
+            at = slash;
             pattern = strchr(pattern, '}') + 1;
         } else if (at == end || *at++ != *pattern++) {
             return false;
@@ -271,12 +270,11 @@ void route_find(const struct route_list *list, const struct conf *conf,
     m->sentence[0] = m->allow[0] = '\0';
     text->bytes = 0;
     if (!f.route) {
+        bool is_path = f.others != 0;
         route_allow(f.others, m->allow);
-        if (f.others != 0) {
-            route_refuse(m, 405, "method not allowed");
-        } else {
-            route_refuse(m, 404, "no such path");
-        }
+        m->status = is_path ? 405 : 404;
+        slice_copy(is_path ? SLICE_TEXT("method not allowed") : SLICE_TEXT("no such path"),
+                   m->sentence, sizeof(m->sentence));
         return;
     }
     m->command.type = f.route->type;
