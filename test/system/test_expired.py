@@ -47,7 +47,7 @@ redis.call('SET', 'payment:kept:floor', ARGV[4])"""
 @contextlib.contextmanager
 def floor_at(seconds):
     """As far from now as that; nothing that lies below it is dropped."""
-    before = [redis("GET", key).decode().strip() or "0" for key in FLOORS]
+    before = [redis("GET", key) or "0" for key in FLOORS]
     floor = str(int((time.time() + seconds) * 1000) // BUCKET_MS)
     redis("EVAL", MOVE, "0", "", "test:", floor, floor)
     try:
@@ -62,14 +62,14 @@ class Expired(Case):
         return counter("payment", "kassa_commands_too_old_total")
 
     def is_claimed(self, key):
-        return redis("EVAL", CLAIMS, "0", key["Idempotency-Key"], port="SAGA_REDIS_PORT").strip() != b"0"
+        return redis("EVAL", CLAIMS, "0", key["Idempotency-Key"], port="SAGA_REDIS_PORT") != "0"
 
     def test_a_record_that_was_dropped(self):
         """Nobody knows any more what the key stood for, so it acts no second time."""
         user, key = self.user(), {"Idempotency-Key": new_key()}
         path, before = f"/payment/add_funds/{user}/7654321", self.too_old()
         self.assert_ok(self.post(path, key), {"done": True, "credit": 7654321})
-        self.assertEqual(redis("EVAL", DROP, "0", "user|7654321").strip(), b"2")
+        self.assertEqual(redis("EVAL", DROP, "0", "user|7654321"), "2")
         with floor_at(BUCKET_MS / 1000):
             answer = self.post(path, key)
             self.assert_error(answer, 422)
