@@ -7,6 +7,7 @@
 #include "audit/reading.h"
 #include "idempotency/once.h"
 #include "runtime/log.h"
+#include "store/address.h"
 
 #define CONNECT_MS 10000
 #define SILENCE_MS 30000 /* a large reply takes its time, and nobody waits but us */
@@ -23,15 +24,23 @@ static void on_tick(void *ctx)
     (void)ctx;
 }
 
-static void audit_open(struct audit *a, const struct conf *conf, struct conf *patient)
+const struct conf_table *const audit_tables[] = {
+    &address_tables[ADDRESS_ORDER],
+    &address_tables[ADDRESS_STOCK],
+    &address_tables[ADDRESS_PAYMENT],
+    &store_conf_table,
+    NULL,
+};
+
+static void audit_open(struct audit *a, const struct conf *conf, struct store_conf *patient)
 {
     const char *nodes[STORE_COUNT] = {
-        [STORE_ORDER] = patient->order_redis,
-        [STORE_STOCK] = patient->stock_redis,
-        [STORE_PAYMENT] = patient->payment_redis,
+        [STORE_ORDER] = address_of(conf, ADDRESS_ORDER),
+        [STORE_STOCK] = address_of(conf, ADDRESS_STOCK),
+        [STORE_PAYMENT] = address_of(conf, ADDRESS_PAYMENT),
     };
     static const char *const what[STORE_COUNT] = {"orders", "items", "users"};
-    *patient = *conf;
+    *patient = *store_conf(conf);
     patient->redis_timeout_ms = SILENCE_MS;
     a->loop = loop_new();
     log_start(a->loop, "audit", "error"); /* what is wrong is told by the report */
@@ -153,7 +162,7 @@ enum audit_verdict audit_stores(const struct conf *conf, struct audit_options *o
     enum audit_verdict verdict = AUDIT_FAILED;
     bool is_overtaken = true;
     for (unsigned i = 0; i < AHEADS && is_overtaken; i++) {
-        struct conf patient;
+        struct store_conf patient;
         struct audit *a = mem_new(sizeof(*a));
         book_init(&a->book);
         a->is_progress = options->is_progress;

@@ -7,6 +7,7 @@
 #include "bench/floor.h"
 #include "idempotency/once.h"
 #include "runtime/uuid.h"
+#include "store/address.h"
 #include "store/store.h"
 
 #define USERS       1000
@@ -36,7 +37,8 @@ static struct floor_workload *floor_store_open(struct loop *loop, const struct c
     struct floor_workload *w = mem_new(sizeof(*w));
     w->loop = loop;
     w->depth = depth;
-    w->redis = store_new(loop, conf, "floor", conf->payment_redis, &payment_library);
+    w->redis = store_new(loop, store_conf(conf), "floor", address_of(conf, ADDRESS_PAYMENT),
+                         &payment_library);
     return w;
 }
 

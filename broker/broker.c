@@ -61,7 +61,7 @@ struct broker_consumer {
 
 struct broker {
     struct loop *loop;
-    const struct conf *conf;
+    const struct broker_conf *conf;
     const char *service;
     struct broker_stats stats;
 
@@ -383,7 +383,7 @@ static void broker_on_turn_end(void *ctx)
 
 /* ---- the public side ---- */
 
-struct broker *broker_new(struct loop *loop, const struct conf *conf, const char *service)
+struct broker *broker_new(struct loop *loop, const struct broker_conf *conf, const char *service)
 {
     struct broker *b = mem_new(sizeof(*b));
     b->loop = loop;

@@ -14,13 +14,13 @@
 
 #include "broker/message.h"
 #include "broker/topology.h"
-#include "runtime/conf.h"
+#include "broker/conf.h"
 #include "runtime/loop.h"
 
 struct broker;
 
 /* Starts connecting; never fails for an absent broker, keeps trying with jitter. */
-struct broker *broker_new(struct loop *loop, const struct conf *conf, const char *service);
+struct broker *broker_new(struct loop *loop, const struct broker_conf *conf, const char *service);
 /* Closes politely what can be closed at once. Anything unconfirmed is forgotten: drain first. */
 void broker_free(struct broker *b); /* NULL is fine */
 

@@ -5,8 +5,8 @@
 #include "runtime/err.h"
 #include "consumer/keep.h"
 
-void checkout_begin(const struct message *request, const char *bucket, const struct conf *conf,
-                    struct args *call)
+void checkout_begin(const struct message *request, const char *bucket,
+                    const struct begin_conf *conf, struct args *call)
 {
     const struct saga_definition *def = &checkout_definition;
     args_reset(call);

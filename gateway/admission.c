@@ -31,7 +31,7 @@ static unsigned within(uint64_t n, unsigned low, unsigned high)
     return n < low ? low : n > high ? high : (unsigned)n;
 }
 
-void admission_init(struct admission *a, const struct conf *conf)
+void admission_init(struct admission *a, const struct gateway_conf *conf)
 {
     *a = (struct admission){
         .most = (unsigned)conf->pending_max,

@@ -18,7 +18,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "runtime/conf.h"
+#include "gateway/conf.h"
 
 #define ADMISSION_WINDOW_MS      100
 #define ADMISSION_PATIENCE       3  /* windows in a row */
@@ -42,7 +42,7 @@ struct admission {
     bool has_shed;
 };
 
-void admission_init(struct admission *a, const struct conf *conf);
+void admission_init(struct admission *a, const struct gateway_conf *conf);
 
 /* A request comes, `in_flight` others are there. Units: now_ms of a clock that only goes forward.
  */

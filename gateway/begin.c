@@ -4,11 +4,13 @@
 #include <stdlib.h>
 
 #include "checkout/begin.h"
+#include "gateway/conf.h"
 #include "idempotency/once.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
 #include "runtime/stat.h"
+#include "store/address.h"
 
 struct begin {
     struct loop *loop;
@@ -16,7 +18,7 @@ struct begin {
     struct broker *broker;
     begin_on_answer *on_answer;
     void *ctx;
-    const struct conf *conf;
+    const struct begin_conf *conf;
     struct args call;
     struct checkout_begun begun; /* scratch: what follows from an answer */
     struct stat_value *asks, *unreadable;
@@ -37,13 +39,14 @@ struct begin *begin_new(struct loop *loop, const struct conf *conf, struct broke
     b->broker = broker;
     b->on_answer = on_answer;
     b->ctx = ctx;
-    b->conf = conf;
+    b->conf = begin_conf(conf);
     b->asks = stat_counter("kassa_checkouts_begun_total", "",
                            "checkouts taken to the orders' store by the gateway itself");
     b->unreadable = stat_counter("kassa_records_unreadable_total", "",
                                  "answers of the store that no version of ours gives");
-    if (conf->gateway_begins != 0) {
-        b->store = store_new(loop, conf, "order", conf->order_redis, &order_library);
+    if (gateway_conf(conf)->gateway_begins != 0) {
+        b->store = store_new(loop, store_conf(conf), "order", address_of(conf, ADDRESS_ORDER),
+                             &order_library);
     }
     return b;
 }

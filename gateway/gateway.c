@@ -16,6 +16,7 @@
 #include "broker/broker.h"
 #include "gateway/admission.h"
 #include "gateway/begin.h"
+#include "gateway/conf.h"
 #include "gateway/front.h"
 #include "gateway/pending.h"
 #include "gateway/prefer.h"
@@ -29,6 +30,8 @@
 #include "runtime/err.h"
 #include "runtime/log.h"
 #include "runtime/stat.h"
+#include "saga/conf.h"
+#include "store/address.h"
 #include "store/libraries.h"
 #include "store/pulse.h"
 
@@ -37,6 +40,8 @@
 
 struct gateway {
     struct service_context *context;
+    const struct gateway_conf *conf;
+    const struct once_conf *once;
     struct http *http;
     struct broker *broker;
     struct begin *begin;
@@ -271,7 +276,7 @@ static void pending_claim(struct pending *p)
     p->is_claiming = true;
     crash_point("gateway.claim.before");
     key_claim(&gw->call, slice_from(p->key), buf_slice(&fingerprint), slice_from(p->id.text),
-              gw->context->conf.idempotency_days);
+              gw->once->idempotency_days);
     store_call(gw->store, &gw->call, on_claimed, p);
     crash_sent("gateway.claim.sent");
     buf_free(&fingerprint);
@@ -412,7 +417,7 @@ static void request_park(struct gateway *gw, struct http_request *http, struct p
         message_set(&p->match.command, async, 1);
     }
     slice_copy(wanted->key, p->key, sizeof(p->key));
-    if (p->key[0] == '\0' || (p->is_front && gw->context->conf.front_ids)) {
+    if (p->key[0] == '\0' || (p->is_front && gw->conf->front_ids)) {
         pending_begin(p);
     } else {
         pending_claim(p);
@@ -441,7 +446,7 @@ static void on_request(void *ctx, struct http_request *http)
     struct gateway *gw = ctx;
     struct pending *p = pending_draft(&gw->table);
     struct wanted wanted = {0};
-    route_find(&gw->context->conf, http_request_method(http), http_request_path(http),
+    route_find(gw->conf, http_request_method(http), http_request_path(http),
                http_request_query(http), &p->match);
     const struct route *route = p->match.route;
     const struct http_answer *short_of;
@@ -470,7 +475,7 @@ static void key_let_go(struct gateway *gw, const struct pending *p)
 {
     if (p->key[0] != '\0') {
         key_release(&gw->call, slice_from(p->key), slice_from(p->id.text),
-                    gw->context->conf.idempotency_days);
+                    gw->once->idempotency_days);
         store_call(gw->store, &gw->call, NULL, NULL);
     }
 }
@@ -482,9 +487,8 @@ static struct reply reply_expired(struct gateway *gw, const struct pending *p,
                                   const struct message *answer)
 {
     int64_t elapsed_ms = loop_now_ms(gw->context->loop) - p->began_ms;
-    bool is_never =
-        p->is_fresh && message_has(answer, since) &&
-        once_never_acted(&gw->context->conf, slice_from(p->id.text), answer->since, elapsed_ms);
+    bool is_never = p->is_fresh && message_has(answer, since) &&
+                    once_never_acted(gw->once, slice_from(p->id.text), answer->since, elapsed_ms);
     if (is_never && !p->is_front) {
         key_let_go(gw, p);
     }
@@ -600,7 +604,7 @@ static void gateway_sweep(void *ctx, struct args *c, const char *seen, int64_t r
                           const char *cursor)
 {
     const struct gateway *gw = ctx;
-    key_sweep(c, gw->context->conf.idempotency_days, seen, rise_ms, cursor);
+    key_sweep(c, gw->once->idempotency_days, seen, rise_ms, cursor);
 }
 
 int gateway_start(struct service_context *context)
@@ -610,9 +614,11 @@ int gateway_start(struct service_context *context)
     const struct conf *conf = &context->conf;
     struct buf sentence = {0}, channel = {0};
     gw->context = context;
+    gw->conf = gateway_conf(conf);
+    gw->once = once_conf(conf);
     gw->id = uuid_make(loop_wall_ms(context->loop));
-    pending_table_init(&gw->table, conf);
-    admission_init(&gw->admission, conf);
+    pending_table_init(&gw->table, gw->conf, begin_conf(conf)->deadline_ms);
+    admission_init(&gw->admission, gw->conf);
     gw->asks = stat_counter("kassa_asks_total", "", "commands sent, asking again included");
     gw->shed = stat_counter("kassa_requests_shed_total", "", "requests answered 429");
     gw->left = stat_counter("kassa_requests_left_total", "",
@@ -625,8 +631,8 @@ int gateway_start(struct service_context *context)
                                      "commands that got another id because nginx' clock differs");
     gw->wait_ms = stat_histogram("kassa_http_request_seconds", "", "from request to answer");
     answers_new(gw);
-    int err = http_open(context->loop, conf, conf->http_host, (int)conf->http_port, on_request, gw,
-                        &gw->http, &sentence);
+    int err = http_open(context->loop, http_conf(conf), gw->conf->http_host,
+                        (int)gw->conf->http_port, on_request, gw, &gw->http, &sentence);
     if (err != 0) {
         log_error("listen_failed", "reason=%s", log_quote(buf_slice(&sentence)));
         buf_free(&sentence);
@@ -636,13 +642,14 @@ int gateway_start(struct service_context *context)
         return err;
     }
     notice_channel(slice_from(gw->id.text), &channel);
-    gw->store = store_new(context->loop, conf, "saga", conf->saga_redis, &key_library);
+    gw->store = store_new(context->loop, store_conf(conf), "saga", address_of(conf, ADDRESS_SAGA),
+                          &key_library);
     gw->libraries = libraries_new(context->loop, gw->store, &key_library);
     gw->sweep = sweep_new(context->loop, gw->store, gateway_sweep, gw);
     gw->pulse = pulse_new(context->loop, gw->store, "saga");
-    gw->notices =
-        subscription_new(context->loop, conf, conf->saga_redis, channel.data, on_notice, gw);
-    gw->broker = broker_new(context->loop, conf, context->name);
+    gw->notices = subscription_new(context->loop, store_conf(conf), address_of(conf, ADDRESS_SAGA),
+                                   channel.data, on_notice, gw);
+    gw->broker = broker_new(context->loop, broker_conf(conf), context->name);
     gw->begin = begin_new(context->loop, conf, gw->broker, on_answer, gw);
     gw->shortage = shortage_new(context->loop, gw->store, begin_store(gw->begin));
     gw->ready = ready_new(context, gw->broker, gw->store, gw->notices, gw->id.text);

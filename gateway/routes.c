@@ -297,7 +297,7 @@ static bool sagas_query(struct slice query, struct route_match *match)
 }
 
 /* What the parameters must fulfil together. */
-static bool limits_hold(const struct conf *conf, struct route_match *match)
+static bool limits_hold(const struct gateway_conf *conf, struct route_match *match)
 {
     const struct message *command = &match->command;
     char sentence[128];
@@ -330,8 +330,8 @@ static bool method_fits(const struct route *route, const char *method)
            (strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
 }
 
-void route_find(const struct conf *conf, const char *method, struct slice path, struct slice query,
-                struct route_match *ret_match)
+void route_find(const struct gateway_conf *conf, const char *method, struct slice path,
+                struct slice query, struct route_match *ret_match)
 {
     struct segments segments;
     refuse(ret_match, 404, "no such path");

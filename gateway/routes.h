@@ -7,7 +7,7 @@
 
 #include "broker/message.h"
 #include "broker/topology.h"
-#include "runtime/conf.h"
+#include "gateway/conf.h"
 
 enum route_place {
     ROUTE_SERVICE, /* a command to a service */
@@ -44,8 +44,8 @@ struct route_match {
 };
 
 /* Fills *ret_match, zeroed by the caller. `path` and `query` as they were sent. */
-void route_find(const struct conf *conf, const char *method, struct slice path, struct slice query,
-                struct route_match *ret_match);
+void route_find(const struct gateway_conf *conf, const char *method, struct slice path,
+                struct slice query, struct route_match *ret_match);
 void route_match_free(struct route_match *match);
 
 /* A whole number as the API has it: digits, a zero fraction allowed ("15.0"), within int64.

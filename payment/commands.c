@@ -125,11 +125,15 @@ static const struct consumer_handler payment_commands[] = {
 
 extern const struct library payment_library; /* payment/payment.lua */
 
+static const struct conf_table *const payment_tables[] = {CONSUMER_TABLES,
+                                                          &address_tables[ADDRESS_PAYMENT], NULL};
+
 const struct consumer_definition payment_definition = {
     .name = "payment",
     .summary = "Keeps users and their credit; charges and refunds for sagas.",
     .library = &payment_library,
-    .node_offset = offsetof(struct conf, payment_redis),
+    .address = ADDRESS_PAYMENT,
+    .tables = payment_tables,
     .handlers = payment_commands,
     .handler_count = sizeof(payment_commands) / sizeof(payment_commands[0]),
     .queues = {QUEUE_PAYMENT},

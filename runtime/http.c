@@ -592,7 +592,7 @@ static size_t http_keep_encoded(void *ctx, struct MHD_Connection *connection, ch
 
 /* ---- opening and closing ---- */
 
-static struct MHD_Daemon *http_start_library(struct http_shard *shard, const struct conf *conf)
+static struct MHD_Daemon *http_start_library(struct http_shard *shard, const struct http_conf *conf)
 {
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
@@ -606,7 +606,8 @@ static struct MHD_Daemon *http_start_library(struct http_shard *shard, const str
 }
 
 /* Errors: false when the library does not start. */
-static bool http_shard_open(struct http *http, struct http_shard *shard, const struct conf *conf)
+static bool http_shard_open(struct http *http, struct http_shard *shard,
+                            const struct http_conf *conf)
 {
     shard->http = http;
     shard->daemon = http_start_library(shard, conf);
@@ -652,7 +653,7 @@ static void http_free(struct http *http)
     free(http);
 }
 
-int http_open(struct loop *loop, const struct conf *conf, const char *host, int port,
+int http_open(struct loop *loop, const struct http_conf *conf, const char *host, int port,
               http_on_request *on_request, void *ctx, struct http **ret_http,
               struct buf *ret_sentence)
 {

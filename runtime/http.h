@@ -11,7 +11,7 @@
 #define KASSA_RUNTIME_HTTP_H
 
 #include "runtime/buf.h"
-#include "runtime/conf.h"
+#include "runtime/http_conf.h"
 
 struct loop;
 struct http;
@@ -24,7 +24,7 @@ struct http_request;
 typedef void http_on_request(void *ctx, struct http_request *request);
 
 /* Listens on host:port (port 0: any free one). Errors: -ERR_SYSTEM, with a sentence. */
-int http_open(struct loop *loop, const struct conf *conf, const char *host, int port,
+int http_open(struct loop *loop, const struct http_conf *conf, const char *host, int port,
               http_on_request *on_request, void *ctx, struct http **ret_http,
               struct buf *ret_sentence);
 int http_port(const struct http *http);

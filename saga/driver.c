@@ -31,6 +31,8 @@ struct driver *driver_new(struct consumer *consumer, const struct saga_definitio
     buf_free(&fault);
     d->consumer = consumer;
     d->def = def;
+    d->conf = saga_conf(consumer_conf(consumer));
+    d->begin = begin_conf(consumer_conf(consumer));
     d->completed = driver_ends(def->completed);
     d->aborted = driver_ends(def->aborted);
 #define X(field, kind, name, help) d->field = stat_##kind(name, "", help);
@@ -120,7 +122,7 @@ int driver_move(struct driver *d, struct journal_move move, struct saga_event ev
         return err;
     }
     move.to = output.next;
-    move.resend_ms = consumer_conf(d->consumer)->saga_resend_ms;
+    move.resend_ms = d->begin->saga_resend_ms;
     return journal_advance(&d->def->journal, d->def, &move, call);
 }
 

@@ -15,6 +15,7 @@
 #include "consumer/consumer.h"
 #include "runtime/stat.h"
 #include "saga/command.h"
+#include "saga/conf.h"
 
 /* X(field, kind, name, labels, help). All of it is there from the start, at 0: who watches a
  * counter that appears with its first increment misses that one. */
@@ -42,6 +43,8 @@
 struct driver {
     struct consumer *consumer;
     const struct saga_definition *def;
+    const struct saga_conf *conf;
+    const struct begin_conf *begin;
     struct saga_outgoing out; /* scratch: what is being sent */
     struct recovery *recovery;
     struct restore *restore;

@@ -95,9 +95,9 @@ static struct args *course_call(struct course *c, const char *what, int key_coun
 int restore_record(struct consumer_work *work, struct args *call)
 {
     const struct message *in = work->in;
-    const struct conf *conf = consumer_conf(work->consumer);
-    int64_t margin_ms = 1000 * conf->replay_s, announced_ms = 0, since_ms = in->since;
-    const struct saga_definition *def = driver_of(work)->def;
+    const struct driver *d = driver_of(work);
+    int64_t margin_ms = 1000 * d->conf->replay_s, announced_ms = 0, since_ms = in->since;
+    const struct saga_definition *def = d->def;
     const char *name = def->journal.library->name;
     unsigned row;
     if (!saga_row_of(def, in->service, &row)) {
@@ -112,7 +112,7 @@ int restore_record(struct consumer_work *work, struct args *call)
     since_ms -= margin_ms;
     /* A saga acts long after its id was made when something that it needs was away: at most until a
      * gateway and then the saga have given up. */
-    int64_t first_ms = since_ms - conf->deadline_ms - conf->saga_deadline_ms;
+    int64_t first_ms = since_ms - d->begin->deadline_ms - d->conf->saga_deadline_ms;
     journal_call(&def->journal, "_replay_begin", 2, call);
     args_format(call, "%s:once:%s", name, work->bucket);
     args_format(call, "%s:replay:%s", name, def->rows[row].participant);

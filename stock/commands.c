@@ -127,11 +127,15 @@ static const struct consumer_handler stock_commands[] = {
 
 extern const struct library stock_library; /* stock/stock.lua */
 
+static const struct conf_table *const stock_tables[] = {CONSUMER_TABLES,
+                                                        &address_tables[ADDRESS_STOCK], NULL};
+
 const struct consumer_definition stock_definition = {
     .name = "stock",
     .summary = "Keeps items, their pieces and prices; takes pieces for sagas.",
     .library = &stock_library,
-    .node_offset = offsetof(struct conf, stock_redis),
+    .address = ADDRESS_STOCK,
+    .tables = stock_tables,
     .handlers = stock_commands,
     .handler_count = sizeof(stock_commands) / sizeof(stock_commands[0]),
     .queues = {QUEUE_STOCK},

@@ -15,18 +15,13 @@
 #include "runtime/http.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
+#include "test/lib/given.h"
 
 #define TURNS_QUIET 4
 
 static struct loop *loop;
 static struct http *http;
 static unsigned requests;
-
-static const char *defaults(const char *variable)
-{
-    (void)variable;
-    return NULL;
-}
 
 static void on_request(void *ctx, struct http_request *r)
 {
@@ -42,13 +37,12 @@ static void on_request(void *ctx, struct http_request *r)
 
 static void setup(void)
 {
-    static struct conf conf;
+    struct http_conf conf;
     struct buf sentence = {0};
-    int err = conf_load(&conf, defaults, &sentence);
-    assert(err == 0);
+    given_load(&http_conf_table, given_none, &conf);
     loop = loop_new();
     log_start(loop, "fuzz", "error");
-    err = http_open(loop, &conf, "127.0.0.1", 0, on_request, NULL, &http, &sentence);
+    int err = http_open(loop, &conf, "127.0.0.1", 0, on_request, NULL, &http, &sentence);
     assert(err == 0);
 }
 

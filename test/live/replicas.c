@@ -15,6 +15,7 @@
 #include "runtime/err.h"
 #include "store/store.h"
 #include "store/subscription.h"
+#include "test/lib/given.h"
 #include "test/lib/lanes.h"
 #include "test/lib/redis_server.h"
 
@@ -25,19 +26,13 @@
 struct fixture {
     struct redis_server *nodes[NODES];
     struct redis_server *sentinels[SENTINELS];
-    struct conf conf;
+    struct store_conf conf;
     struct loop *loop;
     struct store *redis;
     struct args command;
     unsigned answers, losses;
     char last[64];
 };
-
-static const char *no_variable(const char *variable)
-{
-    (void)variable;
-    return NULL;
-}
 
 static int64_t clock_ms(void)
 {
@@ -71,8 +66,7 @@ static void follow(struct redis_server *replica, struct redis_server *master)
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
-    struct buf sentence = {0};
-    assert_int_equal(conf_load(&f->conf, no_variable, &sentence), 0);
+    given_load(&store_conf_table, given_none, &f->conf);
     f->conf.redis_wait_replicas = 1;
     f->conf.redis_timeout_ms = 600;
     for (int i = 0; i < NODES; i++) {

@@ -12,7 +12,9 @@
 
 #include "runtime/err.h"
 #include "runtime/stat.h"
+#include "store/address.h"
 #include "store/store.h"
+#include "test/lib/given.h"
 #include "test/lib/redis_server.h"
 
 #define LIVE_WAIT_MS 10000
@@ -38,7 +40,7 @@ static const struct library live_newer = LIVE_LIBRARY("2");
 struct live {
     struct loop *loop;
     struct loop_timer *tick; /* so that a turn that waits ends soon */
-    struct conf conf;
+    struct store_conf conf;
     struct store *redis;
     struct redis_server *server; /* NULL: that of SAGA_REDIS */
     struct args command;
@@ -132,17 +134,10 @@ static const char *live_ask(struct live *t, const char *line)
     return t->text;
 }
 
-static const char *live_lookup(const char *variable)
-{
-    return getenv(variable);
-}
-
 static struct live *live_new(void)
 {
     struct live *t = mem_new(sizeof(*t));
-    struct buf sentence = {0};
-    assert_int_equal(conf_load(&t->conf, live_lookup, &sentence), 0);
-    buf_free(&sentence);
+    given_load(&store_conf_table, (conf_lookup *)getenv, &t->conf);
     t->conf.redis_timeout_ms = 300;
     t->loop = loop_new();
     t->tick = loop_timer_new(t->loop, live_on_tick, t);
@@ -159,9 +154,11 @@ static void live_connect(struct live *t, const char *node, const struct library 
 static int live_setup_shared(void **state)
 {
     struct live *t = live_new();
+    struct address_conf address;
     *state = t;
+    given_load(&address_tables[ADDRESS_SAGA], (conf_lookup *)getenv, &address);
     t->conf.redis_timeout_ms = 2 * LIVE_WAIT_MS; /* silence is tested with private servers */
-    live_connect(t, t->conf.saga_redis, &live_library);
+    live_connect(t, address.node, &live_library);
     return live_wait(t, live_is_up) ? 0 : -1;
 }
 

@@ -376,7 +376,7 @@ uint64_t broker_unconfirmed(const struct broker *b)
 
 /* ---- life ---- */
 
-struct broker *broker_new(struct loop *loop, const struct conf *conf, const char *service)
+struct broker *broker_new(struct loop *loop, const struct broker_conf *conf, const char *service)
 {
     (void)conf, (void)service;
     struct broker *b = mem_new(sizeof(*b));

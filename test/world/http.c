@@ -28,7 +28,7 @@ struct http {
 static struct http *listeners[WORLD_NODES_MAX];
 static LIST_HEAD(, http_request) open_requests = LIST_HEAD_INITIALIZER(open_requests);
 
-int http_open(struct loop *loop, const struct conf *conf, const char *host, int port,
+int http_open(struct loop *loop, const struct http_conf *conf, const char *host, int port,
               http_on_request *on_request, void *ctx, struct http **ret_http,
               struct buf *ret_sentence)
 {

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "gateway/conf.h"
 #include "gateway/gateway.h"
 #include "idempotency/key.h"
 #include "order/commands.h"
@@ -21,6 +22,7 @@
 #include "runtime/stat.h"
 #include "runtime/uuid.h"
 #include "stock/commands.h"
+#include "test/world/environment.h"
 #include "test/world/group.h"
 #include "test/world/plants.h"
 #include "test/world/shop.h"
@@ -35,36 +37,6 @@
 #define DEGRADE_MS  4000 /* longer than the Sentinels of the model need to agree */
 
 extern const struct library payment_library, stock_library, order_library;
-
-static const char *no_variable(const char *variable)
-{
-    (void)variable;
-    return NULL;
-}
-
-static struct conf conf_make(void)
-{
-    struct conf conf;
-    struct buf sentence = {0};
-    int err = conf_load(&conf, no_variable, &sentence);
-    assert(err == 0);
-    buf_free(&sentence);
-    conf.saga_deadline_ms = 5000; /* some sagas meet it */
-    /* Names that nobody looks up: each store is one of its own (group.h). */
-    snprintf(conf.order_redis, sizeof(conf.order_redis), "order:6379");
-    snprintf(conf.payment_redis, sizeof(conf.payment_redis), "payment:6379");
-    snprintf(conf.stock_redis, sizeof(conf.stock_redis), "stock:6379");
-    snprintf(conf.saga_redis, sizeof(conf.saga_redis), "saga:6379");
-    if (world_bugs.no_reask) {
-        conf.reask_ms = 100000000;
-    }
-    if (world_bugs.no_resend) {
-        conf.saga_resend_ms = 100000000;
-        conf.saga_resend_max_ms = 100000000;
-        conf.saga_deadline_ms = 200000000;
-    }
-    return conf;
-}
 
 static unsigned chances_off; /* by bit, to shorten a failing run */
 
@@ -102,7 +74,7 @@ static struct world_chances chances_make(void)
  * besides what sagas did is nobody's to mend, and neither is a cancel of stock that was under way:
  * such runs have plenty of what is lost, and no funding, or no cancels. The courier keeps what it
  * confirms: what both have lost is lost. */
-static const char *loss_make(struct conf *conf)
+static const char *loss_make(void)
 {
     static const char *const services[] = {"payment", "stock"};
     if (world_random(4) > 0) {
@@ -112,25 +84,27 @@ static const char *loss_make(struct conf *conf)
     world.chances.lose = 0;
     world.chances.clocks = 0; /* what ended when is what a replay goes by */
     if (strcmp(service, "stock") == 0) {
-        conf->saga_deadline_ms = 200000;
+        environment_set("SAGA_DEADLINE_MS", 200000);
     }
     return service;
 }
 
 /* Half of the others have replicas, which die, stand still and are promoted. */
-static void replicas_make(struct conf *conf, const char *loss)
+static unsigned replicas_make(const char *loss)
 {
-    if (loss == NULL && world_random(2) == 0) {
-        conf->redis_wait_replicas = GROUP_REPLICAS;
-        conf->redis_degrade_ms = DEGRADE_MS;
+    if (loss != NULL || world_random(2) > 0) {
+        return 0;
     }
+    environment_set("REDIS_WAIT_REPLICAS", GROUP_REPLICAS);
+    environment_set("REDIS_DEGRADE_MS", DEGRADE_MS);
+    return GROUP_REPLICAS;
 }
 
 /* Some of the runs that lose nothing have servers that are slow all the time: a disk, a call that
  * takes long and is asked for often, one that is never answered, or the line to the replicas. Links
  * hold then: each one that breaks delivers again all that waits, and so much of that would be a
  * trouble of its own. */
-static void costs_make(const struct conf *conf, const char *loss)
+static void costs_make(unsigned replicas, const char *loss)
 {
     world.costs = (struct world_costs){0};
     if (loss != NULL || world_random(4) > 0) {
@@ -149,7 +123,7 @@ static void costs_make(const struct conf *conf, const char *loss)
         world.chances.repeat = 0; /* each takes its silences */
         break;
     default:
-        world.costs.lag_us = conf->redis_wait_replicas > 0 ? 100000 + world_random(900000) : 0;
+        world.costs.lag_us = replicas > 0 ? 100000 + world_random(900000) : 0;
     }
 }
 
@@ -277,15 +251,16 @@ static bool seed_run(uint64_t seed, struct totals *totals)
     broker_world_reset();
     http_world_reset();
     world.chances = chances_make();
-    struct conf conf = conf_make();
+    environment_reset();
     static const char *loss;
-    loss = loss_make(&conf);
-    replicas_make(&conf, loss);
-    costs_make(&conf, loss);
+    loss = loss_make();
+    unsigned replicas = replicas_make(loss);
+    costs_make(replicas, loss);
     world_say("costs: sync %lld, list %lld, lag %lld us", (long long)world.costs.sync_us,
               (long long)world.costs.list_us, (long long)world.costs.lag_us);
-    store_world_reset(libraries, 4, (unsigned)conf.redis_wait_replicas);
+    store_world_reset(libraries, 4, replicas);
     const struct service gateway = {.name = "gateway",
+                                    .tables = gateway_tables,
                                     .start = gateway_start,
                                     .drain = gateway_drain,
                                     .is_drained = gateway_is_drained,
@@ -293,14 +268,14 @@ static bool seed_run(uint64_t seed, struct totals *totals)
     const struct service order = consumer_service(&order_definition);
     const struct service stock = consumer_service(&stock_definition);
     const struct service payment = consumer_service(&payment_definition);
-    gateways[0] = world_node("gateway-1", &gateway, &conf);
-    gateways[1] = world_node("gateway-2", &gateway, &conf);
-    world_node("order-1", &order, &conf);
-    world_node("order-2", &order, &conf);
-    world_node("stock-1", &stock, &conf);
-    world_node("stock-2", &stock, &conf);
-    world_node("payment-1", &payment, &conf);
-    world_node("payment-2", &payment, &conf);
+    gateways[0] = world_node("gateway-1", &gateway);
+    gateways[1] = world_node("gateway-2", &gateway);
+    world_node("order-1", &order);
+    world_node("order-2", &order);
+    world_node("stock-1", &stock);
+    world_node("stock-2", &stock);
+    world_node("payment-1", &payment);
+    world_node("payment-2", &payment);
     for (unsigned i = 0; i < world.node_count; i++) {
         node_start(&world.nodes[i]);
     }

@@ -11,7 +11,7 @@
 
 #include "gateway/routes.h"
 
-static const struct conf conf = {.batch_max = 10000000};
+static const struct gateway_conf conf = {.batch_max = 10000000};
 
 struct request {
     struct route_match match;

@@ -18,13 +18,14 @@
 #include "runtime/err.h"
 #include "runtime/http.h"
 #include "runtime/loop.h"
+#include "test/lib/given.h"
 
 #define PARKED_MAX 64
 #define HOST       "Host: kassa\r\n"
 
 struct fixture {
     struct loop *loop;
-    struct conf conf;
+    struct http_conf conf;
     struct http *http;
     struct http_request *parked[PARKED_MAX];
     int parked_count;
@@ -32,12 +33,6 @@ struct fixture {
     int requests;
     char seen[512]; /* the last request: method path?query [X-Test] */
 };
-
-static const char *no_variable(const char *variable)
-{
-    (void)variable;
-    return NULL;
-}
 
 static void answer(struct http_request *r)
 {
@@ -90,7 +85,7 @@ static int http_setup(void **state)
     const struct http_header header = {"Retry-After", "1"};
     f->loop = loop_new();
     f->same = http_answer_new(429, &header, 1, SLICE_TEXT("{\"error\":\"same\"}"));
-    assert_int_equal(conf_load(&f->conf, no_variable, &sentence), 0);
+    given_load(&http_conf_table, given_none, &f->conf);
     assert_int_equal(
         http_open(f->loop, &f->conf, "127.0.0.1", 0, on_request, f, &f->http, &sentence), 0);
     *state = f;

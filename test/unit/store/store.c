@@ -20,6 +20,7 @@
 #include "store/patience.h"
 #include "store/store.h"
 #include "store/waiters.h"
+#include "test/lib/given.h"
 
 #define MASTER     "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
 #define REPLICA    "*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:1\r\n$7\r\nconnect\r\n:-1\r\n"
@@ -30,7 +31,7 @@
 struct peer {
     struct loop *loop;
     struct loop_timer *tick; /* so that a turn that waits ends soon */
-    struct conf conf;
+    struct store_conf conf;
     struct store *redis;
     struct args command;
     int listener;
@@ -62,16 +63,9 @@ static void peer_on_up(void *ctx)
     p->ups++;
 }
 
-static const char *peer_conf(const char *variable)
-{
-    (void)variable;
-    return NULL;
-}
-
 static int peer_make(void **state, int64_t replicas)
 {
     struct peer *p = mem_new(sizeof(*p));
-    struct buf sentence = {0};
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t bytes = sizeof(a);
     char node[32];
@@ -80,8 +74,7 @@ static int peer_make(void **state, int64_t replicas)
     assert_int_equal(bind(p->listener, (struct sockaddr *)&a, sizeof(a)), 0);
     assert_int_equal(listen(p->listener, 16), 0);
     assert_int_equal(getsockname(p->listener, (struct sockaddr *)&a, &bytes), 0);
-    assert_int_equal(conf_load(&p->conf, peer_conf, &sentence), 0);
-    buf_free(&sentence);
+    given_load(&store_conf_table, given_none, &p->conf);
     p->conf.redis_timeout_ms = SILENCE_MS / PATIENCE_FIRST;
     p->conf.redis_wait_replicas = replicas;
     p->loop = loop_new();
