@@ -95,7 +95,7 @@ $(OUT)/%.o: %.c Makefile
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 define lua_rule
-$(OUT)/lua/$(1).c: $(LUA_$(1)) deploy/embed.sh
+$(OUT)/lua/$(1).c: $(LUA_$(1)) deploy/embed.sh catalogue/names.h
 	$$(call say,LUA,$(1))
 	@mkdir -p $$(@D)
 	$$(Q)sh deploy/embed.sh $(1) $(LUA_$(1)) > $$@.new && mv $$@.new $$@

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "audit/reading.h"
+#include "catalogue/names.h"
 #include "idempotency/once.h"
 #include "runtime/log.h"
 #include "store/address.h"
@@ -92,7 +93,7 @@ static bool audit_floors(struct audit *a)
 {
     char key[32];
     for (int i = 0; i < STORE_COUNT; i++) {
-        snprintf(key, sizeof(key), "%s:floor", reading_prefix((enum audit_store)i));
+        snprintf(key, sizeof(key), "%s%s", reading_prefix((enum audit_store)i), PART.floor);
         reading_call(a, (enum audit_store)i, on_floor, a, "GET", key);
     }
     return reading_wait(a, 0);

@@ -7,6 +7,7 @@
  * it lies below all floors and none of the stores is older than its sums.
  * Source: protocol.md section 3.3; idempotency/folded.lua. */
 #include "audit/reading.h"
+#include "catalogue/names.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -190,7 +191,7 @@ static void on_sums(void *ctx, int err, struct texts reply)
 static void left_call(struct audit *a, enum audit_store store)
 {
     char buckets[32], limit[8];
-    snprintf(buckets, sizeof(buckets), "%s:buckets", reading_prefix(store));
+    snprintf(buckets, sizeof(buckets), "%s%s", reading_prefix(store), PART.buckets);
     snprintf(limit, sizeof(limit), "%d", LEFT_MAX);
     reading_call(a, store, NULL, NULL, "ZRANGEBYSCORE", buckets, "-inf", "+inf", "WITHSCORES",
                  "LIMIT", "0", limit);
@@ -202,7 +203,7 @@ static bool store_read(struct folded *f, enum audit_store store)
     struct audit *a = f->audit;
     char key[BUCKET_KEY_BYTES];
     calls[store] = (struct store_call){f, store};
-    snprintf(key, sizeof(key), "%s:floor", reading_prefix(store));
+    snprintf(key, sizeof(key), "%s%s", reading_prefix(store), PART.floor);
     reading_call(a, store, NULL, NULL, "MULTI");
     reading_call(a, store, NULL, NULL, "GET", key);
     left_call(a, store);
@@ -210,7 +211,7 @@ static bool store_read(struct folded *f, enum audit_store store)
     if (!reading_wait(a, 0)) {
         return false;
     }
-    snprintf(key, sizeof(key), "%s:folded", reading_prefix(store));
+    snprintf(key, sizeof(key), "%s%s", reading_prefix(store), PART.folded);
     reading_call(a, store, NULL, NULL, "MULTI");
     reading_call(a, store, NULL, NULL, "HLEN", key);
     reading_call(a, store, NULL, NULL, "HGETALL", key);

@@ -1,6 +1,7 @@
 /* The index of open sagas: each of its orders has a journal that is open. (That each open journal
  * is in the index, look.c has seen.) Both are in one store, so one instant shows it. */
 #include "audit/reading.h"
+#include "catalogue/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,10 +39,10 @@ static void member_look(struct audit *a, const char *order)
     struct member *m = mem_new(sizeof(*m));
     char key[320];
     *m = (struct member){a, mem_text(slice_from(order))};
-    snprintf(key, sizeof(key), "order:order:%s", order);
+    snprintf(key, sizeof(key), "%s%s", KEY.order_order, order);
     reading_call(a, STORE_ORDER, NULL, NULL, "MULTI");
     reading_call(a, STORE_ORDER, NULL, NULL, "HGET", key, "journal");
-    reading_call(a, STORE_ORDER, NULL, NULL, "ZSCORE", "order:open", order);
+    reading_call(a, STORE_ORDER, NULL, NULL, "ZSCORE", KEY.order_open, order);
     reading_call(a, STORE_ORDER, on_member, m, "EXEC");
 }
 
@@ -63,6 +64,6 @@ static void on_index(void *ctx, int err, struct texts reply)
 bool look_at_index(struct audit *a)
 {
     a->report.checked[CHECK_OPEN] = a->report.open;
-    reading_call(a, STORE_ORDER, on_index, a, "ZRANGE", "order:open", "0", "-1");
+    reading_call(a, STORE_ORDER, on_index, a, "ZRANGE", KEY.order_open, "0", "-1");
     return reading_wait(a, 0);
 }

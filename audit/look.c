@@ -7,6 +7,7 @@
  *
  * Did it stand still, then the records were what they are while the saga was in that state. */
 #include "audit/reading.h"
+#include "catalogue/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,12 +83,12 @@ static void look_journal(struct look *l)
         return;
     }
     bucket_key(STORE_ORDER, l->bucket, bucket);
-    snprintf(key, sizeof(key), "order:order:%s", l->order);
+    snprintf(key, sizeof(key), "%s%s", KEY.order_order, l->order);
     reading_call(l->audit, STORE_ORDER, NULL, NULL, "MULTI");
     reading_call(l->audit, STORE_ORDER, NULL, NULL, "HMGET", key, "journal", "user", "total",
                  "lines");
     reading_call(l->audit, STORE_ORDER, NULL, NULL, "HGET", bucket, l->id);
-    reading_call(l->audit, STORE_ORDER, NULL, NULL, "ZSCORE", "order:open", l->order);
+    reading_call(l->audit, STORE_ORDER, NULL, NULL, "ZSCORE", KEY.order_open, l->order);
     reading_call(l->audit, STORE_ORDER, on_journal, l, "EXEC");
 }
 

@@ -3,6 +3,7 @@
  * the first to the last; an order that a split moves goes to a later one. */
 #include "audit/packed.h"
 #include "audit/reading.h"
+#include "catalogue/names.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@ static void on_buckets(void *ctx, int err, struct texts reply)
 
 static bool buckets_count(struct audit *a)
 {
-    reading_call(a, STORE_ORDER, on_buckets, a, "HGET", "order:paid", "buckets");
+    reading_call(a, STORE_ORDER, on_buckets, a, "HGET", KEY.order_paid, "buckets");
     return reading_wait(a, 0);
 }
 
@@ -56,9 +57,9 @@ static void twice_look(struct audit *a, uint32_t order, uint64_t bucket, struct 
     char key[320];
     *o = (struct order_of_paid){a, order};
     reading_call(a, STORE_ORDER, NULL, NULL, "MULTI");
-    snprintf(key, sizeof(key), "order:order:%s", book_entity_name(&a->book.orders, order));
+    snprintf(key, sizeof(key), "%s%s", KEY.order_order, book_entity_name(&a->book.orders, order));
     reading_call(a, STORE_ORDER, NULL, NULL, "EXISTS", key);
-    snprintf(key, sizeof(key), "order:paid:%" PRIu64, bucket);
+    snprintf(key, sizeof(key), "%s%" PRIu64, KEY.order_paid_bucket, bucket);
     args_reset(&a->call);
     args_text(&a->call, "HEXISTS");
     args_text(&a->call, key);
@@ -122,9 +123,9 @@ static bool bucket_read(struct audit *a, uint64_t number)
     struct bucket_of_paid *b = mem_new(sizeof(*b));
     char key[64];
     *b = (struct bucket_of_paid){a, number, a->paid_buckets};
-    snprintf(key, sizeof(key), "order:paid:%" PRIu64, number);
+    snprintf(key, sizeof(key), "%s%" PRIu64, KEY.order_paid_bucket, number);
     reading_call(a, STORE_ORDER, on_bucket, b, "HGETALL", key);
-    reading_call(a, STORE_ORDER, on_buckets, a, "HGET", "order:paid", "buckets");
+    reading_call(a, STORE_ORDER, on_buckets, a, "HGET", KEY.order_paid, "buckets");
     return reading_wait(a, BUCKETS_AT_ONCE);
 }
 

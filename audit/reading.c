@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "catalogue/names.h"
 #include "idempotency/once.h"
 #include "runtime/err.h"
 
@@ -84,7 +85,7 @@ struct bucket *bucket_at(struct audit *a, enum audit_store store, int64_t number
 
 void bucket_key(enum audit_store store, int64_t number, char ret_key[BUCKET_KEY_BYTES])
 {
-    snprintf(ret_key, BUCKET_KEY_BYTES, "%s:once:%09" PRIx64, reading_prefix(store),
+    snprintf(ret_key, BUCKET_KEY_BYTES, "%s%s%09" PRIx64, reading_prefix(store), PART.once,
              (uint64_t)number & UINT64_C(0xfffffffff));
 }
 

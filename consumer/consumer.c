@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalogue/names.h"
 #include "consumer/work.h"
 #include "runtime/crash.h"
 
@@ -91,7 +92,7 @@ static void consumer_on_short(void *ctx, bool is_short)
     struct consumer *c = ctx;
     args_reset(&c->call);
     args_text(&c->call, "SET");
-    args_format(&c->call, MEMORY_SHORT_KEY "%s", c->definition->name);
+    args_join(&c->call, KEY.kassa_short, slice_from(c->definition->name));
     args_text(&c->call, "1");
     args_text(&c->call, "PX");
     args_int(&c->call, is_short ? SHORT_KEEP_MS : 1);
@@ -133,7 +134,7 @@ static int consumer_start(struct service_context *context)
     c->context = context;
     TAILQ_INIT(&c->deliveries);
     TAILQ_INIT(&c->waiting);
-    buf_addf(&c->once, "%s:once:", c->definition->name);
+    buf_addf(&c->once, "%s%s", c->definition->name, PART.once);
     consumer_open_stats(c);
     c->store = store_new(context->loop, store_conf(conf), c->definition->name, node,
                          c->definition->library);

@@ -19,7 +19,6 @@
 
 #define KEEP_MS    5000 /* between two looks */
 #define KEEP_LIMIT 100  /* sagas looked at in one call: the store is held for a fraction of a ms */
-#define KEEP_KEY   "kassa:keep"
 
 /* How old the id of a saga may be when it begins, which is more than a gateway waits; and how long
  * the owner's word is held back: together the least life of a record. */

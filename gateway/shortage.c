@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "catalogue/names.h"
 #include "store/memory.h"
 
 /* The services tell of their own stores. */
@@ -59,7 +60,7 @@ static void on_timer(void *ctx)
     args_text(&s->call, "MGET");
     for (unsigned w = 0; w < SHORTAGE_COUNT; w++) {
         if (whose[w].service != NULL) {
-            args_format(&s->call, MEMORY_SHORT_KEY "%s", whose[w].service);
+            args_join(&s->call, KEY.kassa_short, slice_from(whose[w].service));
         }
     }
     store_ask(s->keys_store, &s->call, on_told, s);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "catalogue/names.h"
 #include "runtime/err.h"
 #include "runtime/uuid.h"
 
@@ -59,7 +60,7 @@ void once_sweep(struct args *c, const struct library *library, struct once_life 
     char name[32];
     snprintf(name, sizeof(name), "%s_sweep", library->name);
     library_call(c, library, name, 1);
-    args_format(c, "%s:buckets", library->name);
+    args_join(c, library->name, SLICE_TEXT(PART.buckets));
     args_int(c, life.ms);
     args_text(c, keep);
     args_text(c, seen);

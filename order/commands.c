@@ -2,6 +2,7 @@
  * The saga that pays an order is driven by saga/driver.h. */
 #include "order/commands.h"
 
+#include "catalogue/names.h"
 #include "checkout/begin.h"
 #include "consumer/answer.h"
 #include "consumer/batch.h"
@@ -14,7 +15,7 @@
 static void order_call(struct consumer_work *work, struct args *call, const char *name)
 {
     consumer_call(work, call, name, 2);
-    args_format(call, "order:order:%.*s", SLICE_ARG(work->in->order));
+    args_join(call, KEY.order_order, work->in->order);
     args_add(call, work->in->id);
 }
 

@@ -2,6 +2,7 @@
  * What is decided, is decided in payment.lua, in the same step as it is done. */
 #include "payment/commands.h"
 
+#include "catalogue/names.h"
 #include "consumer/answer.h"
 #include "consumer/batch.h"
 #include "consumer/slip.h"
@@ -9,7 +10,7 @@
 static void user_call(struct consumer_work *work, struct args *call, const char *name)
 {
     consumer_call(work, call, name, 2);
-    args_format(call, "payment:user:%.*s", SLICE_ARG(work->in->user));
+    args_join(call, KEY.payment_user, work->in->user);
     args_add(call, work->in->id);
 }
 

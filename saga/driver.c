@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "catalogue/names.h"
 #include "consumer/answer.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
@@ -109,7 +110,7 @@ void driver_look(struct consumer_work *work, struct args *call)
     const struct message *in = work->in;
     journal_call(&driver_of(work)->def->journal, "_saga", 1, call);
     bool is_id = once_bucket(in->saga, bucket) == 0; /* not an id of ours: unknown */
-    args_format(call, "%s:once:%s", library->name, is_id ? bucket : "none");
+    args_format(call, "%s%s%s", library->name, PART.once, is_id ? bucket : "none");
     args_add(call, in->saga);
 }
 

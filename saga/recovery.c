@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "catalogue/names.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
@@ -208,7 +209,7 @@ static void recovery_scan(void *ctx)
     crash_sent("recovery.lease.sent");
     args_reset(&r->call);
     args_text(&r->call, "ZCARD");
-    args_join(&r->call, r->driver->def->journal.library->name, SLICE_TEXT(":open"));
+    args_join(&r->call, r->driver->def->journal.library->name, SLICE_TEXT(PART.open));
     store_call(consumer_store(r->consumer), &r->call, recovery_on_counted, r);
 }
 

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalogue/names.h"
 #include "idempotency/once.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"
@@ -86,7 +87,7 @@ static struct args *course_call(struct course *c, const char *what, int key_coun
     const struct journal *journal = &c->all->driver->def->journal;
     struct args *call = &c->all->call;
     journal_call(journal, what, key_count, call);
-    args_format(call, "%s:replay:%s", journal->library->name, course_participant(c));
+    args_format(call, "%s%s%s", journal->library->name, PART.replay, course_participant(c));
     return call;
 }
 
@@ -114,8 +115,8 @@ int restore_record(struct consumer_work *work, struct args *call)
      * gateway and then the saga have given up. */
     int64_t first_ms = since_ms - d->begin->deadline_ms - d->conf->saga_deadline_ms;
     journal_call(&def->journal, "_replay_begin", 2, call);
-    args_format(call, "%s:once:%s", name, work->bucket);
-    args_format(call, "%s:replay:%s", name, def->rows[row].participant);
+    args_format(call, "%s%s%s", name, PART.once, work->bucket);
+    args_format(call, "%s%s%s", name, PART.replay, def->rows[row].participant);
     args_add(call, in->id);
     args_int(call, since_ms);
     args_int(call, first_ms >> ONCE_BUCKET_SHIFT);
@@ -266,7 +267,7 @@ static void course_step(struct course *c)
     struct args *call = course_call(c, "_replay_step", 2);
     c->state = COURSE_READING;
     c->calls++;
-    args_join(call, def->journal.library->name, SLICE_TEXT(":buckets"));
+    args_join(call, def->journal.library->name, SLICE_TEXT(PART.buckets));
     args_text(call, c->token);
     args_int(call, c->pass);
     args_int(call, c->bucket);

@@ -2,13 +2,14 @@
  * What is decided, is decided in stock.lua, in the same step as it is done. */
 #include "stock/commands.h"
 
+#include "catalogue/names.h"
 #include "consumer/answer.h"
 #include "consumer/batch.h"
 
 static void item_call(struct consumer_work *work, struct args *call, const char *name)
 {
     consumer_call(work, call, name, 2);
-    args_format(call, "stock:item:%.*s", SLICE_ARG(work->in->item));
+    args_join(call, KEY.stock_item, work->in->item);
     args_add(call, work->in->id);
 }
 

@@ -202,6 +202,15 @@ named $operations metric
 } | grep -oE '"[a-z_]+"' | tr -d '"' | sort -u >"$work/names"
 named $operations 'event of the log'
 
+# A key that every service has is told of as <service>:<part>.
+grep -oE 'X\([a-z_]+, "[^"]+"' catalogue/names.h | cut -d '"' -f 2 | while read -r key; do
+    grep -qE "\`(<[a-z]+>|[a-z]*)${key#order}" $protocol || printf '%s\n' "$key"
+done >"$work/missing"
+if [ -s "$work/missing" ]; then
+    printf '%s: a key of catalogue/names.h is missing: %s\n' $protocol "$(cat "$work/missing")"
+    status=1
+fi
+
 grep -hoE '(acting|compensating|cancelling|stuck|completed|aborted) = "[A-Z]+"' checkout/checkout.c |
     grep -oE '[A-Z]+' | sort -u >"$work/names"
 named $protocol state
