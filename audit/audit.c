@@ -132,9 +132,11 @@ static void audit_close(struct audit *a)
             free(b);
         }
     }
+    reading_free_kept(a);
     log_stop();
     loop_free(a->loop);
     args_free(&a->call);
+    buf_free(&a->scratch);
     book_free(&a->book);
     report_free(&a->report);
     free(a);

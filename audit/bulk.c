@@ -183,10 +183,10 @@ static void on_keys(void *ctx, int err, struct texts reply)
 /* A step's HMGETs are answered before the next step's keys: what is out stays bounded. */
 static bool read_keys(struct audit *a, enum audit_store store)
 {
-    static struct scan scans[STORE_COUNT]; /* a store that failed tells of its calls later */
-    scans[store] = (struct scan){a, store};
+    struct scan *s = reading_keep(a, sizeof(*s), NULL);
+    *s = (struct scan){a, store};
     a->done = 0;
-    keys_step(&scans[store], "0");
+    keys_step(s, "0");
     return reading_wait(a, 0);
 }
 

@@ -28,18 +28,19 @@ struct period {
     UT_hash_handle hh;
 };
 
+struct store_call {
+    struct folded *folded;
+    enum audit_store store;
+};
+
 struct folded {
     struct audit *audit;
+    struct store_call calls[STORE_COUNT]; /* contexts */
     struct period *periods;
     int64_t floor[STORE_COUNT], exact[STORE_COUNT];
     int64_t left[STORE_COUNT][LEFT_MAX]; /* numbers of buckets below the floor */
     unsigned left_count[STORE_COUNT];
     bool has_moved; /* what was read does not belong together */
-};
-
-struct store_call {
-    struct folded *folded;
-    enum audit_store store;
 };
 
 /* ---- sums ---- */
@@ -199,15 +200,14 @@ static void left_call(struct audit *a, enum audit_store store)
 
 static bool store_read(struct folded *f, enum audit_store store)
 {
-    static struct store_call calls[STORE_COUNT]; /* a store that failed tells of its calls later */
     struct audit *a = f->audit;
     char key[BUCKET_KEY_BYTES];
-    calls[store] = (struct store_call){f, store};
+    f->calls[store] = (struct store_call){f, store};
     snprintf(key, sizeof(key), "%s%s", reading_prefix(store), PART.floor);
     reading_call(a, store, NULL, NULL, "MULTI");
     reading_call(a, store, NULL, NULL, "GET", key);
     left_call(a, store);
-    reading_call(a, store, on_left, &calls[store], "EXEC");
+    reading_call(a, store, on_left, &f->calls[store], "EXEC");
     if (!reading_wait(a, 0)) {
         return false;
     }
@@ -221,7 +221,7 @@ static bool store_read(struct folded *f, enum audit_store store)
         reading_call(a, store, NULL, NULL, "HGETALL", key);
     }
     left_call(a, store);
-    reading_call(a, store, on_sums, &calls[store], "EXEC");
+    reading_call(a, store, on_sums, &f->calls[store], "EXEC");
     return reading_wait(a, 0);
 }
 
@@ -343,8 +343,7 @@ static void on_pause(void *ctx)
 
 bool look_at_folded(struct audit *a)
 {
-    static struct folded folded; /* a store that failed tells of its calls later */
-    struct folded *f = &folded;
+    struct folded *f = reading_keep(a, sizeof(*f), NULL);
     int64_t until_ms = loop_now_ms(a->loop) + SETTLE_MS, moving;
     struct loop_timer *pause = loop_timer_new(a->loop, on_pause, NULL);
     f->audit = a;

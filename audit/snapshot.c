@@ -298,8 +298,7 @@ static bool suspects_decide(struct snapshot *s)
 
 bool snapshot_take(struct audit *a, enum audit_store store)
 {
-    static struct snapshot snapshots[STORE_COUNT]; /* a store that failed tells of calls later */
-    struct snapshot *s = &snapshots[store];
+    struct snapshot *s = reading_keep(a, sizeof(*s), NULL);
     *s = (struct snapshot){.audit = a, .store = store};
     s->ledger = store == STORE_STOCK ? &a->book.items : &a->book.users;
     s->entity_count = (uint32_t)a->report.stores[store].entities;
