@@ -19,9 +19,14 @@ PKGS := libuv librabbitmq hiredis libmicrohttpd json-c
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS))
 
+# What builds for tests add to the catalogue: sagas of the tests' own.
+WITH_TEST_MESSAGES := -DKASSA_CATALOGUE_MORE='"test/lib/trip_messages.h"'
+
 VARIANT_CFLAGS_release := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 VARIANT_LDFLAGS_release := -pie -Wl,-z,relro,-z,now
-VARIANT_CFLAGS_asan := -DKASSA_MESSAGES_MORE='"test/lib/trip_messages.h"' -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+VARIANT_CFLAGS_optimised := $(VARIANT_CFLAGS_release) $(WITH_TEST_MESSAGES)
+VARIANT_LDFLAGS_optimised := $(VARIANT_LDFLAGS_release)
+VARIANT_CFLAGS_asan := $(WITH_TEST_MESSAGES) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 VARIANT_LDFLAGS_asan := -fsanitize=address,undefined
 VARIANT_CFLAGS_crash := -O1 -DKASSA_CRASH_POINTS
 VARIANT_CFLAGS_fuzz := -O1 -fno-omit-frame-pointer -fno-sanitize-recover=undefined \
@@ -36,7 +41,7 @@ ALL_CFLAGS   = $(CPPFLAGS) $(CFLAGS) $(VARIANT_CFLAGS_$(VARIANT)) $(WARN) -D_GNU
 ALL_LDFLAGS := $(LDFLAGS) $(VARIANT_LDFLAGS_$(VARIANT))
 
 # Rooms, lowest layer first. Each is an archive; a binary links its own room and those below.
-LAYERS   := runtime broker store idempotency consumer saga checkout
+LAYERS   := runtime broker store catalogue idempotency consumer saga checkout
 SERVICES := gateway order stock payment
 PROGRAMS := $(SERVICES) audit
 TOOLS    := load floor
@@ -65,11 +70,11 @@ $(OUT)/$(1).a: $$(call objects,$(1)) $(2)
 	$$(call say,AR,$$@)
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
-$(foreach l,runtime broker store consumer saga,$(eval $(call archive_rule,$(l),)))
+$(foreach l,runtime broker store catalogue consumer saga,$(eval $(call archive_rule,$(l),)))
 $(eval $(call archive_rule,idempotency,$(OUT)/lua/key.o))
 $(eval $(call archive_rule,checkout,$(OUT)/lua/order.o)) # the gateway calls it, too
 
-LAYER_ARCHIVES := $(OUT)/checkout.a $(OUT)/saga.a $(OUT)/consumer.a $(OUT)/idempotency.a $(OUT)/store.a $(OUT)/broker.a $(OUT)/runtime.a
+LAYER_ARCHIVES := $(OUT)/checkout.a $(OUT)/saga.a $(OUT)/consumer.a $(OUT)/idempotency.a $(OUT)/catalogue.a $(OUT)/store.a $(OUT)/broker.a $(OUT)/runtime.a
 
 LUA_OBJECTS_stock   := $(OUT)/lua/stock.o
 LUA_OBJECTS_payment := $(OUT)/lua/payment.o

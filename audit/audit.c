@@ -106,8 +106,9 @@ static bool audit_run(struct audit *a, int64_t ahead_ms, bool *ret_is_overtaken)
     a->keep_from = a->floor > 0 ? a->floor + once_bucket_number(ahead_ms) : 0;
     is_well = is_well && reading_orders(a) && reading_records(a) && reading_entities(a);
     a->settle_ms = loop_now_ms(a->loop) + READING_SETTLE_MS;
-    is_well = is_well && look_at_sagas(a) && look_at_index(a) && snapshot_take(a, STORE_STOCK) &&
-              snapshot_take(a, STORE_PAYMENT) && look_at_folded(a) && audit_floors(a);
+    is_well = is_well && look_at_sagas(a) && look_at_index(a) && look_at_buckets(a) &&
+              snapshot_take(a, STORE_STOCK) && snapshot_take(a, STORE_PAYMENT) &&
+              look_at_folded(a) && audit_floors(a);
     *ret_is_overtaken = a->floor > a->keep_from;
     for (int i = 0; i < STORE_COUNT; i++) {
         a->report.checked[CHECK_C5] += a->report.stores[i].records;

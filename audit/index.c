@@ -1,10 +1,14 @@
 /* The index of open sagas: each of its orders has a journal that is open. (That each open journal
- * is in the index, look.c has seen.) Both are in one store, so one instant shows it. */
+ * is in the index, look.c has seen.) And that of buckets: each one with records is in it, or no
+ * replay and no sweep would ever find them. Both are in one store, so one instant shows it. */
 #include "audit/reading.h"
 #include "catalogue/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define BUCKETS_AT_ONCE 256 /* calls */
 
 struct member {
     struct audit *audit;
@@ -65,5 +69,55 @@ bool look_at_index(struct audit *a)
 {
     a->report.checked[CHECK_OPEN] = a->report.open;
     reading_call(a, STORE_ORDER, on_index, a, "ZRANGE", KEY.order_open, "0", "-1");
+    return reading_wait(a, 0);
+}
+
+struct named {
+    struct audit *audit;
+    enum audit_store store;
+    int64_t number;
+};
+
+static void on_named(void *ctx, int err, struct texts reply)
+{
+    struct named *n = ctx;
+    int64_t records;
+    if (reading_is_answer(n->audit, err, reply) && slice_int64(texts_at(reply, 0), &records) &&
+        records > 0 && texts_at(reply, 1).data == NULL) {
+        char key[BUCKET_KEY_BYTES];
+        const struct fault fault = {
+            .check = CHECK_C5, .text = "buckets of records that are in no index", .found = 1};
+        bucket_key(n->store, n->number, key);
+        report_add(&n->audit->report, &fault, (struct slice){0}, (struct slice){0},
+                   reading_prefix(n->store), slice_from(strrchr(key, ':') + 1));
+    }
+    free(n);
+}
+
+static void bucket_look(struct audit *a, enum audit_store store, int64_t number)
+{
+    struct named *n = mem_new(sizeof(*n));
+    char key[BUCKET_KEY_BYTES], index[32];
+    *n = (struct named){a, store, number};
+    bucket_key(store, number, key);
+    snprintf(index, sizeof(index), "%s%s", reading_prefix(store), PART.buckets);
+    reading_call(a, store, NULL, NULL, "MULTI");
+    reading_call(a, store, NULL, NULL, "HLEN", key);
+    reading_call(a, store, NULL, NULL, "ZSCORE", index, strrchr(key, ':') + 1);
+    reading_call(a, store, on_named, n, "EXEC");
+}
+
+bool look_at_buckets(struct audit *a)
+{
+    struct bucket *b, *next;
+    for (int store = 0; store < STORE_COUNT; store++) {
+        HASH_ITER(hh, a->buckets[store], b, next)
+        {
+            bucket_look(a, (enum audit_store)store, b->number);
+            if (!reading_wait(a, BUCKETS_AT_ONCE)) {
+                return false;
+            }
+        }
+    }
     return reading_wait(a, 0);
 }

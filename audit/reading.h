@@ -100,6 +100,7 @@ bool reading_records(struct audit *a);
 bool reading_entities(struct audit *a);
 bool look_at_sagas(struct audit *a);
 bool look_at_index(struct audit *a);
+bool look_at_buckets(struct audit *a);
 bool look_at_folded(struct audit *a);
 bool snapshot_take(struct audit *a, enum audit_store store);
 

@@ -16,7 +16,8 @@ charge, and with the charges as rows of calls, as the services make them.
 
 import time
 
-from stack import SERVERS, SERVICES
+from kassa import SERVICES
+from measured import SERVERS
 
 KINDS = {"calls": "kassa_store_calls_total", "flushes": "kassa_store_flushes_total",
          "commands": "kassa_broker_published_commands_total",
@@ -24,14 +25,14 @@ KINDS = {"calls": "kassa_store_calls_total", "flushes": "kassa_store_flushes_tot
 
 
 def snapshot(stack, is_first):
-    """The broker is asked outside of the time that the others are: asking it costs it seconds."""
+    """The broker is asked outside of the time that the others are: asking it costs it something."""
     fsyncs = stack.rabbitmq_fsyncs() if is_first else None
     shot = {"at": time.monotonic(), "cpu_s": {}, "memory_mib": {}, "metrics": {}}
     for name in SERVICES + SERVERS:
         shot["cpu_s"][name] = stack.cpu_s(name)
         shot["memory_mib"][name] = stack.memory_mib(name)
     for name in SERVICES:
-        shot["metrics"][name] = stack.metrics(name)
+        shot["metrics"][name] = stack.counters(name)
     shot["redis"] = stack.redis_counters()
     shot["rabbitmq"] = {"fsyncs": stack.rabbitmq_fsyncs() if fsyncs is None else fsyncs}
     return shot

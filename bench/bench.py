@@ -2,8 +2,8 @@
 """Measures a private stack of Kassa, started by ./kassa bench: rates, latencies, what a checkout
 costs, and the same bare, on this machine, now.
 
-    stack     the private system and its counters   account  what a checkout costs
-    phases    what is measured                      table    what a person reads    plots  PNG
+    measured  the private system and its counters   account  what a checkout costs
+    phases    what is measured                      figures  what a person reads    plots  PNG
 
 Status and body of each answer are checked, and the audit goes over the stores at the end. Exit
 status: 0 clean; 1 something was inconsistent; 2 nothing could be measured.
@@ -18,10 +18,11 @@ import platform
 import signal
 import sys
 
+import figures
 import plots
-import table
+from kassa import Broken
+from measured import from_environment
 from phases import Bench
-from stack import Broken, from_environment
 
 ARTIFACTS = pathlib.Path("artifacts/bench")
 
@@ -99,12 +100,12 @@ def main():
         print("interrupted", file=sys.stderr)
         return 130
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
-    text = table.text(bench.report)
+    text = figures.text(bench.report)
     (ARTIFACTS / "bench.json").write_text(json.dumps(bench.report, indent=1) + "\n")
     (ARTIFACTS / "bench.txt").write_text(text)
     drawn = plots.draw(bench.report, ARTIFACTS)
     if o.write_docs:
-        table.write_docs(bench.report)
+        figures.write_docs(bench.report)
     print(f"\n{text}\n{ARTIFACTS}/: bench.txt, bench.json{drawn}")
     return 1 if bench.report["findings"] else 0
 

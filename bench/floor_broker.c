@@ -4,6 +4,8 @@
 
 #include "bench/floor.h"
 #include "broker/broker.h"
+#include "catalogue/message.h"
+#include "catalogue/queues.h"
 #include "runtime/uuid.h"
 
 struct floor_workload {
@@ -32,7 +34,7 @@ static struct floor_workload *broker_floor_open(struct loop *loop, const struct 
     w->conf.envelope_commands_max = commands; /* so an envelope leaves as soon as it has so many */
     w->loop = loop;
     w->commands = commands;
-    w->broker = broker_new(loop, &w->conf, "floor");
+    w->broker = broker_new(loop, &w->conf, "floor", &message_schema, &queues_topology);
     broker_consume(w->broker, QUEUE_PAYMENT, broker_floor_on_delivery, w);
     return w;
 }

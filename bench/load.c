@@ -34,32 +34,40 @@ static bool load_fits(const struct options *o, struct buf *ret_sentence)
     return true;
 }
 
-int main(int argc, char **argv)
+static int load_run(int argc, char **argv, struct options *options, struct results *results)
 {
-    static struct options options;
-    static struct results results;
     struct buf text = {0};
-    if (!options_read(argc, argv, &options, &text) ||
-        (!options.is_help && !load_fits(&options, &text))) {
+    if (!options_read(argc, argv, options, &text) ||
+        (!options->is_help && !load_fits(options, &text))) {
         fprintf(stderr, "kassa-load: %s\n", text.data);
         buf_free(&text);
         return LOAD_USAGE;
     }
-    if (options.is_help) {
+    if (options->is_help) {
         options_help(stdout);
         return LOAD_GOOD;
     }
-    if (!generator_run(&options, &results)) {
-        fprintf(stderr, "kassa-load: nobody answers at %s:%d\n", options.host, options.port);
+    if (!generator_run(options, results)) {
+        fprintf(stderr, "kassa-load: nobody answers at %s:%d\n", options->host, options->port);
         return LOAD_BAD;
     }
-    results_print(&results, &options.script, &text);
+    results_print(results, &options->script, &text);
     fwrite(text.data, 1, text.bytes, stdout);
     buf_free(&text);
-    bool is_good = results_are_good(&results) && fflush(stdout) == 0;
-    if (results.measured == 0 && !results.is_interrupted) {
+    bool is_good = results_are_good(results) && fflush(stdout) == 0;
+    if (results->measured == 0 && !results->is_interrupted) {
         fprintf(stderr, "kassa-load: no right answer came within the measured seconds\n");
     }
-    results_free(&results);
+    results_free(results);
     return is_good ? LOAD_GOOD : LOAD_BAD;
+}
+
+int main(int argc, char **argv)
+{
+    struct options *options = mem_new(sizeof(*options));
+    struct results *results = mem_new(sizeof(*results));
+    int status = load_run(argc, argv, options, results);
+    free(options);
+    free(results);
+    return status;
 }

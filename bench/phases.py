@@ -7,7 +7,8 @@ import sys
 import time
 
 import account
-from stack import SERVERS, SERVICES, Broken, url
+from kassa import SERVICES, Broken
+from measured import SERVERS
 
 PRICE, PLENTY = 1, 100_000_000  # of an item; pieces of each item, credits of each user
 COST = 2 * PRICE                # of an order: orders/batch_init gives it two pieces
@@ -70,7 +71,7 @@ class Bench:
 
     def load(self, what, *options, connections=None, progress=True):
         """One run of kassa-load. Anything wrong in it is a finding."""
-        arguments = ["--url", url(self.stack), "--connections", connections or self.o.connections]
+        arguments = ["--url", self.stack.url, "--connections", connections or self.o.connections]
         if progress and sys.stderr.isatty():
             arguments += ["--progress", self.title]
         before = account.usage(self.stack)
@@ -428,7 +429,7 @@ class Bench:
     def parked(self):
         """Nothing was sent that could not be carried out."""
         for name in SERVICES:
-            parked = self.stack.metrics(name)["kassa_commands_parked_total"]
+            parked = self.stack.counters(name)["kassa_commands_parked_total"]
             if parked:
                 self.find(f"{name} has parked {parked:.0f} commands")
 

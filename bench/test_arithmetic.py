@@ -8,20 +8,21 @@ import unittest
 
 import account
 import bench
-import stack
-import table
+import figures
+from kassa import SERVICES
+from measured import SERVERS
 
 
 def shot(at, scale):
     """Counters that have grown by `scale` thousand checkouts."""
     return {
-        "cpu_s": {name: 1 + 0.01 * scale for name in stack.SERVICES + stack.SERVERS},
-        "memory_mib": {name: 10 * at for name in stack.SERVICES + stack.SERVERS},
+        "cpu_s": {name: 1 + 0.01 * scale for name in SERVICES + SERVERS},
+        "memory_mib": {name: 10 * at for name in SERVICES + SERVERS},
         "metrics": {name: {"kassa_store_calls_total": 7 + 2000 * scale,
                            "kassa_store_flushes_total": 3 + 100 * scale,
                            "kassa_broker_published_commands_total": 1000 * scale,
                            "kassa_broker_published_envelopes_total": 50 * scale}
-                    for name in stack.SERVICES},
+                    for name in SERVICES},
         "redis": {"calls": 5000 * scale, "fsyncs": 30 * scale, "memory": 1},
         "rabbitmq": {"fsyncs": 40 * scale},
     }
@@ -69,15 +70,6 @@ def report():
 
 
 class Account(unittest.TestCase):
-    def test_metrics_are_summed_over_labels(self):
-        sums = stack.metric_sums('# HELP a b\n# TYPE a counter\na{group="x"} 3\na{group="y"} 4\n'
-                                 'b 1.5\n\n')
-        self.assertEqual(sums, {"a": 7, "b": 1.5})
-
-    def test_info(self):
-        self.assertEqual(stack.info_fields("# Stats\r\na:1\r\ncmdstat_x:calls=2,usec=3\r\n"),
-                         {"a": "1", "cmdstat_x": "calls=2,usec=3"})
-
     def test_bill(self):
         rows = account.bill(shot(1, 0), shot(2, 3), 3000, 0.03)
         self.assertAlmostEqual(rows["order"]["cpu_us"], 10)
@@ -126,7 +118,7 @@ class Account(unittest.TestCase):
 
 class Table(unittest.TestCase):
     def test_text(self):
-        text = table.text(report())
+        text = figures.text(report())
         self.assertIn(
             "fresh orders, closed loop       6 500     1.2  2.0  3.0    4.0  123      0     10%\n",
             text)
@@ -144,27 +136,27 @@ class Table(unittest.TestCase):
         self.assertTrue(text.endswith("every answer right, audits clean\n"))
 
     def test_findings_are_told(self):
-        text = table.text({**report(), "findings": ["money is gone"]})
+        text = figures.text({**report(), "findings": ["money is gone"]})
         self.assertTrue(text.endswith("1 FINDINGS\nmoney is gone\n"))
 
     def test_put(self):
         with tempfile.TemporaryDirectory() as directory:
             document = pathlib.Path(directory) / "README.md"
-            document.write_text(f"head\n{table.BEGIN}\nold\n{table.END}\ntail\n")
+            document.write_text(f"head\n{figures.BEGIN}\nold\n{figures.END}\ntail\n")
             for _ in range(2):
-                table.put(document, "new")
+                figures.put(document, "new")
             self.assertEqual(document.read_text(),
-                             f"head\n{table.BEGIN}\nnew\n{table.END}\ntail\n")
+                             f"head\n{figures.BEGIN}\nnew\n{figures.END}\ntail\n")
             document.write_text("no marks\n")
             with self.assertRaises(SystemExit):
-                table.put(document, "new")
+                figures.put(document, "new")
             self.assertEqual(document.read_text(), "no marks\n")
 
     def test_the_documents_have_their_marks(self):
         root = pathlib.Path(__file__).resolve().parent.parent
-        for document in (table.README, table.PERFORMANCE):
+        for document in (figures.README, figures.PERFORMANCE):
             text = (root / document).read_text()
-            self.assertEqual((text.count(table.BEGIN), text.count(table.END)), (1, 1), document)
+            self.assertEqual((text.count(figures.BEGIN), text.count(figures.END)), (1, 1), document)
 
 
 class Options(unittest.TestCase):

@@ -28,7 +28,7 @@ def kinds(**counts):
 class Fake:
     """A stack whose tools say what they are told to, and whose item 0 loses `sold` pieces."""
 
-    port = 1
+    url = "http://127.0.0.1:1"
 
     def __init__(self, status=0, said=None, sold=0, parked=0, stock=1000, awake_ms=0):
         self.status, self.said, self.sold, self.parked = status, said or GOOD, sold, parked
@@ -67,7 +67,7 @@ class Fake:
     def redis_is_rewriting():
         return False
 
-    def metrics(self, _):
+    def counters(self, _):
         return {"kassa_commands_parked_total": self.parked}
 
 

@@ -1,72 +1,28 @@
-/* One AMQP connection. Opening it is a chain of blocking calls for a helper thread; afterwards a
- * small state machine takes the frames as they come.
+/* One AMQP connection that is open (amqp_open.c opens it): a small state machine takes the frames
+ * as they come.
  *
  *   socket --> rabbitmq-c --frames--> method --> confirm, blocked, cancel, close: at once
  *                                        '-----> deliver, return --> header --> body.. --> event
  *
- * No call of the second half waits for an answer of the broker. */
-#include "broker/amqp.h"
+ * No call waits for an answer of the broker. */
+#include "broker/amqp_peer.h"
 
-#include <amqp.h>
-#include <amqp_tcp_socket.h>
-#include <assert.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/time.h>
-#include <unistd.h>
 #include "runtime/err.h"
 
-#define AMQP_PEER_CHANNEL         1
-#define AMQP_PEER_FRAME_BYTES_MAX 131072 /* what RabbitMQ offers */
-#define AMQP_PEER_STEP_TIMEOUT_S  2      /* TCP connect, handshake, and each RPC of the opening */
-#define AMQP_PEER_SILENCE_MS      10000  /* data unacknowledged by the peer's kernel for so long */
-#define AMQP_PEER_SEND_BYTES      (4 << 20) /* asked for; the kernel may give less */
-#define AMQP_PEER_RELEASE_FRAMES  32        /* frames the library may keep memory for */
-#define AMQP_PEER_TAG_MAX         96
+#define AMQP_PEER_RELEASE_FRAMES 32 /* frames the library may keep memory for */
 
-struct amqp_peer {
-    amqp_connection_state_t connection;
-    size_t room_bytes;
-    char consumer_tags[QUEUE_COUNT][AMQP_PEER_TAG_MAX];
-    char why[AMQP_PEER_WHY_MAX];
-
-    /* The message whose header and body frames are still to come. */
-    enum { AMQP_PEER_METHOD, AMQP_PEER_HEADER, AMQP_PEER_BODY } expected;
-    bool is_return; /* else a delivery */
-    bool is_redelivered;
-    unsigned returns;
-    enum topology_queue queue;
-    uint64_t tag;
-    uint64_t sequence;
-    uint64_t body_bytes;     /* announced by the header */
-    uint64_t body_bytes_got; /* more than body.bytes when the body is too large to keep */
-    struct buf body;
-
-    const struct amqp_peer_events *events; /* of the drain that runs */
-    void *ctx;
-};
-
-static const amqp_table_entry_t amqp_peer_capabilities[] = {
-    {{18, "publisher_confirms"}, {AMQP_FIELD_KIND_BOOLEAN, {.boolean = 1}}},
-    {{10, "basic.nack"}, {AMQP_FIELD_KIND_BOOLEAN, {.boolean = 1}}},
-    {{22, "consumer_cancel_notify"}, {AMQP_FIELD_KIND_BOOLEAN, {.boolean = 1}}},
-    {{18, "connection.blocked"}, {AMQP_FIELD_KIND_BOOLEAN, {.boolean = 1}}},
-};
-
-/* ---- opening, on a helper thread ---- */
-
-static int amqp_peer_fail(struct amqp_peer *p, int err, const char *doing, const char *text)
+int amqp_peer_fail(struct amqp_peer *p, int err, const char *doing, const char *text)
 {
     snprintf(p->why, sizeof(p->why), "%s: %s", doing, text);
     return -err;
 }
 
-static int amqp_peer_check_status(struct amqp_peer *p, int status, const char *doing)
+int amqp_peer_check_status(struct amqp_peer *p, int status, const char *doing)
 {
     if (status == AMQP_STATUS_OK) {
         return 0;
@@ -74,188 +30,17 @@ static int amqp_peer_check_status(struct amqp_peer *p, int status, const char *d
     return amqp_peer_fail(p, ERR_BROKER_DOWN, doing, amqp_error_string2(status));
 }
 
-static int amqp_peer_refused(struct amqp_peer *p, const char *doing, int code, amqp_bytes_t text)
+int amqp_peer_refused(struct amqp_peer *p, const char *doing, int code, amqp_bytes_t text)
 {
     char reply[AMQP_PEER_WHY_MAX / 2];
     snprintf(reply, sizeof(reply), "%d %.*s", code, (int)text.len, (const char *)text.bytes);
     return amqp_peer_fail(p, ERR_BROKER_REPLY, doing, reply);
 }
 
-static int amqp_peer_check_reply(struct amqp_peer *p, amqp_rpc_reply_t reply, const char *doing)
-{
-    if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
-        return 0;
-    }
-    if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION) {
-        return amqp_peer_check_status(p, reply.library_error, doing);
-    }
-    if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION) {
-        if (reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
-            const amqp_channel_close_t *close = reply.reply.decoded;
-            return amqp_peer_refused(p, doing, close->reply_code, close->reply_text);
-        }
-        if (reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
-            const amqp_connection_close_t *close = reply.reply.decoded;
-            return amqp_peer_refused(p, doing, close->reply_code, close->reply_text);
-        }
-    }
-    return amqp_peer_fail(p, ERR_BROKER_REPLY, doing, "an unexpected answer");
-}
-
-/* The timeouts of the kernel, and a send buffer that takes a whole confirm window. */
-static void amqp_peer_tune(struct amqp_peer *p)
-{
-    int fd = amqp_get_sockfd(p->connection);
-    int on = 1;
-    int silence_ms = AMQP_PEER_SILENCE_MS;
-    int send_bytes = AMQP_PEER_SEND_BYTES;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof(silence_ms));
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes));
-    socklen_t length = sizeof(send_bytes);
-    if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, &length) == 0) {
-        p->room_bytes = (size_t)send_bytes / 2; /* the other half is the kernel's own use */
-    }
-}
-
-static int amqp_peer_login(struct amqp_peer *p, const struct amqp_peer_setup *setup)
-{
-    const struct broker_conf *conf = setup->conf;
-    char host[CONF_TEXT_MAX];
-    int port;
-    if (!conf_node(conf->rabbitmq_nodes, setup->node, host, sizeof(host), &port)) {
-        return amqp_peer_fail(p, ERR_BROKER_DOWN, "RABBITMQ_NODES", "malformed");
-    }
-    char doing[CONF_TEXT_MAX + 16];
-    snprintf(doing, sizeof(doing), "%s:%d", host, port);
-    amqp_socket_t *socket = amqp_tcp_socket_new(p->connection);
-    struct timeval timeout = {.tv_sec = AMQP_PEER_STEP_TIMEOUT_S};
-    amqp_set_handshake_timeout(p->connection, &timeout);
-    amqp_set_rpc_timeout(p->connection, &timeout);
-    int err =
-        amqp_peer_check_status(p, amqp_socket_open_noblock(socket, host, port, &timeout), doing);
-    if (err != 0) {
-        return err;
-    }
-    amqp_peer_tune(p);
-    char name[64];
-    snprintf(name, sizeof(name), "kassa-%s-%s-%d", setup->service,
-             setup->is_publisher ? "publisher" : "consumer", (int)getpid());
-    amqp_table_t capabilities = {sizeof(amqp_peer_capabilities) / sizeof(amqp_peer_capabilities[0]),
-                                 (amqp_table_entry_t *)amqp_peer_capabilities}; /* only read */
-    amqp_table_entry_t entries[] = {
-        {amqp_cstring_bytes("connection_name"),
-         {AMQP_FIELD_KIND_UTF8, {.bytes = amqp_cstring_bytes(name)}}},
-        {amqp_cstring_bytes("capabilities"), {AMQP_FIELD_KIND_TABLE, {.table = capabilities}}},
-    };
-    amqp_table_t properties = {2, entries};
-    amqp_rpc_reply_t reply = amqp_login_with_properties(
-        p->connection, conf->rabbitmq_vhost, AMQP_DEFAULT_MAX_CHANNELS, AMQP_PEER_FRAME_BYTES_MAX,
-        (int)conf->rabbitmq_heartbeat_s, &properties, AMQP_SASL_METHOD_PLAIN, conf->rabbitmq_user,
-        conf->rabbitmq_password);
-    return amqp_peer_check_reply(p, reply, doing);
-}
-
-static int amqp_peer_declare_queue(struct amqp_peer *p, const char *queue,
-                                   const amqp_table_entry_t *entries, int count)
-{
-    amqp_table_t arguments = {count, (amqp_table_entry_t *)entries}; /* only read */
-    amqp_queue_declare(p->connection, AMQP_PEER_CHANNEL, amqp_cstring_bytes(queue), 0, 1, 0, 0,
-                       arguments);
-    return amqp_peer_check_reply(p, amqp_get_rpc_reply(p->connection), queue);
-}
-
-static amqp_table_entry_t amqp_peer_text_argument(const char *key, const char *value)
+amqp_table_entry_t amqp_peer_text_argument(const char *key, const char *value)
 {
     return (amqp_table_entry_t){amqp_cstring_bytes(key),
                                 {AMQP_FIELD_KIND_UTF8, {.bytes = amqp_cstring_bytes(value)}}};
-}
-
-/* The queue, and where its dead letters go: topology.h has the picture. */
-static int amqp_peer_declare(struct amqp_peer *p, enum topology_queue q)
-{
-    const char *queue = topology_queue_text(q);
-    const char *parked = topology_queue_parked_text(q);
-    const amqp_table_entry_t arguments[] = {
-        amqp_peer_text_argument("x-queue-type", "quorum"), /* the parked one has only this */
-        amqp_peer_text_argument("x-dead-letter-exchange", TOPOLOGY_DEAD_EXCHANGE),
-        amqp_peer_text_argument("x-dead-letter-routing-key", queue),
-        {amqp_cstring_bytes("x-delivery-limit"),
-         {AMQP_FIELD_KIND_I32, {.i32 = TOPOLOGY_DELIVERY_LIMIT}}},
-    };
-    int err = amqp_peer_declare_queue(p, parked, arguments, 1);
-    if (err != 0) {
-        return err;
-    }
-    amqp_queue_bind(p->connection, AMQP_PEER_CHANNEL, amqp_cstring_bytes(parked),
-                    amqp_cstring_bytes(TOPOLOGY_DEAD_EXCHANGE), amqp_cstring_bytes(queue),
-                    amqp_empty_table);
-    err = amqp_peer_check_reply(p, amqp_get_rpc_reply(p->connection), parked);
-    if (err != 0) {
-        return err;
-    }
-    return amqp_peer_declare_queue(p, queue, arguments, 4);
-}
-
-static int amqp_peer_declare_all(struct amqp_peer *p, unsigned queues)
-{
-    int err = 0;
-    if (queues != 0) {
-        amqp_exchange_declare(p->connection, AMQP_PEER_CHANNEL,
-                              amqp_cstring_bytes(TOPOLOGY_DEAD_EXCHANGE),
-                              amqp_cstring_bytes("direct"), 0, 1, 0, 0, amqp_empty_table);
-        err = amqp_peer_check_reply(p, amqp_get_rpc_reply(p->connection), TOPOLOGY_DEAD_EXCHANGE);
-    }
-    for (unsigned q = 0; q < QUEUE_COUNT && err == 0; q++) {
-        if (queues & (1u << q)) {
-            err = amqp_peer_declare(p, (enum topology_queue)q);
-        }
-    }
-    return err;
-}
-
-static int amqp_peer_prepare(struct amqp_peer *p, const struct amqp_peer_setup *setup)
-{
-    amqp_connection_state_t c = p->connection;
-    amqp_channel_open(c, AMQP_PEER_CHANNEL);
-    int err = amqp_peer_check_reply(p, amqp_get_rpc_reply(c), "channel");
-    if (err != 0) {
-        return err;
-    }
-    err = amqp_peer_declare_all(p, setup->queues);
-    if (err != 0) {
-        return err;
-    }
-    if (setup->is_publisher) {
-        amqp_confirm_select(c, AMQP_PEER_CHANNEL);
-    } else {
-        amqp_basic_qos(c, AMQP_PEER_CHANNEL, 0, (uint16_t)setup->conf->rabbitmq_prefetch, 0);
-    }
-    return amqp_peer_check_reply(p, amqp_get_rpc_reply(c), "confirm.select or basic.qos");
-}
-
-int amqp_peer_open(const struct amqp_peer_setup *setup, struct amqp_peer **ret_peer,
-                   char ret_why[AMQP_PEER_WHY_MAX])
-{
-    struct amqp_peer *p = mem_new(sizeof(*p));
-    p->connection = amqp_new_connection();
-    assert(p->connection != NULL);
-    for (unsigned q = 0; q < QUEUE_COUNT; q++) {
-        snprintf(p->consumer_tags[q], AMQP_PEER_TAG_MAX, "%s-%d-%u-%s", setup->service,
-                 (int)getpid(), setup->nonce, topology_queue_text((enum topology_queue)q));
-    }
-    int err = amqp_peer_login(p, setup);
-    if (err == 0) {
-        err = amqp_peer_prepare(p, setup);
-    }
-    if (err != 0) {
-        memcpy(ret_why, p->why, AMQP_PEER_WHY_MAX);
-        amqp_peer_close(p);
-        return err;
-    }
-    *ret_peer = p;
-    return 0;
 }
 
 void amqp_peer_close(struct amqp_peer *p)
@@ -287,11 +72,20 @@ const char *amqp_peer_why(const struct amqp_peer *p)
     return p->why;
 }
 
-/* ---- frames, on the loop ---- */
+/* ---- frames ---- */
+
+/* An event that this peer's owner has no callback for was never asked for. */
+static int amqp_peer_unasked(struct amqp_peer *p, const char *method)
+{
+    return amqp_peer_fail(p, ERR_BROKER_REPLY, method, "nobody has asked for it");
+}
 
 static int amqp_peer_on_ack(struct amqp_peer *p, const void *decoded)
 {
     const amqp_basic_ack_t *ack = decoded;
+    if (!p->events->on_confirm) {
+        return amqp_peer_unasked(p, "basic.ack");
+    }
     p->events->on_confirm(p->ctx, ack->delivery_tag, ack->multiple != 0, true);
     return 0;
 }
@@ -299,6 +93,9 @@ static int amqp_peer_on_ack(struct amqp_peer *p, const void *decoded)
 static int amqp_peer_on_nack(struct amqp_peer *p, const void *decoded)
 {
     const amqp_basic_nack_t *nack = decoded;
+    if (!p->events->on_confirm) {
+        return amqp_peer_unasked(p, "basic.nack");
+    }
     p->events->on_confirm(p->ctx, nack->delivery_tag, nack->multiple != 0, false);
     return 0;
 }
@@ -306,11 +103,11 @@ static int amqp_peer_on_nack(struct amqp_peer *p, const void *decoded)
 static int amqp_peer_on_deliver(struct amqp_peer *p, const void *decoded)
 {
     const amqp_basic_deliver_t *deliver = decoded;
-    for (unsigned q = 0; q < QUEUE_COUNT; q++) {
+    for (unsigned q = 0; p->events->on_delivery && q < p->topology->count; q++) {
         size_t bytes = strlen(p->consumer_tags[q]);
         if (deliver->consumer_tag.len == bytes &&
             memcmp(deliver->consumer_tag.bytes, p->consumer_tags[q], bytes) == 0) {
-            p->queue = (enum topology_queue)q;
+            p->queue = q;
             p->tag = deliver->delivery_tag;
             p->is_redelivered = deliver->redelivered != 0;
             p->is_return = false;
@@ -324,6 +121,9 @@ static int amqp_peer_on_deliver(struct amqp_peer *p, const void *decoded)
 static int amqp_peer_on_return(struct amqp_peer *p, const void *decoded)
 {
     (void)decoded;
+    if (!p->events->on_return) {
+        return amqp_peer_unasked(p, "basic.return");
+    }
     p->is_return = true;
     p->sequence = 0;
     p->expected = AMQP_PEER_HEADER;
@@ -333,14 +133,18 @@ static int amqp_peer_on_return(struct amqp_peer *p, const void *decoded)
 static int amqp_peer_on_blocked(struct amqp_peer *p, const void *decoded)
 {
     (void)decoded;
-    p->events->on_blocked(p->ctx, true);
+    if (p->events->on_blocked) {
+        p->events->on_blocked(p->ctx, true);
+    }
     return 0;
 }
 
 static int amqp_peer_on_unblocked(struct amqp_peer *p, const void *decoded)
 {
     (void)decoded;
-    p->events->on_blocked(p->ctx, false);
+    if (p->events->on_blocked) {
+        p->events->on_blocked(p->ctx, false);
+    }
     return 0;
 }
 
@@ -349,9 +153,9 @@ static int amqp_peer_on_declared(struct amqp_peer *p, const void *decoded)
 {
     const amqp_queue_declare_ok_t *declared = decoded;
     struct slice name = {declared->queue.bytes, declared->queue.len};
-    for (unsigned q = 0; q < QUEUE_COUNT; q++) {
-        if (slice_is(name, topology_queue_parked_text((enum topology_queue)q))) {
-            p->events->on_parked(p->ctx, (enum topology_queue)q, declared->message_count);
+    for (unsigned q = 0; p->events->on_parked && q < p->topology->count; q++) {
+        if (slice_is(name, p->topology->queues[q].parked)) {
+            p->events->on_parked(p->ctx, q, declared->message_count);
         }
     }
     return 0;
@@ -547,10 +351,10 @@ int amqp_peer_ack(struct amqp_peer *p, uint64_t tag, bool is_multiple)
     return amqp_peer_check_status(p, status, "basic.ack");
 }
 
-int amqp_peer_consume(struct amqp_peer *p, enum topology_queue queue)
+int amqp_peer_consume(struct amqp_peer *p, unsigned queue)
 {
     amqp_basic_consume_t consume = {
-        .queue = amqp_cstring_bytes(topology_queue_text(queue)),
+        .queue = amqp_cstring_bytes(p->topology->queues[queue].name),
         .consumer_tag = amqp_cstring_bytes(p->consumer_tags[queue]),
         .nowait = 1,
     };
@@ -559,7 +363,7 @@ int amqp_peer_consume(struct amqp_peer *p, enum topology_queue queue)
     return amqp_peer_check_status(p, status, "basic.consume");
 }
 
-int amqp_peer_cancel(struct amqp_peer *p, enum topology_queue queue)
+int amqp_peer_cancel(struct amqp_peer *p, unsigned queue)
 {
     amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(p->consumer_tags[queue]),
                                   .nowait = 1};
@@ -568,10 +372,10 @@ int amqp_peer_cancel(struct amqp_peer *p, enum topology_queue queue)
     return amqp_peer_check_status(p, status, "basic.cancel");
 }
 
-int amqp_peer_count_parked(struct amqp_peer *p, enum topology_queue queue)
+int amqp_peer_count_parked(struct amqp_peer *p, unsigned queue)
 {
     amqp_queue_declare_t declare = {
-        .queue = amqp_cstring_bytes(topology_queue_parked_text(queue)),
+        .queue = amqp_cstring_bytes(p->topology->queues[queue].parked),
         .passive = 1,
     };
     int status =

@@ -1,4 +1,4 @@
-/* One connection to a broker node, through rabbitmq-c: the only includer of its headers.
+/* One connection to a broker node, through rabbitmq-c; its headers are included by nobody else.
  *
  *   helper thread: amqp_peer_open (blocks) --> peer --> loop: drain, publish, ack; never blocks
  *
@@ -21,10 +21,11 @@ struct amqp_peer;
 struct amqp_peer_setup {
     const struct broker_conf *conf;
     const char *service; /* names the connection at the broker */
-    bool is_publisher;   /* else a consumer */
-    unsigned node;       /* which of conf's nodes, wrapping around */
-    unsigned nonce;      /* makes consumer tags fresh */
-    unsigned queues;     /* 1 << topology_queue, of each that it consumes and so declares */
+    const struct topology *topology;
+    bool is_publisher; /* else a consumer */
+    unsigned node;     /* which of conf's nodes, wrapping around */
+    unsigned nonce;    /* makes consumer tags fresh */
+    unsigned queues;   /* 1 << queue, of each that it consumes and so declares */
 };
 
 /* Connects, logs in, opens the channel, declares its queues. Blocks for up to some seconds.
@@ -40,14 +41,16 @@ size_t amqp_peer_room_bytes(const struct amqp_peer *p);
 /* Why the last call failed. Borrowed. */
 const char *amqp_peer_why(const struct amqp_peer *p);
 
-/* What a drain finds. Texts are borrowed for the call. */
+/* What a drain finds. Texts are borrowed for the call. A peer has no callback (NULL) for what it
+ * does not ask for: a publisher consumes and looks at nothing, a consumer publishes nothing. Should
+ * it come even so, the drain fails; whether the broker blocks is then not told. */
 struct amqp_peer_events {
     void (*on_confirm)(void *ctx, uint64_t tag, bool is_multiple, bool is_ack);
     void (*on_return)(void *ctx, uint64_t sequence); /* comes before its confirm */
     void (*on_blocked)(void *ctx, bool is_blocked);
-    void (*on_delivery)(void *ctx, enum topology_queue queue, uint64_t tag, bool is_redelivered,
+    void (*on_delivery)(void *ctx, unsigned queue, uint64_t tag, bool is_redelivered,
                         unsigned returns, struct slice body);
-    void (*on_parked)(void *ctx, enum topology_queue queue, uint32_t count);
+    void (*on_parked)(void *ctx, unsigned queue, uint32_t count);
 };
 
 /* Handles what has arrived, at most frames_max frames; also keeps heartbeats going, so call it
@@ -66,9 +69,9 @@ int amqp_peer_publish(struct amqp_peer *p, const char *queue, struct slice body,
 /* Errors: -ERR_BROKER_DOWN */
 int amqp_peer_ack(struct amqp_peer *p, uint64_t tag, bool is_multiple);
 /* Both without waiting; what goes wrong shows in a drain. Errors: -ERR_BROKER_DOWN. */
-int amqp_peer_consume(struct amqp_peer *p, enum topology_queue queue);
-int amqp_peer_cancel(struct amqp_peer *p, enum topology_queue queue);
+int amqp_peer_consume(struct amqp_peer *p, unsigned queue);
+int amqp_peer_cancel(struct amqp_peer *p, unsigned queue);
 /* Asks how many messages are parked beside a queue that it has declared; likewise. */
-int amqp_peer_count_parked(struct amqp_peer *p, enum topology_queue queue);
+int amqp_peer_count_parked(struct amqp_peer *p, unsigned queue);
 
 #endif

@@ -12,15 +12,17 @@
 #ifndef KASSA_BROKER_BROKER_H
 #define KASSA_BROKER_BROKER_H
 
-#include "broker/message.h"
+#include "broker/envelope.h"
 #include "broker/topology.h"
 #include "broker/conf.h"
 #include "runtime/loop.h"
 
 struct broker;
 
-/* Starts connecting; never fails for an absent broker, keeps trying with jitter. */
-struct broker *broker_new(struct loop *loop, const struct broker_conf *conf, const char *service);
+/* Starts connecting; never fails for an absent broker, keeps trying with jitter. What can be said
+ * is in `schema`, where it goes in `topology`: a queue is a row of that. All outlive the broker. */
+struct broker *broker_new(struct loop *loop, const struct broker_conf *conf, const char *service,
+                          const struct envelope_schema *schema, const struct topology *topology);
 /* Closes politely what can be closed at once. Anything unconfirmed is forgotten: drain first. */
 void broker_free(struct broker *b); /* NULL is fine */
 
@@ -30,18 +32,18 @@ typedef void broker_on_confirm(void *ctx);
 /* Puts a copy of the command into the open envelope for `queue`. on_confirm (may be NULL) runs
  * once, when a broker quorum has it. Not bounded here: each caller bounds what it has in flight
  * (prefetch, pending table). */
-void broker_send(struct broker *b, enum topology_queue queue, const struct message *m,
+void broker_send(struct broker *b, unsigned queue, const struct message *m,
                  broker_on_confirm *on_confirm, void *ctx);
 
 /* Sends a message's bytes as they came to <queue>.parked, with `reason` in header
  * x-kassa-reason. */
-void broker_park(struct broker *b, enum topology_queue queue, struct slice body, const char *reason,
+void broker_park(struct broker *b, unsigned queue, struct slice body, const char *reason,
                  broker_on_confirm *on_confirm, void *ctx);
 
 /* Sends a message's bytes as they came to the end of its queue, with `returns`, how often that was
  * done, in header x-kassa-returns. */
-void broker_give_back(struct broker *b, enum topology_queue queue, struct slice body,
-                      unsigned returns, broker_on_confirm *on_confirm, void *ctx);
+void broker_give_back(struct broker *b, unsigned queue, struct slice body, unsigned returns,
+                      broker_on_confirm *on_confirm, void *ctx);
 
 /* Commands sent and not yet confirmed. */
 uint64_t broker_unconfirmed(const struct broker *b);
@@ -49,7 +51,7 @@ uint64_t broker_unconfirmed(const struct broker *b);
 /* One delivery. `epoch` changes with each consuming connection: a tag of an older epoch is void,
  * the broker will deliver that message again. body is borrowed for the call. */
 struct broker_delivery {
-    enum topology_queue queue;
+    unsigned queue;
     uint64_t tag;
     uint64_t epoch;
     bool redelivered;
@@ -61,8 +63,7 @@ bool broker_is_void(const struct broker *b, uint64_t epoch);
 
 typedef void broker_on_delivery(void *ctx, const struct broker_delivery *delivery);
 /* Before the first turn, once for each queue; subscribed at every connect with a fresh tag. */
-void broker_consume(struct broker *b, enum topology_queue queue, broker_on_delivery *on_delivery,
-                    void *ctx);
+void broker_consume(struct broker *b, unsigned queue, broker_on_delivery *on_delivery, void *ctx);
 
 /* Everything of this epoch up to and including tag, over all queues of this process, is done.
  * Ignored when the epoch is not the current one. */

@@ -16,6 +16,7 @@
 #include <sys/random.h>
 
 #include "runtime/crash.h"
+#include "runtime/log.h"
 
 #define LINK_WAIT_MIN_MS 50
 #define LINK_WAIT_MAX_MS 1000
@@ -168,7 +169,8 @@ static void link_connect(void *ctx)
 }
 
 struct link *link_new(struct loop *loop, const struct broker_conf *conf, const char *service,
-                      bool is_publisher, const struct link_owner *owner, void *ctx)
+                      const struct topology *topology, bool is_publisher,
+                      const struct link_owner *owner, void *ctx)
 {
     struct link *l = mem_new(sizeof(*l));
     l->loop = loop;
@@ -178,6 +180,7 @@ struct link *link_new(struct loop *loop, const struct broker_conf *conf, const c
     l->attempt.setup = (struct amqp_peer_setup){
         .conf = conf,
         .service = service,
+        .topology = topology,
         .is_publisher = is_publisher,
         .node = link_random() % 1024, /* processes spread over the nodes */
     };
@@ -188,7 +191,7 @@ struct link *link_new(struct loop *loop, const struct broker_conf *conf, const c
     return l;
 }
 
-void link_declare(struct link *l, enum topology_queue queue)
+void link_declare(struct link *l, unsigned queue)
 {
     assert(!l->is_connecting && l->peer == NULL);
     l->attempt.setup.queues |= 1u << queue;
@@ -214,6 +217,16 @@ void link_free(struct link *l)
 struct amqp_peer *link_peer(struct link *l)
 {
     return l->is_lost ? NULL : l->peer;
+}
+
+void link_log_down(const char *connection, const char *why, bool *is_logged)
+{
+    if (!*is_logged) {
+        *is_logged = true;
+        log_warn("broker_down", "connection=%s reason=%s", connection, log_quote(slice_from(why)));
+    } else {
+        log_debug("broker_down", "connection=%s reason=%s", connection, log_quote(slice_from(why)));
+    }
 }
 
 void link_give_up(struct link *l, const char *why)

@@ -15,17 +15,20 @@ struct link_owner {
     struct amqp_peer_events events;
 };
 
-/* The first attempt is made in the first turn. `owner` and `conf` outlive the link. */
+/* The first attempt is made in the first turn. `owner`, `conf` and `topology` outlive the link. */
 struct link *link_new(struct loop *loop, const struct broker_conf *conf, const char *service,
-                      bool is_publisher, const struct link_owner *owner, void *ctx);
+                      const struct topology *topology, bool is_publisher,
+                      const struct link_owner *owner, void *ctx);
 void link_free(struct link *l); /* NULL is fine */
 /* Before the first attempt: each connection declares this queue, too. */
-void link_declare(struct link *l, enum topology_queue queue);
+void link_declare(struct link *l, unsigned queue);
 
 /* The peer to send on; NULL when there is none. Whoever sent, or failed to, says so with
  * link_sent in the same turn. */
 struct amqp_peer *link_peer(struct link *l);
 void link_sent(struct link *l, int err);
+/* An owner's on_down says so in the log: loud once for each outage, not for each attempt. */
+void link_log_down(const char *connection, const char *why, bool *is_logged);
 /* The connection is up, but of no use: the next node is tried. */
 void link_give_up(struct link *l, const char *why);
 

@@ -25,7 +25,7 @@ struct outbox_envelope {
     const char *header; /* parked, or given back: its name; else NULL */
     char *value;
     struct buf body;
-    uint64_t table; /* while it is open: of envelope_add */
+    struct envelope_head table; /* while it is open: of envelope_add */
     unsigned commands;
     bool is_returned;
     unsigned given_up; /* connections, because it was not confirmed there */
@@ -41,12 +41,14 @@ struct outbox_list {
 };
 
 struct outbox {
+    const struct envelope_schema *schema;
+    const struct topology *topology;
     struct outbox_limits limits;
     outbox_publish *publish;
     void *ctx;
     uint64_t sequence;
     uint64_t unconfirmed;
-    struct outbox_envelope *open[QUEUE_COUNT];
+    struct outbox_envelope *open[TOPOLOGY_QUEUES_MAX];
     struct outbox_list waiting;
     struct outbox_list kept_back;
 
@@ -155,10 +157,14 @@ static void outbox_list_free(struct outbox_list *list)
 
 /* ---- the outbox ---- */
 
-struct outbox *outbox_new(const struct outbox_limits *limits, outbox_publish *publish, void *ctx)
+struct outbox *outbox_new(const struct envelope_schema *schema, const struct topology *topology,
+                          const struct outbox_limits *limits, outbox_publish *publish, void *ctx)
 {
+    assert(topology->count <= TOPOLOGY_QUEUES_MAX);
     assert(limits->window_envelopes > 0 && limits->window_envelopes <= OUTBOX_RING);
     struct outbox *o = mem_new(sizeof(*o));
+    o->schema = schema;
+    o->topology = topology;
     o->limits = *limits;
     o->publish = publish;
     o->ctx = ctx;
@@ -172,7 +178,7 @@ void outbox_free(struct outbox *o)
     if (o == NULL) {
         return;
     }
-    for (unsigned q = 0; q < QUEUE_COUNT; q++) {
+    for (unsigned q = 0; q < o->topology->count; q++) {
         outbox_envelope_free(o->open[q]);
     }
     for (unsigned i = 0; i < OUTBOX_RING; i++) {
@@ -184,7 +190,7 @@ void outbox_free(struct outbox *o)
 }
 
 /* Completes the open envelope; the caller puts it where it belongs. */
-static struct outbox_envelope *outbox_close(struct outbox *o, enum topology_queue queue)
+static struct outbox_envelope *outbox_close(struct outbox *o, unsigned queue)
 {
     struct outbox_envelope *e = o->open[queue];
     o->open[queue] = NULL;
@@ -192,16 +198,16 @@ static struct outbox_envelope *outbox_close(struct outbox *o, enum topology_queu
     return e;
 }
 
-void outbox_add(struct outbox *o, enum topology_queue queue, const struct message *m,
+void outbox_add(struct outbox *o, unsigned queue, const struct message *m,
                 broker_on_confirm *on_confirm, void *ctx)
 {
-    assert((unsigned)queue < QUEUE_COUNT);
+    assert(queue < o->topology->count);
     struct outbox_envelope *e = o->open[queue];
     if (e == NULL) {
-        e = outbox_envelope_new(o, topology_queue_text(queue));
+        e = outbox_envelope_new(o, o->topology->queues[queue].name);
         o->open[queue] = e;
     }
-    envelope_add(&e->body, &e->table, m);
+    envelope_add(o->schema, &e->body, &e->table, m);
     e->commands++;
     o->unconfirmed++;
     outbox_envelope_wait(e, on_confirm, ctx);
@@ -224,19 +230,19 @@ static void outbox_pass_on(struct outbox *o, const char *queue, struct slice bod
     outbox_list_append(&o->waiting, e);
 }
 
-void outbox_park(struct outbox *o, enum topology_queue queue, struct slice body, const char *reason,
+void outbox_park(struct outbox *o, unsigned queue, struct slice body, const char *reason,
                  broker_on_confirm *on_confirm, void *ctx)
 {
-    outbox_pass_on(o, topology_queue_parked_text(queue), body,
+    outbox_pass_on(o, o->topology->queues[queue].parked, body,
                    (struct broker_header){BROKER_HEADER_REASON, reason}, on_confirm, ctx);
 }
 
-void outbox_give_back(struct outbox *o, enum topology_queue queue, struct slice body,
-                      unsigned returns, broker_on_confirm *on_confirm, void *ctx)
+void outbox_give_back(struct outbox *o, unsigned queue, struct slice body, unsigned returns,
+                      broker_on_confirm *on_confirm, void *ctx)
 {
     char value[16];
     snprintf(value, sizeof(value), "%u", returns);
-    outbox_pass_on(o, topology_queue_text(queue), body,
+    outbox_pass_on(o, o->topology->queues[queue].name, body,
                    (struct broker_header){BROKER_HEADER_RETURNS, value}, on_confirm, ctx);
 }
 
@@ -265,14 +271,14 @@ static bool outbox_put_out(struct outbox *o, struct outbox_envelope *e, int64_t 
     return true;
 }
 
-/* The queue whose open envelope was opened first; QUEUE_COUNT when none is open. */
-static enum topology_queue outbox_oldest_open(const struct outbox *o)
+/* The queue whose open envelope was opened first; topology->count when none is open. */
+static unsigned outbox_oldest_open(const struct outbox *o)
 {
-    enum topology_queue oldest = QUEUE_COUNT;
-    for (unsigned q = 0; q < QUEUE_COUNT; q++) {
+    unsigned oldest = o->topology->count;
+    for (unsigned q = 0; q < o->topology->count; q++) {
         if (o->open[q] != NULL &&
-            (oldest == QUEUE_COUNT || o->open[q]->sequence < o->open[oldest]->sequence)) {
-            oldest = (enum topology_queue)q;
+            (oldest == o->topology->count || o->open[q]->sequence < o->open[oldest]->sequence)) {
+            oldest = q;
         }
     }
     return oldest;
@@ -284,10 +290,10 @@ void outbox_flush(struct outbox *o, size_t room_bytes, int64_t now_ms)
 {
     size_t window_bytes = o->limits.window_bytes < room_bytes ? o->limits.window_bytes : room_bytes;
     for (;;) {
-        enum topology_queue queue = outbox_oldest_open(o);
+        unsigned queue = outbox_oldest_open(o);
         struct outbox_envelope *e = o->waiting.first;
         bool is_open =
-            queue != QUEUE_COUNT && (e == NULL || o->open[queue]->sequence < e->sequence);
+            queue < o->topology->count && (e == NULL || o->open[queue]->sequence < e->sequence);
         if (is_open) {
             e = o->open[queue];
         }

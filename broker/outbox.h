@@ -1,16 +1,22 @@
 /* What was sent and is not confirmed yet: envelopes on their way out, in four stages.
  *
- *   outbox_add --> open, one for each queue --full or flush--> waiting --room--> window (published)
- *                                                                ^                  |     |
- *                                                                '-- returned, -----'     '-->
- * confirmed: nacked, reset             on_confirm Knows no connection: publishing is a callback.
- * The window bounds what is published and unconfirmed; what is over it gathers in the open
- * envelopes, so a slow broker gets larger envelopes, not more of them. Source: protocol.md section
- * 3; RabbitMQ manual: Publisher Confirms. */
+ *   outbox_add --> open, one a queue --full--> waiting --room--> window --confirmed--> on_confirm
+ *                   |                          ^     ^           ^ | |
+ *                   |                          |     '- reset ---|-' '-- nacked, returned --.
+ *                   |                          |                 |                          v
+ *                   |                          '---- release ----|---------------- kept back
+ *                   '-------------- flush, room -----------------'
+ *
+ * It knows no connection: publishing is a callback. The window bounds what is published and
+ * unconfirmed. What exceeds it gathers in the open envelopes, so a slow broker gets larger
+ * envelopes, not more of them.
+ * Source: protocol.md section 3; RabbitMQ manual: Publisher Confirms. */
 #ifndef KASSA_BROKER_OUTBOX_H
 #define KASSA_BROKER_OUTBOX_H
 
 #include "broker/broker.h"
+#include "broker/envelope.h"
+#include "broker/topology.h"
 
 struct outbox;
 
@@ -26,16 +32,18 @@ struct outbox_limits {
 typedef int outbox_publish(void *ctx, const char *queue, struct slice body, uint64_t sequence,
                            struct broker_header header);
 
-struct outbox *outbox_new(const struct outbox_limits *limits, outbox_publish *publish, void *ctx);
+/* `schema` and `topology` outlive it. */
+struct outbox *outbox_new(const struct envelope_schema *schema, const struct topology *topology,
+                          const struct outbox_limits *limits, outbox_publish *publish, void *ctx);
 void outbox_free(struct outbox *o); /* NULL is fine; forgets what is left */
 
-void outbox_add(struct outbox *o, enum topology_queue queue, const struct message *m,
+void outbox_add(struct outbox *o, unsigned queue, const struct message *m,
                 broker_on_confirm *on_confirm, void *ctx);
-void outbox_park(struct outbox *o, enum topology_queue queue, struct slice body, const char *reason,
+void outbox_park(struct outbox *o, unsigned queue, struct slice body, const char *reason,
                  broker_on_confirm *on_confirm, void *ctx);
 
-void outbox_give_back(struct outbox *o, enum topology_queue queue, struct slice body,
-                      unsigned returns, broker_on_confirm *on_confirm, void *ctx);
+void outbox_give_back(struct outbox *o, unsigned queue, struct slice body, unsigned returns,
+                      broker_on_confirm *on_confirm, void *ctx);
 
 /* Publishes while the window has room. room_bytes: what the connection takes without waiting. */
 void outbox_flush(struct outbox *o, size_t room_bytes, int64_t now_ms);

@@ -1,39 +1,64 @@
-/* The names of the queues, from the table in topology.h. */
+/* What queues are declared with: see topology.h. */
 #include "broker/topology.h"
 
 #include <assert.h>
 
-static const char *const topology_queues[] = {
-#define X(name, queue, consumer, what) queue,
-    TOPOLOGY_QUEUES(X)
-#undef X
-};
-
-static const char *const topology_parked_queues[] = {
-#define X(name, queue, consumer, what) queue ".parked",
-    TOPOLOGY_QUEUES(X)
-#undef X
-};
-
-const char *topology_queue_text(enum topology_queue queue)
+static void topology_add_text(struct topology_argument *arguments, unsigned *count, const char *key,
+                              const char *text)
 {
-    assert((unsigned)queue < QUEUE_COUNT);
-    return topology_queues[queue];
+    assert(*count < TOPOLOGY_ARGUMENTS_MAX);
+    arguments[(*count)++] = (struct topology_argument){.key = key, .text = text};
 }
 
-bool topology_queue_parse(struct slice text, enum topology_queue *ret_queue)
+static void topology_add_number(struct topology_argument *arguments, unsigned *count,
+                                const char *key, int64_t number)
 {
-    for (unsigned i = 0; i < QUEUE_COUNT; i++) {
-        if (slice_is(text, topology_queue_text((enum topology_queue)i))) {
-            *ret_queue = (enum topology_queue)i;
-            return true;
-        }
+    assert(*count < TOPOLOGY_ARGUMENTS_MAX);
+    arguments[(*count)++] = (struct topology_argument){.key = key, .number = number};
+}
+
+bool topology_has_dead_letters(const struct topology_queue *queue)
+{
+    return queue->kind != TOPOLOGY_STREAM;
+}
+
+static void topology_add_bound(struct topology_argument *arguments, unsigned *count,
+                               const struct topology_queue *queue)
+{
+    if (queue->kind == TOPOLOGY_STREAM) {
+        topology_add_number(arguments, count, "x-max-length-bytes", queue->bound);
+    } else {
+        topology_add_number(arguments, count, "x-max-length", queue->bound);
+        topology_add_text(arguments, count, "x-overflow", "reject-publish");
     }
-    return false;
 }
 
-const char *topology_queue_parked_text(enum topology_queue queue)
+unsigned topology_arguments(const struct topology_queue *queue,
+                            struct topology_argument ret_arguments[TOPOLOGY_ARGUMENTS_MAX])
 {
-    assert((unsigned)queue < QUEUE_COUNT);
-    return topology_parked_queues[queue];
+    static const char *const types[] = {
+        [TOPOLOGY_QUORUM] = "quorum",
+        [TOPOLOGY_CLASSIC] = "classic",
+        [TOPOLOGY_STREAM] = "stream",
+    };
+    unsigned count = 0;
+    topology_add_text(ret_arguments, &count, "x-queue-type", types[queue->kind]);
+    if (topology_has_dead_letters(queue)) {
+        topology_add_text(ret_arguments, &count, "x-dead-letter-exchange", TOPOLOGY_DEAD_EXCHANGE);
+        topology_add_text(ret_arguments, &count, "x-dead-letter-routing-key", queue->name);
+    }
+    if (queue->kind == TOPOLOGY_QUORUM) {
+        topology_add_number(ret_arguments, &count, "x-delivery-limit", TOPOLOGY_DELIVERY_LIMIT);
+    }
+    if (queue->bound > 0) {
+        topology_add_bound(ret_arguments, &count, queue);
+    }
+    return count;
+}
+
+unsigned topology_parked_arguments(struct topology_argument ret_arguments[TOPOLOGY_ARGUMENTS_MAX])
+{
+    unsigned count = 0;
+    topology_add_text(ret_arguments, &count, "x-queue-type", "quorum");
+    return count;
 }

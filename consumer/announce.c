@@ -29,7 +29,7 @@ struct announce {
     struct store *store;
     struct broker *broker;
     const char *name;
-    enum topology_queue queue; /* of who sends again */
+    enum queue queue; /* of who sends again */
     struct loop_timer *pulse;
     struct args call;
     enum announce_state state;
@@ -187,7 +187,7 @@ static void on_pulse(void *ctx)
 }
 
 struct announce *announce_new(struct loop *loop, struct store *store, struct broker *broker,
-                              const char *name, enum topology_queue queue)
+                              const char *name, enum queue queue)
 {
     struct announce *a = mem_new(sizeof(*a));
     a->loop = loop;

@@ -18,6 +18,8 @@
 #define KASSA_CONSUMER_ANNOUNCE_H
 
 #include "broker/broker.h"
+#include "catalogue/message.h"
+#include "catalogue/queues.h"
 #include "store/store.h"
 
 #define ANNOUNCE_PULSE_MS 5000
@@ -27,7 +29,7 @@ struct announce;
 /* Owns: the consumer, until announce_free. `name` is the service's, static text; `queue` that of
  * the orchestrator, which sends again what may have been lost. */
 struct announce *announce_new(struct loop *loop, struct store *store, struct broker *broker,
-                              const char *name, enum topology_queue queue);
+                              const char *name, enum queue queue);
 void announce_free(
     struct announce *a); /* NULL is fine; after the store and the broker were freed */
 

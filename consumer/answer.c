@@ -17,7 +17,7 @@ enum consumer_next answer_send(const struct consumer_work *work, const struct me
     return CONSUMER_DONE;
 }
 
-enum consumer_next answer_publish(struct consumer_work *work, enum topology_queue queue,
+enum consumer_next answer_publish(struct consumer_work *work, enum queue queue,
                                   const struct message *m)
 {
     if (!message_is_valid(m)) {

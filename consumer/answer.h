@@ -12,7 +12,7 @@ struct message answer_begin(const struct consumer_work *work, enum message_type 
  * answer is not valid. */
 enum consumer_next answer_send(const struct consumer_work *work, const struct message *answer);
 /* The same for what goes to a queue instead: an answer to the saga, or what follows from it. */
-enum consumer_next answer_publish(struct consumer_work *work, enum topology_queue queue,
+enum consumer_next answer_publish(struct consumer_work *work, enum queue queue,
                                   const struct message *m);
 
 /* The outcomes that mean the same everywhere: created, unknown, refused|why, conflict|why.

@@ -28,11 +28,20 @@ struct slice batch_gen(const struct message *in)
     return (struct slice){in->id.data, in->id.bytes < 13 ? in->id.bytes : 13};
 }
 
+/* A chunk that had to leave something alone is not the end of the batch: it is told behind the
+ * last. */
 enum consumer_next batch_answer(struct consumer_work *work, struct texts reply)
 {
     struct record record = record_of(reply);
-    if (slice_is(record.outcome, "created") && batch_end(work) < work->in->count) {
+    bool is_conflict = slice_is(record.outcome, "conflict");
+    if (is_conflict && work->gathered.bytes == 0) {
+        buf_add_slice(&work->gathered, texts_at(reply, 0));
+    }
+    if ((is_conflict || slice_is(record.outcome, "created")) && batch_end(work) < work->in->count) {
         return CONSUMER_AGAIN;
+    }
+    if (work->gathered.bytes > 0) {
+        record = record_read(buf_slice(&work->gathered));
     }
     return answer_outcome(work, record, "");
 }

@@ -12,7 +12,7 @@
 #define UNCONFIRMED_MAX 10000 /* commands; more and re-sends wait */
 #define SHORT_KEEP_MS   3000  /* that a store is short is written each second: MEMORY_MS */
 
-void consumer_resend(struct consumer *c, enum topology_queue queue, const struct message *m,
+void consumer_resend(struct consumer *c, enum queue queue, const struct message *m,
                      broker_on_confirm *on_sent, void *ctx)
 {
     broker_send(c->broker, queue, m, on_sent, ctx);
@@ -150,7 +150,8 @@ static int consumer_start(struct service_context *context)
     c->libraries = libraries_new(context->loop, c->store, c->definition->library);
     c->pulse = pulse_new(context->loop, c->store, c->definition->name);
     c->memory = memory_new(context->loop, c->store, c->definition->name, consumer_on_short, c);
-    c->broker = broker_new(context->loop, broker_conf(conf), c->definition->name);
+    c->broker = broker_new(context->loop, broker_conf(conf), c->definition->name, &message_schema,
+                           &queues_topology);
     c->later = later_new(context->loop, c->broker);
     if (c->definition->is_participant) {
         c->announce = announce_new(context->loop, c->store, c->broker, c->definition->name,

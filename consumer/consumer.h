@@ -16,6 +16,8 @@
 #define KASSA_CONSUMER_CONSUMER_H
 
 #include "broker/broker.h"
+#include "catalogue/message.h"
+#include "catalogue/queues.h"
 #include "idempotency/once.h"
 #include "runtime/http_conf.h"
 #include "runtime/service.h"
@@ -76,10 +78,10 @@ struct consumer_definition {
     const struct conf_table *const *tables; /* CONSUMER_TABLES, its own, NULL */
     const struct consumer_handler *handlers;
     unsigned handler_count;
-    enum topology_queue queues[2];
+    enum queue queues[2];
     unsigned queue_count;
     bool is_participant; /* of sagas: what its store may have lost is sent again (announce.h) .. */
-    enum topology_queue restored_by; /* .. by whoever has this queue */
+    enum queue restored_by; /* .. by whoever has this queue */
     /* May be NULL. For what a service does besides answering commands; on_start's result is
      * handed to on_stop, when the store has told all its calls off. */
     void *(*on_start)(struct consumer *consumer);
@@ -92,13 +94,13 @@ struct service consumer_service(const struct consumer_definition *definition);
 int consumer_run(const struct consumer_definition *definition, int argc, char **argv);
 
 /* Beat 3, inside answer(): the delivery is acknowledged after the confirm of this. */
-void consumer_send(struct consumer_work *work, enum topology_queue queue, const struct message *m);
+void consumer_send(struct consumer_work *work, enum queue queue, const struct message *m);
 /* Beat 3, an answer to a gateway: a hint without confirm; the gateway asks again if it is lost. */
 void consumer_tell(struct consumer *consumer, struct slice gateway, const struct message *m);
 /* Outside any delivery, for re-sends, whose durability is the journal. on_confirm (may be NULL) as
  * of broker_send. Not while the consumer is congested: what the broker does not take piles up here.
  */
-void consumer_resend(struct consumer *consumer, enum topology_queue queue, const struct message *m,
+void consumer_resend(struct consumer *consumer, enum queue queue, const struct message *m,
                      broker_on_confirm *on_confirm, void *ctx);
 
 bool consumer_is_congested(const struct consumer *consumer);

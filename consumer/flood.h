@@ -2,7 +2,7 @@
 #ifndef KASSA_CONSUMER_FLOOD_H
 #define KASSA_CONSUMER_FLOOD_H
 
-#include "broker/message.h"
+#include "catalogue/message.h"
 
 #define FLOOD_LINE_MS    1000
 #define FLOOD_PARKED_MAX 256

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "catalogue/queues.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
 #include "runtime/stat.h"
@@ -71,7 +72,7 @@ bool later_take(struct later *l, const struct broker_delivery *delivery, int err
     if (l->told_ms == 0 || now_ms - l->told_ms >= TELL_MS) {
         l->told_ms = now_ms;
         log_warn("message_unknown", "queue=%s reason=%s detail=%s returns=%u",
-                 topology_queue_text(delivery->queue), err_name(err), log_quote(slice_from(detail)),
+                 queues_text(delivery->queue), err_name(err), log_quote(slice_from(detail)),
                  delivery->returns);
     }
     struct held *h = mem_new(sizeof(*h));

@@ -24,8 +24,8 @@
 struct notice {
     char gateway[NOTICE_GATEWAY_BYTES];
     size_t gateway_bytes;
-    struct buf payload; /* empty: nothing this turn */
-    uint64_t table;     /* of the envelope */
+    struct buf payload;         /* empty: nothing this turn */
+    struct envelope_head table; /* of the envelope */
     int64_t used_ms;
 };
 
@@ -57,7 +57,7 @@ static void notice_publish(struct notices *n, struct notice *notice)
     store_call(n->store, c, NULL, NULL); /* a hint: nobody waits for it, nobody repeats it */
     crash_sent("notice.publish.after");
     buf_reset(&notice->payload);
-    notice->table = 0;
+    notice->table = (struct envelope_head){0};
     stat_add(n->published, 1);
 }
 
@@ -137,7 +137,7 @@ void notice_add(struct notices *n, struct slice gateway, const struct message *a
         log_warn("notice_dropped", "gateway=%s", log_quote(gateway));
         return;
     }
-    envelope_add(&notice->payload, &notice->table, answer);
+    envelope_add(&message_schema, &notice->payload, &notice->table, answer);
     stat_add(n->sent, 1);
     if (notice->payload.bytes > NOTICE_BYTES_MAX) {
         notice_publish(n, notice);

@@ -5,7 +5,7 @@
 #ifndef KASSA_CONSUMER_NOTICE_H
 #define KASSA_CONSUMER_NOTICE_H
 
-#include "broker/message.h"
+#include "catalogue/message.h"
 #include "store/store.h"
 
 struct notices;

@@ -11,20 +11,19 @@ bool slip_is_there(const struct message *in)
 
 /* A slip without a type is one of the release before, which knew one only. Goes with the release
  * that writes types (MESSAGE_SLIP_IS_WRITTEN). */
-static void slip_of_before(enum message_type *ret_type, enum topology_queue *ret_queue)
+static void slip_of_before(enum message_type *ret_type, enum queue *ret_queue)
 {
     *ret_type = MESSAGE_STOCK_TAKE;
     *ret_queue = QUEUE_STOCK;
 }
 
-int slip_read(const struct message *in, struct message *ret_next, enum topology_queue *ret_queue)
+int slip_read(const struct message *in, struct message *ret_next, enum queue *ret_queue)
 {
     enum message_type type;
-    enum topology_queue queue;
+    enum queue queue;
     if (!message_has(in, next_type)) {
         slip_of_before(&type, &queue);
-    } else if (!message_type_parse(in->next_type, &type) ||
-               !topology_queue_parse(in->next_queue, &queue)) {
+    } else if (!message_type_parse(in->next_type, &type) || !queues_parse(in->next_queue, &queue)) {
         return -ERR_FIELD;
     }
     struct message next = message_pass_on(in, type);
@@ -40,7 +39,7 @@ int slip_read(const struct message *in, struct message *ret_next, enum topology_
 enum consumer_next slip_send(struct consumer_work *work)
 {
     struct message next;
-    enum topology_queue queue;
+    enum queue queue;
     if (slip_read(work->in, &next, &queue) != 0) {
         return CONSUMER_UNREADABLE;
     }

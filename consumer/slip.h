@@ -13,7 +13,7 @@ bool slip_is_there(const struct message *in);
 
 /* What comes next, borrowed from `in`. Errors: -ERR_FIELD (POISON): it cannot be followed, so
  * nothing is to be done of it. To be asked before a command is recorded. */
-int slip_read(const struct message *in, struct message *ret_next, enum topology_queue *ret_queue);
+int slip_read(const struct message *in, struct message *ret_next, enum queue *ret_queue);
 
 /* Beat 3: sends it on. The slip was read before. */
 enum consumer_next slip_send(struct consumer_work *work);

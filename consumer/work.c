@@ -84,9 +84,9 @@ static void work_park(struct work *work, int err)
     log_error("command_parked", "type=%s id=%.*s reason=%s", message_type_text(work->is.in->type),
               SLICE_ARG(work->is.in->id), err_name(err));
     stat_add(c->parked, 1);
-    uint64_t table = 0;
+    struct envelope_head table = {0};
     buf_reset(&c->text);
-    envelope_add(&c->text, &table, work->is.in);
+    envelope_add(&message_schema, &c->text, &table, work->is.in);
     envelope_end(&c->text);
     broker_park(c->broker, work->delivery->from.queue, buf_slice(&c->text), err_text(err),
                 work_on_confirm, work->delivery);
@@ -324,7 +324,7 @@ static void message_refuse(struct delivery *d, const struct broker_delivery *fro
         later_take(c->later, from, err, detail, work_on_confirm, d)) {
         return;
     }
-    log_error("message_parked", "queue=%s reason=%s detail=%s", topology_queue_text(from->queue),
+    log_error("message_parked", "queue=%s reason=%s detail=%s", queues_text(from->queue),
               err_name(err), log_quote(slice_from(detail)));
     stat_add(c->parked, 1);
     broker_park(c->broker, from->queue, from->body, err_text(err), work_on_confirm, d);
@@ -335,7 +335,7 @@ void work_deliver(void *consumer, const struct broker_delivery *from)
     struct consumer *c = consumer;
     struct envelope *envelope = NULL;
     const char *detail = "";
-    int err = envelope_read(from->body, &envelope, &detail);
+    int err = envelope_read(&message_schema, from->body, &envelope, &detail);
     unsigned count = err == 0 ? envelope_count(envelope) : 0;
     struct delivery *d = mem_new(sizeof(*d) + count * sizeof(d->works[0]));
     d->consumer = c;
@@ -398,7 +398,7 @@ void work_forget(struct consumer *c)
     }
 }
 
-void consumer_send(struct consumer_work *is, enum topology_queue queue, const struct message *m)
+void consumer_send(struct consumer_work *is, enum queue queue, const struct message *m)
 {
     struct work *work = (struct work *)is;
     assert(work->beat == WORK_PUBLISH); /* nothing is published that is not durable */

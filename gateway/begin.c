@@ -14,7 +14,7 @@
 
 struct begin {
     struct loop *loop;
-    struct store *store; /* of the orders; NULL: the short way is closed */
+    struct store *store; /* of the orders */
     struct broker *broker;
     begin_on_answer *on_answer;
     void *ctx;
@@ -44,10 +44,8 @@ struct begin *begin_new(struct loop *loop, const struct conf *conf, struct broke
                            "checkouts taken to the orders' store by the gateway itself");
     b->unreadable = stat_counter("kassa_records_unreadable_total", "",
                                  "answers of the store that no version of ours gives");
-    if (gateway_conf(conf)->gateway_begins != 0) {
-        b->store = store_new(loop, store_conf(conf), "order", address_of(conf, ADDRESS_ORDER),
-                             &order_library);
-    }
+    b->store =
+        store_new(loop, store_conf(conf), "order", address_of(conf, ADDRESS_ORDER), &order_library);
     return b;
 }
 
@@ -68,7 +66,7 @@ struct store *begin_store(const struct begin *b)
 
 bool begin_is_open(const struct begin *b)
 {
-    return b->store != NULL && store_is_up(b->store);
+    return store_is_up(b->store);
 }
 
 bool begin_wall_ms(const struct begin *b, int64_t *ret_ms)
@@ -82,7 +80,7 @@ bool begin_wall_ms(const struct begin *b, int64_t *ret_ms)
 
 const char *begin_refusal(const struct begin *b)
 {
-    return b->store != NULL ? store_refusal(b->store) : NULL;
+    return store_refusal(b->store);
 }
 
 static void on_begun(void *ctx, int err, struct texts reply)

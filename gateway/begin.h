@@ -12,6 +12,8 @@
 #define KASSA_GATEWAY_BEGIN_H
 
 #include "broker/broker.h"
+#include "catalogue/message.h"
+#include "catalogue/queues.h"
 #include "runtime/conf.h"
 #include "runtime/loop.h"
 #include "store/store.h"
@@ -26,11 +28,10 @@ struct begin *begin_new(struct loop *loop, const struct conf *conf, struct broke
                         begin_on_answer *on_answer, void *ctx);
 void begin_free(struct begin *b); /* NULL is fine. Nobody is answered any more */
 
-/* Is the short way open? Not when the store is away, or an operator has closed it
- * (GATEWAY_BEGINS). */
+/* Is the short way open? Not when the store is away. */
 bool begin_is_open(const struct begin *b);
 
-/* The orders' store; NULL: an operator has closed the short way. */
+/* The orders' store. Borrowed. */
 struct store *begin_store(const struct begin *b);
 
 /* What time it is at the orders' store, which judges the ids of checkouts; `ret_ms` is untouched,

@@ -17,8 +17,6 @@
       "with fewer open requests nobody is turned away, until an overload has begun")               \
     X(INT, admission_target_ms, "ADMISSION_TARGET_MS", 50, 1, 60000,                               \
       "when even the fastest answers have waited longer, it is an overload")                       \
-    X(INT, gateway_begins, "GATEWAY_BEGINS", 1, 0, 1,                                              \
-      "1: a gateway begins checkouts in the orders' store itself; 0: asks an order service to")    \
     X(INT, front_ids, "FRONT_IDS", 1, 0, 1,                                                        \
       "1: a POST that nginx may repeat gets its command's id from nginx; 0: a key is claimed for " \
       "it, too, for gateways of the version before this one")                                      \

@@ -565,7 +565,7 @@ static void on_notice(void *ctx, struct slice payload)
     struct envelope *envelope;
     const char *detail = "";
     crash_point("gateway.notice");
-    int err = envelope_read(payload, &envelope, &detail);
+    int err = envelope_read(&message_schema, payload, &envelope, &detail);
     if (err != 0) {
         stat_add(((struct gateway *)ctx)->unreadable, 1);
         log_error("notice_unreadable", "reason=%s detail=%s", err_name(err),
@@ -649,7 +649,8 @@ int gateway_start(struct service_context *context)
     gw->pulse = pulse_new(context->loop, gw->store, "saga");
     gw->notices = subscription_new(context->loop, store_conf(conf), address_of(conf, ADDRESS_SAGA),
                                    channel.data, on_notice, gw);
-    gw->broker = broker_new(context->loop, broker_conf(conf), context->name);
+    gw->broker = broker_new(context->loop, broker_conf(conf), context->name, &message_schema,
+                            &queues_topology);
     gw->begin = begin_new(context->loop, conf, gw->broker, on_answer, gw);
     gw->shortage = shortage_new(context->loop, gw->store, begin_store(gw->begin));
     gw->ready = ready_new(context, gw->broker, gw->store, gw->notices, gw->id.text);

@@ -10,7 +10,7 @@
 static const struct {
     const char *name;
     enum message_type ping;
-    enum topology_queue queue;
+    enum queue queue;
 } services[] = {
     {"order", MESSAGE_ORDER_PING, QUEUE_ORDER},
     {"stock", MESSAGE_STOCK_PING, QUEUE_STOCK},

@@ -4,6 +4,8 @@
 #define KASSA_GATEWAY_READY_H
 
 #include "broker/broker.h"
+#include "catalogue/message.h"
+#include "catalogue/queues.h"
 #include "runtime/http.h"
 #include "runtime/service.h"
 #include "store/store.h"

@@ -3,7 +3,7 @@
 #ifndef KASSA_GATEWAY_REPLY_H
 #define KASSA_GATEWAY_REPLY_H
 
-#include "broker/message.h"
+#include "catalogue/message.h"
 
 struct reply {
     unsigned status;

@@ -185,7 +185,7 @@ static bool parameter_fill(const struct parameter *p, struct slice segment,
         }
         memcpy(field, &value, sizeof(value));
     }
-    match->command.has |= 1u << p->field;
+    match->command.has |= UINT64_C(1) << p->field;
     return true;
 }
 

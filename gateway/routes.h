@@ -5,8 +5,8 @@
 #ifndef KASSA_GATEWAY_ROUTES_H
 #define KASSA_GATEWAY_ROUTES_H
 
-#include "broker/message.h"
-#include "broker/topology.h"
+#include "catalogue/message.h"
+#include "catalogue/queues.h"
 #include "gateway/conf.h"
 
 enum route_place {
@@ -21,7 +21,7 @@ struct route {
     const char *pattern;
     enum route_place place;
     enum message_type type; /* of the command */
-    enum topology_queue queue;
+    enum queue queue;
     enum message_field creates; /* the field that gets the command's id; 0 (id itself): none */
     const char *name;           /* label in metrics */
 };

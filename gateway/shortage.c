@@ -19,7 +19,7 @@ static const struct {
 
 struct shortage {
     struct store *keys_store;
-    struct memory *keys, *orders; /* orders: NULL when it is not ours */
+    struct memory *keys, *orders;
     struct loop_timer *timer;
     struct args call;
     bool is_asking;
@@ -71,7 +71,7 @@ struct shortage *shortage_new(struct loop *loop, struct store *keys, struct stor
     struct shortage *s = mem_new(sizeof(*s));
     s->keys_store = keys;
     s->keys = memory_new(loop, keys, "saga", NULL, NULL);
-    s->orders = orders != NULL ? memory_new(loop, orders, "order", NULL, NULL) : NULL;
+    s->orders = memory_new(loop, orders, "order", NULL, NULL);
     s->timer = loop_timer_new(loop, on_timer, s);
     loop_timer_start(s->timer, SHORTAGE_MS, SHORTAGE_MS);
     return s;

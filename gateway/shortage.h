@@ -25,7 +25,7 @@ const char *shortage_text(enum shortage_whose whose);
 
 struct shortage;
 
-/* `keys`: the store of the keys. `orders`: that of the orders, NULL when it is not the gateway's.
+/* `keys`: the store of the keys. `orders`: that of the orders.
  * Owns: the caller, until shortage_free; the stores outlive its timers, and their calls have been
  * told off before shortage_free. */
 struct shortage *shortage_new(struct loop *loop, struct store *keys, struct store *orders);

@@ -227,8 +227,9 @@ local function order_checkout(keys, argv)
         local now = journal_parse(journal)
         if not user then
             return 'unknown'
-        elseif now[STATE] == PAID then -- for ever: needs no record
-            return journal_record('paid', order, journal), false
+        elseif now[STATE] == PAID then -- for ever, unless a batch makes the order anew
+            return journal_record('paid', order, journal),
+                is_kept(request) and 'begun|' .. order .. '|' .. now[SAGA]
         elseif is_open(now[STATE]) then
             return journal_record('running', order, journal_attach(key, now, waiter)),
                 'begun|' .. order .. '|' .. now[SAGA]

@@ -44,7 +44,7 @@ static int pay_record(struct consumer_work *work, struct args *call)
 static int charge_record(struct consumer_work *work, struct args *call)
 {
     struct message next;
-    enum topology_queue queue;
+    enum queue queue;
     int err = slip_is_there(work->in) ? slip_read(work->in, &next, &queue) : 0;
     if (err != 0) {
         return err;

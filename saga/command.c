@@ -49,7 +49,7 @@ static int command_make(const struct saga_definition *def, const struct journal_
         if (MESSAGE_SLIP_IS_WRITTEN) {
             const char *type = message_type_text((enum message_type)def->rows[at + 1].action);
             message_set(&m, next_type, slice_from(type));
-            message_set(&m, next_queue, slice_from(topology_queue_text(def->rows[at + 1].queue)));
+            message_set(&m, next_queue, slice_from(queues_text(def->rows[at + 1].queue)));
         }
     }
     if (!is_whole || !message_is_valid(&m)) {

@@ -10,7 +10,7 @@
  * and from `ids`. Owns: ids, until saga_outgoing_free. */
 struct saga_outgoing {
     struct message message;
-    enum topology_queue queue;
+    enum queue queue;
     struct buf ids[2]; /* its own, and that of the command that it undoes, or that comes next */
 };
 void saga_outgoing_free(struct saga_outgoing *out);

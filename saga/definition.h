@@ -11,8 +11,8 @@
 #ifndef KASSA_SAGA_DEFINITION_H
 #define KASSA_SAGA_DEFINITION_H
 
-#include "broker/message.h"
-#include "broker/topology.h"
+#include "catalogue/message.h"
+#include "catalogue/queues.h"
 #include "store/library.h"
 
 #define SAGA_STEPS_MAX  8
@@ -45,7 +45,7 @@ struct saga_row {
     bool passes_on; /* the participant sends the next row's action when it has acted */
 
     const char *participant; /* the service that carries it out */
-    enum topology_queue queue;
+    enum queue queue;
     struct saga_field fields[SAGA_FIELDS_MAX + 1];      /* of its action */
     struct saga_field undo_fields[SAGA_FIELDS_MAX + 1]; /* of its compensation */
 };

@@ -42,7 +42,8 @@ import sys
 import time
 import uuid
 
-from connections import Dropped, Pool
+from kassa.connection import Dropped
+from kassa.pool import Pool
 
 PRICE = 1
 CREDIT = 1

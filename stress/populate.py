@@ -9,15 +9,14 @@ was answered as it should be and a sample reads back.
 """
 
 import argparse
-import http.client
 import json
 import os
 import random
 import sys
 import time
-import urllib.parse
 
-TIMEOUT_S = 300
+from kassa.connection import Connection, Dropped
+
 SAMPLE = 20
 
 
@@ -27,19 +26,17 @@ class Failed(Exception):
 
 class Client:
     def __init__(self, url):
-        parts = urllib.parse.urlsplit(url)
-        self.connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, TIMEOUT_S)
+        self.connection = Connection(url)
 
     def request(self, method, path):
+        """The body of a 200."""
         try:
-            self.connection.request(method, path)
-            answer = self.connection.getresponse()
-            text = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise Failed(f"{method} {path}: {error!r}") from error
+            answer = self.connection.request(method, path)
+        except Dropped as error:
+            raise Failed(str(error)) from error
         if answer.status != 200:
-            raise Failed(f"{method} {path}: {answer.status} {text[:200]!r}")
-        return json.loads(text)
+            raise Failed(f"{method} {path}: {answer}")
+        return answer.json()
 
 
 def batch(client, kind, path):

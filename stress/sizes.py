@@ -12,23 +12,22 @@ It leaves its users, items and orders there, so the system is to be one that is 
 
 import argparse
 import concurrent.futures
-import http.client
 import os
-import pathlib
 import secrets
 import signal
-import sys
 import threading
 import time
-import urllib.parse
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "test" / "system"))
-import servers  # noqa: E402  # finds the stores
+from kassa import ROOT
+from kassa.connection import Connection
+from kassa.stack import Stack
+from kassa.store import info
 
 DOCS = ROOT / "docs" / "operations.md"
 MARKS = ("<!-- begin sizes -->\n", "<!-- end sizes -->\n")
-URL = urllib.parse.urlsplit(os.environ.get("KASSA_URL", "http://127.0.0.1:8000"))
+URL = os.environ.get("KASSA_URL", "http://127.0.0.1:8000")
+VAR = os.environ.get("KASSA_VAR")
+STACK = Stack(VAR or ROOT / "var")
 CLIENTS = 8
 SETTLE_S = 1.5
 SERVICES = ("order", "payment", "stock")
@@ -59,22 +58,20 @@ class Clients:
 
     def post(self, path, headers=None):
         if not hasattr(self.own, "connection"):
-            self.own.connection = http.client.HTTPConnection(URL.hostname, URL.port, timeout=300)
-        self.own.connection.request("POST", path, headers=headers or {})
-        answer = self.own.connection.getresponse()
-        return answer.status, answer.read()
+            self.own.connection = Connection(URL)
+        answer = self.own.connection.request("POST", path, headers)
+        return answer.status, answer.text
 
     def many(self, requests, status):
         """(path, headers) each; all have to be answered with that status."""
         for got, body in self.pool.map(lambda request: self.post(*request), requests):
             if got != status:
-                raise SystemExit(f"answered {got}: {body.decode()}")
+                raise SystemExit(f"answered {got}: {body}")
 
 
 def used(port):
     """Bytes of the server that hold data."""
-    fields = dict(line.split(":", 1) for line in servers.redis("INFO", "memory", port=port).decode().split()
-                  if ":" in line)
+    fields = info(STACK.redis("INFO", "memory", port=port))
     beside = sum(int(fields[name]) for name in ("mem_clients_normal", "mem_not_counted_for_evict"))
     return int(fields["used_memory"]) - beside
 
@@ -91,7 +88,7 @@ class Weights:
 
     @staticmethod
     def buckets(pattern):
-        return int(servers.redis("EVAL", BUCKETS, "0", pattern).decode())
+        return int(STACK.redis("EVAL", BUCKETS, "0", pattern))
 
 
 def measure(act, count):
@@ -106,7 +103,7 @@ def measure(act, count):
 
 def stopped(service):
     """A service that stands still meanwhile."""
-    pid = int((pathlib.Path(servers.VAR) / "run" / f"{service}.pid").read_text().split()[0])
+    pid = STACK.must_run(service)
 
     class Stopped:
         def __enter__(self):
@@ -209,7 +206,7 @@ def main():
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--write-docs", action="store_true")
     options = parser.parse_args()
-    if servers.VAR is None:
+    if VAR is None:
         raise SystemExit("KASSA_VAR is not set: whose stores?")
     rows = measure_all(options.count)
     text = table_of(rows) + "\n" + lasts_of(rows)

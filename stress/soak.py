@@ -15,19 +15,21 @@ every order was paid, and none was refused.
 import argparse
 import json
 import os
-import pathlib
-import re
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from kassa import ROOT, SERVICES
+from kassa.connection import Dropped, ask
+from kassa.metrics import by_label
+from kassa.stack import Stack, port_variable
+
 USERS = ITEMS = 1000
 PLENTY = 100_000_000
 MIB = 1 << 20
-GAUGE = re.compile(r'^kassa_store_memory_bytes\{group="(\w+)"\} (\d+)', re.MULTILINE)
+BATCH_S = 600
+METRICS_S = 5
 
 
 def parse_options():
@@ -42,15 +44,16 @@ def parse_options():
 
 
 def native_metrics():
-    var = pathlib.Path(os.environ.get("KASSA_VAR", ROOT / "var"))
-    ports = (var / "run" / "ports").read_text()
-    return [f"http://127.0.0.1:{port}/metrics" for port in re.findall(r"_METRICS_PORT=(\d+)", ports)]
+    stack = Stack(os.environ.get("KASSA_VAR", ROOT / "var"))
+    return [f"http://127.0.0.1:{stack.port(port_variable(service))}/metrics"
+            for service in SERVICES if service != "gateway"]
 
 
 def post(url, path):
     began = time.monotonic()
-    with urllib.request.urlopen(urllib.request.Request(url + path, method="POST"), timeout=600) as answer:
-        answer.read()
+    answer = ask("POST", url + path, BATCH_S)
+    if answer.status != 200:
+        raise SystemExit(f"{path}: {answer}")
     print(f"{path}: {time.monotonic() - began:.1f} s", flush=True)
 
 
@@ -59,10 +62,9 @@ def memory(metrics):
     groups = {}
     for url in metrics:
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                groups.update((group, int(number))
-                              for group, number in GAUGE.findall(answer.read().decode()))
-        except OSError as error:
+            text = ask("GET", url, METRICS_S).text
+            groups.update(by_label(text, "kassa_store_memory_bytes", "group"))
+        except Dropped as error:
             print(f"{url}: {error}", file=sys.stderr)
     return groups
 

@@ -4,8 +4,8 @@
 #   sh test/docs.sh           checks: prints what differs or is missing; exits 1 when there is any
 #   sh test/docs.sh --write   writes the tables anew, between their marks:
 #
-#   broker/message.h, broker/topology.h, saga/step.h --.
-#   <room>/conf.h, runtime/err.h ----------------------+--> <!-- begin NAME --> .. <!-- end NAME -->
+#   catalogue/, saga/definition.h -.
+#   <room>/conf.h, runtime/err.h --+--> <!-- begin NAME --> .. <!-- end NAME -->
 #
 # What has no table in the source (routes, metrics, events of the log, states) has to be named in
 # the document that tells about it.
@@ -75,7 +75,10 @@ table() {
     case $1 in
     messages)
         printf '| type | fields it must have | what it is |\n|---|---|---|\n'
-        rows broker/message.h MESSAGE_TYPES | awk -F'\t' '
+        for list in payment stock order saga answers; do
+            macro=$(printf '%s_MESSAGES' "${list%s}" | tr '[:lower:]' '[:upper:]')
+            rows "catalogue/$list.h" "$macro"
+        done | awk -F'\t' '
             $1 == "#" { printf "| **%s** | | |\n", $2; next }
             {
                 gsub(/ *\| */, " ", $3); gsub(/M\(/, "`", $3); gsub(/\)/, "`", $3)
@@ -84,12 +87,12 @@ table() {
         ;;
     fields)
         printf '| field | kind | what it is |\n|---|---|---|\n'
-        rows broker/message.h MESSAGE_FIELDS | awk -F'\t' '{ printf "| `%s` | %s | %s |\n", $2, $1, $3 }'
+        rows catalogue/fields.h CATALOGUE_FIELDS | awk -F'\t' '{ printf "| `%s` | %s | %s |\n", $2, $1, $3 }'
         ;;
     queues)
-        printf '| queue | consumer | what it carries |\n|---|---|---|\n'
-        rows broker/topology.h TOPOLOGY_QUEUES |
-            awk -F'\t' '{ printf "| `%s` | %s | %s |\n", $2, $3, $4 }'
+        printf '| queue | kind | bound | consumer | what it carries |\n|---|---|---|---|---|\n'
+        rows catalogue/queues.h CATALOGUE_QUEUES | awk -F'\t' '
+            { printf "| `%s` | %s | %s | %s | %s |\n", $2, tolower($3), $4 ? $4 : "none", $5, $6 }'
         ;;
     events)
         printf '| event | what has happened |\n|---|---|\n'
@@ -182,7 +185,7 @@ for name in messages fields queues events errors conf crash; do
     fi
 done
 
-rooms='runtime broker store idempotency consumer saga order stock payment gateway'
+rooms='runtime broker store catalogue idempotency consumer saga order stock payment gateway'
 # shellcheck disable=SC2086  # a list of rooms
 sources() {
     grep -rhoE --include='*.[ch]' "$1" $rooms
@@ -193,6 +196,16 @@ named README.md route
 
 sources '"kassa_[a-z_]+"' | tr -d '"' | sort -u >"$work/names"
 named $operations metric
+
+cp "$work/names" "$work/metrics"
+for file in deploy/compose/alerts.yml deploy/compose/grafana.json; do
+    grep -oE 'kassa_[a-z_]+' "$file" | sed 's/_seconds_bucket$/_seconds/' | sort -u >"$work/names"
+    if ! comm -23 "$work/names" "$work/metrics" | sed "s|^|$file: there is no metric |" >"$work/diff" ||
+        [ -s "$work/diff" ] || [ ! -s "$work/names" ]; then
+        cat "$work/diff"
+        status=1
+    fi
+done
 
 {
     sources 'log_(debug|info|warn|error)\("[a-z_]+"'

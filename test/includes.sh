@@ -1,7 +1,8 @@
 #!/bin/sh
-# The direction of includes: services -> checkout -> saga -> consumer -> idempotency -> store, broker -> runtime; and each
-# outside library is included by one file. And names of functions in the store, which end in a hash, are
-# made in one place of C and in one of Lua. Prints every breach; exits 1 when there is one.
+# The direction of includes: services -> checkout -> saga -> consumer -> idempotency -> catalogue
+# -> store, broker -> runtime; and each outside library is included by one file, or by one adapter. And names of functions
+# in the store, which end in a hash, are made in one place of C and in one of Lua. Prints every breach;
+# exits 1 when there is one.
 set -eu
 cd "$(dirname "$0")/.."
 status=0
@@ -17,9 +18,10 @@ breach() {
     fi
 }
 services='order|stock|payment|gateway|audit|bench'
-breach runtime "broker|store|idempotency|consumer|saga|checkout|$services"
-breach broker "store|idempotency|consumer|saga|checkout|$services"
-breach store "broker|idempotency|consumer|saga|checkout|$services"
+breach runtime "broker|store|catalogue|idempotency|consumer|saga|checkout|$services"
+breach broker "store|catalogue|idempotency|consumer|saga|checkout|$services"
+breach store "broker|catalogue|idempotency|consumer|saga|checkout|$services"
+breach catalogue "idempotency|consumer|saga|checkout|$services"
 breach idempotency "broker|consumer|saga|checkout|$services"
 breach consumer "saga|checkout|$services"
 breach saga "checkout|$services"
@@ -49,7 +51,7 @@ only() {
 only runtime/loop.c 'uv\.h'
 only runtime/http.c 'microhttpd\.h'
 only runtime/json.c 'json-c/'
-only broker/amqp.c 'amqp'
+only 'broker/amqp[_a-z]*\.[ch]' 'amqp'
 only store/reader.c 'hiredis/'
 
 found=$(grep -nE '"FCALL|redis\.register_function' ./*/*.[ch] ./*/*.lua test/live/*.lua |

@@ -16,7 +16,7 @@ process_stat() {
 }
 
 # Sets PROCESS_PID and PROCESS_SINCE; fails when the process isn't up.
-# The working directory tells a copied checkout from the one whose processes these are; it cannot
+# The working directory tells a copy of the working copy from the one whose processes these are; it cannot
 # be read for another user's process, which is then taken to be ours.
 process_is_up() {
     local ticks cwd

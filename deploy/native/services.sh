@@ -37,7 +37,7 @@ services_build() {
     }
 }
 
-# One make at a time in a checkout: `up` and `test` may run at once.
+# One make at a time in a working copy: `up` and `test` may run at once.
 services_make() {
     mkdir -p "$KASSA_ROOT/build"
     flock "$KASSA_ROOT/build/.lock" make -j"$(nproc)" "$@"

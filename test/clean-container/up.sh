@@ -85,7 +85,7 @@ expect 'checkout of a paid order' '"status":"paid"' post "/orders/checkout/$orde
 
 git clone -q . ../second
 exits 'a taken port is refused' 1 ../second/kassa up
-exits 'a second checkout beside the first' 0 env HTTP_PORT=$((HTTP_PORT + 1)) ../second/kassa up
+exits 'a second working copy beside the first' 0 env HTTP_PORT=$((HTTP_PORT + 1)) ../second/kassa up
 expect 'the second has a health of its own' '"ok":true' \
     curl -sS "http://127.0.0.1:$((HTTP_PORT + 1))/health"
 expect 'and data of its own' '"error"' \

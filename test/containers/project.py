@@ -1,21 +1,20 @@
-"""The stack of docker-compose.yml, started once for all of these tests (deploy/compose/project.sh has
+"""The stack of docker-compose.yml, started once for all of these tests (test/run/compose.sh has
 chosen its names and ports, and ends it).
 """
 
-import json
 import os
-import pathlib
 import sys
 import time
-import urllib.request
 
-HERE = pathlib.Path(__file__).resolve()
-sys.path[:0] = [str(HERE.parents[1] / "drill"), str(HERE.parents[2] / "stress")]
+from kassa import ROOT
+from kassa.connection import ask
 
-from containers import GROUPS, NODES, Containers  # noqa: E402,F401  (test/drill)
-from stack import run  # noqa: E402
+sys.path.insert(0, str(ROOT / "test" / "drill"))
 
-SERVICES = ("gateway", "order", "stock", "payment")
+import breakable  # noqa: E402
+import containers  # noqa: E402
+
+GROUPS, NODES, run = containers.GROUPS, containers.NODES, breakable.run
 UP_S_MAX = 120  # from nothing to ready
 
 started = []
@@ -25,7 +24,7 @@ def stack():
     """Ready; the first call waits for that."""
     if not started:
         began = time.monotonic()
-        made = Containers()
+        made = containers.Containers()
         made.up()
         made.up_s = time.monotonic() - began
         started.append(made)
@@ -38,9 +37,9 @@ def secret(service, name):
 
 
 def post(path, port=None):
-    url = f"http://127.0.0.1:{port or os.environ['HTTP_PORT']}{path}"
-    with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=30) as answer:
-        return json.load(answer)
+    answer = ask("POST", f"http://127.0.0.1:{port or os.environ['HTTP_PORT']}{path}", 30)
+    assert answer.status == 200, f"{path}: {answer}"
+    return answer.json()
 
 
 def buy(count):

@@ -3,25 +3,26 @@ something."""
 
 import json
 import os
-import pathlib
 import time
 import unittest
 import urllib.parse
-import urllib.request
 
-from project import HERE, NODES, GROUPS, buy, stack
+import kassa.connection
+from kassa import ROOT
+from project import NODES, GROUPS, buy, stack
 
-ROOT = pathlib.Path(HERE).parents[2]
 DASHBOARD = ROOT / "deploy/compose/grafana.json"
 SOON_S = 60  # some scrapes, and Prometheus' own start
+# Alarms, and how many series each looks at.
+ALARMS = {"StoreMemory": len(GROUPS), "StoreRolledBack": len(GROUPS), "Parked": 4,
+          "ReplayDoesNotEnd": 1, "SagaStuck": 1}
 TARGETS = {"gateway": 2, "order": 2, "stock": 2, "payment": 2, "rabbitmq": NODES,
            "redis": NODES * len(GROUPS)}
 
 
 def ask(path, **query):
     url = f"http://127.0.0.1:{os.environ['PROMETHEUS_PORT']}/api/v1/{path}?"
-    with urllib.request.urlopen(url + urllib.parse.urlencode(query), timeout=10) as answer:
-        return json.load(answer)["data"]
+    return kassa.connection.ask("GET", url + urllib.parse.urlencode(query), 10).json()["data"]
 
 
 def expressions():
@@ -60,12 +61,12 @@ class Metrics(unittest.TestCase):
         def rules():
             return [rule for group in ask("rules")["groups"] for rule in group["rules"]]
 
-        self.assertEqual([rule["name"] for rule in rules()], ["StoreMemory"])
+        self.assertEqual([rule["name"] for rule in rules()], list(ALARMS))
         self.soon(lambda: all(rule["health"] == "ok" for rule in rules()), rules)
         for rule in rules():
             self.assertEqual(rule["state"], "inactive")
             series = rule["query"].rpartition(">")[0]
-            self.soon(lambda: len(numbers(series)) >= len(GROUPS), lambda: series)
+            self.soon(lambda: len(numbers(series)) >= ALARMS[rule["name"]], lambda: series)
 
     def test_each_node_of_a_store_is_looked_into(self):
         """The exporter is up even when the node that it is to ask refuses it."""

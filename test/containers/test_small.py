@@ -5,9 +5,9 @@ import os
 import time
 import unittest
 
-from project import HERE, run, say, stack
+from kassa import ROOT
+from project import run, say, stack
 
-ROOT = HERE.parents[2]
 UP_S_MAX = 60
 
 

@@ -3,9 +3,10 @@
 import json
 import os
 import unittest
-import urllib.request
 
-from project import SERVICES, UP_S_MAX, post, run, say, stack
+from kassa import SERVICES
+from kassa.connection import ask
+from project import UP_S_MAX, post, run, say, stack
 
 KASSA_MIB_MAX = 64  # of one of our processes
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -109,8 +110,7 @@ class Stack(unittest.TestCase):
 
     def test_the_front_is_ready(self):
         url = f"http://127.0.0.1:{os.environ['HTTP_PORT']}/ready"
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            self.assertEqual(json.load(answer), {"status": "ready", "ok": True})
+        self.assertEqual(ask("GET", url, 10).json(), {"status": "ready", "ok": True})
 
     def test_the_audit_is_clean(self):
         report, found = stack().audit()

@@ -15,7 +15,6 @@ Prints a line for each death; the last line is `N passed, N failed`.
 import argparse
 import concurrent.futures
 import os
-import pathlib
 import shutil
 import signal
 import subprocess
@@ -24,9 +23,11 @@ import tempfile
 import time
 
 import plan
+from armed import Armed
+from kassa import ROOT, SERVICES, Broken, metrics
+from kassa.connection import Dropped
 from scenarios import ENVIRONMENTS, SCENARIOS
 from shop import Customer, Lie
-from stack import ROOT, SERVICES, Stack
 
 ACTS_MAX = 4  # until a hit has come
 GRACE_S = 0.4  # for a point that is passed after the last answer
@@ -122,23 +123,25 @@ class Matrix:
             return f"open sagas: {sagas}"
         if customer.get("/ready").status != 200:
             return "/ready says no"
-        text = {}
-        ports = self.stack.settings("ports")
         for service in SERVICES:
-            name = "HTTP_PORT" if service == "gateway" else f"{service.upper()}_METRICS_PORT"
-            done = subprocess.run(
-                ["curl", "-sS", "-m", "5", f"http://127.0.0.1:{ports[name]}/metrics"],
-                capture_output=True,
-                text=True,
-            )
-            text[service] = done.stdout
-        for service, metric in [("gateway", "kassa_pending_requests")] + [
-            (service, "kassa_broker_unconfirmed_commands") for service in SERVICES
-        ]:
-            if f"\n{metric} 0\n" not in text[service]:
-                return f"{service}: {metric} is not 0"
-        messages = self.stack.messages()
+            if (left := self.left_in(service)) is not None:
+                return left
+        try:
+            messages = self.stack.messages()
+        except Broken as error:
+            return str(error)
         return f"{messages} messages in the broker" if messages else None
+
+    def left_in(self, service):
+        try:
+            text = self.stack.metrics(service)
+        except Dropped as error:
+            return f"{service}: {error}"
+        of_gateway = ("kassa_pending_requests",) if service == "gateway" else ()
+        for metric in (*of_gateway, "kassa_broker_unconfirmed_commands"):
+            if metrics.values(text, metric) != [0]:
+                return f"{service}: {metric} is not 0"
+        return None
 
     def settle(self, customer):
         """Returns what was waited for longer than SLOW_S, or an empty text."""
@@ -166,7 +169,7 @@ class Matrix:
                 trade.check(customer)
             self.settle(customer)
             self.trades.extend(trades)
-        except (Lie, RuntimeError, OSError) as error:
+        except (Lie, Broken, OSError) as error:
             verdict, failed = f"FAILED: {error}", True
         customer.close()
         for shot in shots:
@@ -225,10 +228,10 @@ class Matrix:
         customer.close()
 
     def audit(self, program):
-        node = f"127.0.0.1:{self.stack.settings('ports')['REDIS_PORT']}"
+        node = f"127.0.0.1:{self.stack.port('REDIS_PORT')}"
         groups = ("ORDER_REDIS", "STOCK_REDIS", "PAYMENT_REDIS", "SAGA_REDIS")
         environment = dict(os.environ, **{name: node for name in groups})
-        environment["REDIS_PASSWORD"] = self.stack.settings("secrets")["REDIS_PASSWORD"]
+        environment["REDIS_PASSWORD"] = self.stack.secret("REDIS_PASSWORD")
         done = subprocess.run(
             [program], env=environment, capture_output=True, text=True, timeout=300
         )
@@ -243,7 +246,7 @@ class Matrix:
         for scenario, kind in SCENARIOS.items():
             try:
                 self.trace_one(scenario, kind, passed)
-            except (Lie, RuntimeError, OSError) as error:
+            except (Lie, Broken, OSError) as error:
                 self.failures.append((scenario, ["nothing died"], str(error)))
                 print(f"{scenario}, undisturbed: FAILED: {error}", flush=True)
                 self.restart()
@@ -316,7 +319,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     var = os.environ.get("KASSA_VAR")
     own = None if var else tempfile.mkdtemp(prefix="kassa-crash.")
-    stack = Stack(var or own)
+    stack = Armed(var or own)
     start = time.monotonic()
     matrix = Matrix(stack, chosen)
     try:
@@ -331,5 +334,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
     sys.exit(main())

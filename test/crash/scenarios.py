@@ -3,7 +3,8 @@
     paid, credit, stock   three checkouts at once that end in this way
     cancelled             an operator cancels: while the charge hangs, while the take hangs, and
                           where the take was lost and stock has a tombstone
-    asked                 checkouts that the gateway leaves to the order service to begin
+    asked                 checkouts of a gateway that does not reach the orders' store, and so leaves
+                          it to the order service to begin them
     late                  sagas past their deadline, whose refunds get stuck for a while
     shop                  everything that is no checkout
 """
@@ -17,7 +18,7 @@ from shop import CANCELLED, CREDIT, LATE, PAID, QUANTITY, TOTAL, Checkout, Custo
 CHECKOUTS = 3
 # What a scenario needs of its services: {scenario: {service: its variables}}.
 ENVIRONMENTS = {
-    "asked": {"gateway": {"GATEWAY_BEGINS": "0"}},
+    "asked": {"gateway": {"ORDER_REDIS": "127.0.0.1:1"}},  # nobody is there
     "late": {"order": {"SAGA_DEADLINE_MS": "700", "SAGA_STUCK_RETRIES": "1"}},
 }
 LATE_S = 1.6

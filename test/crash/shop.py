@@ -5,11 +5,11 @@ is sent again, over a new connection, until it is answered. Anything but an answ
 is a lie, and raises.
 """
 
-import http.client
 import json
-import socket
 import time
 import uuid
+
+from kassa.connection import Connection, Dropped
 
 REQUEST_S = 40  # for one request with all its repeats
 PRICE = 3
@@ -26,10 +26,9 @@ class Lie(Exception):
 
 
 class Answer:
-    def __init__(self, status, body, saga):
+    def __init__(self, status, body):
         self.status = status
         self.body = body
-        self.saga = saga
 
     def __eq__(self, other):
         return (self.status, self.body) == (other.status, other.body)
@@ -42,20 +41,11 @@ class Customer:
     """One connection. Not for two threads at once."""
 
     def __init__(self, stack):
-        self.stack = stack
-        self.connection = None
+        self.connection = Connection(stack.url, REQUEST_S)
 
     def once(self, method, path, headers):
-        if self.connection is None:
-            self.connection = http.client.HTTPConnection(
-                self.stack.host, self.stack.port, timeout=REQUEST_S
-            )
-            self.connection.connect()
-            self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.connection.request(method, path, headers=headers)
-        answer = self.connection.getresponse()
-        text = answer.read().decode()
-        return Answer(answer.status, json.loads(text) if text else None, answer.getheader("Saga-Id"))
+        answer = self.connection.request(method, path, headers)
+        return Answer(answer.status, answer.json() if answer.body else None)
 
     def request(self, method, path, key=None):
         headers = {"Idempotency-Key": key} if key else {}
@@ -63,8 +53,7 @@ class Customer:
         while True:
             try:
                 answer = self.once(method, path, headers)
-            except (OSError, http.client.HTTPException):
-                self.close()
+            except Dropped:
                 if time.monotonic() > until:
                     raise Lie(f"no answer to {method} {path} in {REQUEST_S} s") from None
                 time.sleep(0.01)
@@ -82,9 +71,7 @@ class Customer:
         return self.request("POST", path, key or str(uuid.uuid4()))
 
     def close(self):
-        if self.connection is not None:
-            self.connection.close()
-            self.connection = None
+        self.connection.close()
 
     # ---- the shop ----
 

@@ -19,6 +19,7 @@ import collections
 import sys
 
 import history
+import routes
 from ledger import NEVER, Ledger
 
 OUT_OF_STOCK = "out of stock"
@@ -59,10 +60,6 @@ def is_remembered(r):
     return not is_error(r) and r["status"] != 429
 
 
-def words(path):
-    return path.split("?")[0].strip("/").split("/")
-
-
 def refusal(r):
     return r["body"].get("error") if isinstance(r["body"], dict) else None
 
@@ -78,6 +75,7 @@ class Checker:
         self.allowed = [r for r in records if r["t"] == "allowed"]
         self.users = collections.defaultdict(Ledger)
         self.items = collections.defaultdict(Ledger)
+        self.ledgers = {"user": self.users, "item": self.items}
         self.prices = {}
         self.orders = collections.defaultdict(Order)
         self.by_key = collections.defaultdict(list)
@@ -128,30 +126,33 @@ class Checker:
 
     def read_writes(self):
         for r, sent, answered in self.effects():
-            what, ok, sure = words(r["path"]), r["status"] == 200, not is_error(r)
-            if sure and not ok:
-                if what[1] != "checkout":
-                    continue  # refused: no effect
-            if what[1] in ("add_funds", "pay"):
-                change = self.users[what[2]]
-                (change.gain if what[1] == "add_funds" else change.lose)(
-                    int(what[3]), sent, answered, sure)
-            elif what[:2] in (["stock", "add"], ["stock", "subtract"]):
-                change = self.items[what[2]]
-                (change.gain if what[1] == "add" else change.lose)(
-                    int(what[3]), sent, answered, sure)
-            elif what[:2] == ["orders", "create"] and ok:
-                self.orders[r["body"]["order_id"]].user = what[2]
-            elif what[1] == "addItem":
-                order = self.orders[what[2]]
+            route, of = routes.find(r["method"], r["path"])
+            if route.means == routes.UNJUDGED:
+                raise LookupError(f"{r['method']} {r['path']}: no rule accounts for what it changes")
+            sure = not is_error(r)
+            if sure and r["status"] != 200:
+                continue  # refused: no effect
+            if route.means in (routes.GAINS, routes.LOSES):
+                ledger = self.ledgers[route.what][of[route.what]]
+                change = ledger.gain if route.means == routes.GAINS else ledger.lose
+                change(int(of[route.field]), sent, answered, sure)
+            elif route.means == routes.CREATES and sure:
+                self.read_created(route.what, r["body"][f"{route.what}_id"], of)
+            elif route.means == routes.ADDS_LINE:
+                order = self.orders[of["order"]]
                 order.unsure |= not sure
                 if sure:
-                    order.lines[what[3]] += int(what[4])
-            elif what[:3] == ["stock", "item", "create"] and ok:
-                self.prices[r["body"]["item_id"]] = int(what[3])
+                    order.lines[of["item"]] += int(of["quantity"])
         for r in self.requests:
-            if words(r["path"])[1] == "checkout":
-                self.orders[words(r["path"])[2]].checkouts.append(r)
+            route, of = routes.find(r["method"], r["path"])
+            if route.means == routes.CHECKS_OUT:
+                self.orders[of["order"]].checkouts.append(r)
+
+    def read_created(self, what, name, of):
+        if what == "item":
+            self.prices[name] = int(of["price"])
+        elif what == "order":
+            self.orders[name].user = of["user"]
 
     def read_finals(self):
         self.balances = []
@@ -263,22 +264,25 @@ class Checker:
     def check_reads(self):
         """C8: what is read lies within the bounds."""
         for r in self.requests:
-            what = words(r["path"])
-            if r["method"] != "GET" or r["status"] != 200 or what[1] not in ("find_user", "find"):
+            route, of = routes.find(r["method"], r["path"])
+            if route.means != routes.READS or r["status"] != 200:
                 continue
-            if what[0] == "orders":
-                order = self.orders[what[2]]
-                sure = [c for c in order.checkouts if c["status"] == 200 and c["to"] < r["at"]]
-                if sure and not r["body"]["paid"]:
-                    self.verdict.add("lie", "C8", f"order {what[2]} was paid, and reads unpaid")
-                if r["body"]["paid"] and order.final and not order.final["paid"]:
-                    self.verdict.add("lie", "C8", f"order {what[2]} read paid, and is not")
+            name, value = of[route.what], r["body"][route.field]
+            if route.what == "order":
+                self.check_read_order(r, name, value)
                 continue
-            ledger = (self.users if what[0] == "payment" else self.items)[what[2]]
-            value = r["body"]["credit" if what[0] == "payment" else "stock"]
-            self.check_bounds("C8", f"{what[0]} {what[2]} read at {r['at']}", value,
+            ledger = self.ledgers[route.what][name]
+            self.check_bounds("C8", f"{route.what} {name} read at {r['at']}", value,
                               ledger.at_least(r["at"], r["to"]), ledger.at_most(r["at"], r["to"]),
                               ("lie", "lie"))
+
+    def check_read_order(self, r, name, is_paid):
+        order = self.orders[name]
+        sure = [c for c in order.checkouts if c["status"] == 200 and c["to"] < r["at"]]
+        if sure and not is_paid:
+            self.verdict.add("lie", "C8", f"order {name} was paid, and reads unpaid")
+        if is_paid and order.final and not order.final["paid"]:
+            self.verdict.add("lie", "C8", f"order {name} read paid, and is not")
 
     def check_bounds(self, rule, what, value, least, most, kinds):
         if value < 0:

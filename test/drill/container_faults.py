@@ -29,9 +29,10 @@ import signal
 import threading
 import time
 
+from breakable import WHOLE_S, run
 from edges import EDGES, PROMPT_S
 from faults import AnyFault
-from stack import WHOLE_S, Broken, run
+from kassa import SERVICES, Broken, process
 
 STOP_S = 45
 SUCCESSOR_S = 2
@@ -386,7 +387,7 @@ class RenewFault(Fault):
 
     def services(self):
         self.stack.look()
-        return {c.id for name in ("gateway", "order", "stock", "payment")
+        return {c.id for name in SERVICES
                 for c in self.stack.of(name)}
 
     def break_it(self):
@@ -445,8 +446,7 @@ class LateFault(Fault):
             os.kill(self.pid, signal.SIGCONT)
 
     def is_still(self):
-        told = pathlib.Path(f"/proc/{self.pid}/stat").read_text()
-        return told.rpartition(")")[2].split()[0] == "T"
+        return process.state(self.pid) == "T"
 
     def mend_it(self):
         self.is_over.set()

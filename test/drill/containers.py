@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import redis
 
+from breakable import Breakable, is_listening, run
 from container_faults import Parts, make_fault
-from stack import Broken, Stack, is_listening, run
+from kassa import Broken, metrics
 
 GROUPS = ("order", "stock", "payment", "saga")
 NODES = 3  # of each group, of the broker, and of the Sentinels
@@ -26,7 +27,6 @@ EQUAL_S = 20
 FILL = "for i = 1, ARGV[1] do redis.call('SET', KEYS[1] .. i, i) end return 0"
 FILL_KEYS, FILL_DELAY_US = 20000, 500  # a file of them takes 10 s to write, as of a store of 1 GB
 DIGESTS = 500  # at once: the server answers nobody else meanwhile
-CHECKOUTS = re.compile(r'^kassa_http_requests_total{route="checkout"[^}]*} (\d+)$', re.M)
 LEADERS = ("[{binary_to_list(element(4, amqqueue:get_name(Q))), element(2, amqqueue:get_pid(Q))} "
            '|| Q <- rabbit_amqqueue:list(<<"/">>)].\n')
 # Nodes that a node sees; whether its part of each queue runs, and how many parts that has.
@@ -58,7 +58,7 @@ class Container:
         return self.name
 
 
-class Containers(Parts, Stack):
+class Containers(Parts, Breakable):
     RETURN_S = 30  # until another one is master, at most
     SYNCS = 3 * 3  # begun, given back, ended: each waits for the sync that runs, its own, and one more
     LOOK_S = 0.3  # each look costs processes: what boots meanwhile needs the processors more
@@ -150,7 +150,7 @@ class Containers(Parts, Stack):
     def checkouts_at(self, gateway):
         """Those that this gateway has answered."""
         _, body = self.get(f"http://{gateway.address}:8000/metrics")
-        return sum(int(n) for n in CHECKOUTS.findall(body))
+        return metrics.total(body, "kassa_http_requests_total", route="checkout")
 
     # ---- the stores ----
 

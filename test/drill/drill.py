@@ -2,11 +2,11 @@
 """The failure drills, started by ./kassa drill: break each part under load, mend it, and hold each
 answer to the stores.
 
-    stack      what a row needs of a system        workload  the crowd of clients
+    breakable  what a row needs of a system        workload  the crowd of clients
     processes  private processes, and their faults  checker   what must be true afterwards
     containers the compose stack, and its faults    row       one row of the table
-    matrix     which rows there are                 result    what it came to; the worst of runs
-    table      what is printed and written
+    rows       which rows there are                 result    what it came to; the worst of runs
+    routes     what a request reads and writes      table     what is printed and written
 
 A row whose fault did not happen, or on a system that did not work before, proves nothing: that
 ends the drill with status 2. Status 1: a row found something. 0: all rows of all runs are clean.
@@ -19,11 +19,11 @@ import signal
 import sys
 import traceback
 
-import matrix
+import rows
 import table
+from kassa import Broken
 from result import sentence
 from row import Row
-from stack import Broken
 
 ARTIFACTS = pathlib.Path("artifacts/drill")
 RUNS_MAX = 100  # the logs of all of them are kept until the end: 5 MB a run
@@ -51,8 +51,8 @@ def parse_options(arguments=None):
 
 def choose_rows(options, stack):
     words = [word for word in options.only.split(",") if word]
-    return [row for row in matrix.rows(options.compose, options.quick)
-            if (not words or any(word in matrix.name(*row) for word in words))
+    return [row for row in rows.chosen(options.compose, options.quick)
+            if (not words or any(word in rows.name(*row) for word in words))
             and stack.can_break(*row[:2])]
 
 

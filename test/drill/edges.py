@@ -17,7 +17,7 @@ import threading
 import time
 
 from faults import AnyFault
-from stack import Broken
+from kassa import Broken
 
 FAILOVER_S = 10  # a store may be so slow that it is replaced, and that takes what it takes
 PROMPT_S = 5  # nobody waits longer for what nothing is in the way of

@@ -16,6 +16,8 @@ Times are seconds of the drill's monotonic clock. status 0: no answer, and error
 import json
 import time
 
+import routes
+
 
 class History:
     def __init__(self):
@@ -33,7 +35,7 @@ class History:
 
     def note_request(self, record):
         self.records.append({"t": "request", **record})
-        if record["status"] == 200 and record["path"].startswith("/orders/checkout/"):
+        if record["status"] == 200 and routes.is_checkout(record):
             self.paid += 1
             self.last_paid_from = max(self.last_paid_from, record["at"])
 

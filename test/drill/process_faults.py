@@ -5,7 +5,7 @@ import signal
 
 from edges import EDGES
 from faults import AnyFault
-from stack import Broken
+from kassa import Broken
 
 STOP_S = 60  # a stop may drain, or write data
 

@@ -1,4 +1,4 @@
-"""The drill's own stack: starts each process from the command that deploy/native/drill.sh wrote
+"""The drill's own stack: starts each process from the command that test/run/drill.sh wrote
 down, and knows how each one is and how it died. They are our children and die with us."""
 
 import ctypes
@@ -9,8 +9,11 @@ import signal
 import socket
 import subprocess
 
+from breakable import Breakable, is_listening
+from kassa import Broken, broker, process
+from kassa.stack import read_settings
+from kassa.store import Store, flat
 from process_faults import make_fault, process_of
-from stack import Broken, Stack, is_listening, run
 from versions import Versions
 
 VAR = pathlib.Path(os.environ.get("KASSA_VAR", "var"))
@@ -25,7 +28,7 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-class Processes(Stack):
+class Processes(Breakable):
     RETURN_S = 10
     # All is in one store, and each step waits for the sync that runs and for its own: the key, begin,
     # charge, take, REFUNDING, refund, FAILED, and the notice of it.
@@ -34,8 +37,7 @@ class Processes(Stack):
     def __init__(self, var=VAR):
         super().__init__()
         self.var = var
-        text = (var / "run" / "drill").read_text()
-        self.settings = dict(line.split("=", 1) for line in text.splitlines())
+        self.settings = read_settings(var / "run" / "drill")
         self.processes = {}  # name -> Popen, of those that were started last
         self.control = None
 
@@ -73,19 +75,15 @@ class Processes(Stack):
         return f"http://127.0.0.1:{port}"
 
     def is_up(self, name):
-        process = self.processes.get(name)
-        return process is not None and process.poll() is None
+        child = self.processes.get(name)
+        return child is not None and child.poll() is None
 
     def pid(self, name):
         return self.processes[name].pid
 
     def state(self, name):
         """The kernel's letter: T is stopped, Z a zombie, '' gone."""
-        try:
-            text = pathlib.Path(f"/proc/{self.pid(name)}/stat").read_text()
-        except OSError:
-            return ""
-        return text.rpartition(")")[2].split()[0]
+        return process.state(self.pid(name))
 
     def signal(self, name, number):
         self.processes[name].send_signal(number)
@@ -98,7 +96,7 @@ class Processes(Stack):
             raise Broken(f"{name} does not end") from error
 
     def can_break(self, component, kind):
-        """The previous release is there when the history of the checkout is."""
+        """The previous release is there when the history of the working copy is."""
         return kind != "versions" or (self.var / "run" / "order-previous.argv").exists()
 
     # ---- all of it ----
@@ -118,11 +116,11 @@ class Processes(Stack):
 
     def down(self):
         """Each with its own children, such as the workers of nginx."""
-        for process in self.processes.values():
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-        for process in self.processes.values():
-            process.wait()
+        for child in self.processes.values():
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+        for child in self.processes.values():
+            child.wait()
         self.processes.clear()
 
     def wipe(self):
@@ -164,11 +162,8 @@ class Processes(Stack):
         return {n: int(c) for n, c in (p.split("=") for p in self.proxy("stats").split())}
 
     def erlang_call(self):
-        home = self.var / "run" / "erlang"
-        cookie = (home / ".erlang.cookie").read_text().strip()
-        return ["erl_call", "-c", cookie, "-n", f"{self.settings['NODE']}@localhost", "-e"], {
-            "HOME": str(home), "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "ERL_EPMD_PORT": self.settings["EPMD_PORT"]}
+        return broker.erl_call(self.var / "run" / "erlang", self.settings["NODE"],
+                               self.settings["EPMD_PORT"])
 
     def audit_command(self):
         return self.argv("audit")
@@ -197,11 +192,13 @@ class Processes(Stack):
         path.with_suffix(".new").rename(path)
 
     def ask(self, name, *words):
-        """A store."""
-        secrets = dict(line.split("=", 1)
-                       for line in (self.var / "run" / "secrets").read_text().splitlines())
-        return run("redis-cli", "-e", "-p", self.settings[f"{name.upper()}_PORT"], *words,
-                   env={"REDISCLI_AUTH": secrets["REDIS_PASSWORD"]})
+        """A store. Errors: Broken, with what it says."""
+        password = read_settings(self.var / "run" / "secrets")["REDIS_PASSWORD"]
+        try:
+            with Store(self.port(f"{name.upper()}_PORT"), password) as store:
+                return flat(store.call(*words))
+        except OSError as error:
+            raise Broken(f"{name}: {error}") from error
 
     def clock_of(self, name):
         if name == "redis":

@@ -4,10 +4,12 @@ import asyncio
 import time
 
 import checker
-import matrix
+import routes
+import rows
+from breakable import WHOLE_S
 from history import History
+from kassa import Broken
 from result import Result
-from stack import WHOLE_S, Broken
 from workload import Unusable, Workload
 
 WARM_S = 1.5  # load before the fault, at least: something must have been paid
@@ -59,7 +61,7 @@ class Row:
 
     @property
     def name(self):
-        return matrix.name(self.component, self.kind, self.delay_s)
+        return rows.name(self.component, self.kind, self.delay_s)
 
     async def run(self, say):
         phases = self.phases = Phases(say)
@@ -195,8 +197,7 @@ class Row:
         self.history.note("allowed", wait_s=self.fault.wait_max_s, found=self.fault.found,
                           may_turn_away=self.fault.may_turn_away, proof=self.fault.seen)
         self.verdict = checker.check(records)
-        checkouts = [r for r in records if r["t"] == "request"
-                     and r["path"].startswith("/orders/checkout/")]
+        checkouts = [r for r in records if r["t"] == "request" and routes.is_checkout(r)]
         self.checkouts = len(checkouts)
         paid = sorted(r["to"] for r in checkouts if r["status"] == 200)
         moments = [self.struck_at] + [t for t in paid if t > self.struck_at] + [self.load_ended_at]

@@ -13,8 +13,8 @@ import unittest
 from unittest import mock
 
 import container_faults
-import matrix
-from stack import Broken
+import rows
+from kassa import Broken
 
 
 def made(service, number=1):
@@ -114,7 +114,7 @@ class Case(unittest.TestCase):
         return container_faults.make_fault(self.engine, component, kind)
 
     def test_each_kind_strikes_and_is_mended(self):
-        for kind in matrix.KINDS:
+        for kind in rows.KINDS:
             with self.subTest(kind):
                 fault = self.fault("order", kind)
                 asyncio.run(fault.strike())
@@ -126,7 +126,7 @@ class Case(unittest.TestCase):
                 self.assertTrue(hurt.state["Running"] and not hurt.state["Paused"] and hurt.address)
 
     def test_what_does_not_happen_is_noticed(self):
-        for kind in matrix.KINDS:
+        for kind in rows.KINDS:
             with self.subTest(kind), self.assertRaises(Broken):
                 asyncio.run(self.fault("order", kind, is_deaf=True).strike())
 
@@ -251,10 +251,10 @@ class Case(unittest.TestCase):
 
     def test_rows_have_names_of_their_own(self):
         for is_compose in (False, True):
-            names = [matrix.name(*row) for row in matrix.rows(is_compose, False)]
+            names = [rows.name(*row) for row in rows.chosen(is_compose, False)]
             self.assertEqual(len(names), len(set(names)))
-            for quick in matrix.rows(is_compose, True):
-                self.assertIn(quick[0], {row[0] for row in matrix.rows(is_compose, False)})
+            for quick in rows.chosen(is_compose, True):
+                self.assertIn(quick[0], {row[0] for row in rows.chosen(is_compose, False)})
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import unittest
 from unittest import mock
 
 import edges
-import matrix
-from stack import Broken
+import rows
+from kassa import Broken
 
 
 class System:
@@ -96,7 +96,7 @@ def strike(stack, component, kind, delay_s=0):
 
 class EdgesTest(unittest.TestCase):
     def test_each_row_has_one(self):
-        kinds = {kind for _, kind, _ in matrix.NATIVE + matrix.COMPOSE}
+        kinds = {kind for _, kind, _ in rows.NATIVE + rows.COMPOSE}
         self.assertEqual(set(edges.EDGES) - kinds, set())
 
     def test_slow_and_what_it_allows(self):

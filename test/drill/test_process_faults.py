@@ -13,10 +13,11 @@ import tempfile
 import unittest
 from unittest import mock
 
+from breakable import Breakable
+from kassa import Broken
 from process_faults import Fault
 from processes import GATEWAYS, Processes
 from row import Row
-from stack import Broken, Stack
 
 
 class Fake(Processes):
@@ -110,7 +111,7 @@ class VersionsTest(Case):
         with self.assertRaisesRegex(Broken, "stock ended with -9"):
             self.run_quickly(self.fault.strike)
 
-    def test_without_the_history_of_the_checkout(self):
+    def test_without_the_history_of_the_working_copy(self):
         self.assertTrue(self.stack.can_break("services", "versions"))
         (self.stack.var / "run" / "order-previous.argv").unlink()
         self.assertFalse(self.stack.can_break("services", "versions"))
@@ -233,7 +234,7 @@ class QueuesTest(Case):
         tool.chmod(0o755)
 
     def left(self):
-        with mock.patch.object(Stack, "get", lambda *_: (200, "kassa_pending_requests 0\n")):
+        with mock.patch.object(Breakable, "get", lambda *_: (200, "kassa_pending_requests 0\n")):
             self.stack.settings.update({f"PORT_{name}": "1" for name in GATEWAYS})
             return Row(self.stack, "order", "kill", 0.3).look()
 

@@ -10,12 +10,11 @@ release, and until there is none, this one's run with FRONT_IDS=0 (docs/operatio
 """
 
 import asyncio
-import re
 import signal
 import time
 
 from faults import AnyFault
-from stack import Broken
+from kassa import Broken, metrics
 
 SERVICES = ("order", "payment", "stock")
 GATEWAYS = ("gateway-1", "gateway-2")
@@ -24,8 +23,8 @@ SHARE_S = 20  # in this time each of two on a queue has had some of it
 LOOK_S = 0.05
 MIXED_S = 1.5  # between two steps: load on every mixture
 # Of a gateway: what nginx has given it, for until then nginx may still take it for dead.
-WORK = {"service": r"kassa_commands_total{.*}",
-        "gateway": r'kassa_http_requests_total{.*route="checkout".*}'}
+WORK = {"service": ("kassa_commands_total", {}),
+        "gateway": ("kassa_http_requests_total", {"route": "checkout"})}
 
 
 class Versions(AnyFault):
@@ -84,5 +83,5 @@ class Versions(AnyFault):
 
     def work(self, name, kind):
         status, body = self.stack.get(f"{self.stack.address(name)}/metrics")
-        counts = re.findall(rf"^{WORK[kind]} (\d+)$", body, re.M)
-        return sum(map(int, counts)) if status == 200 else 0
+        counter, labels = WORK[kind]
+        return metrics.total(body, counter, **labels) if status == 200 else 0

@@ -10,15 +10,12 @@ broken that cannot be: there each write has a key, and what got no answer is sen
 import asyncio
 import itertools
 import json
-import pathlib
 import random
-import sys
 import time
 import uuid
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "stress"))
-
-from connections import Dropped, Pool  # noqa: E402  (stress/connections.py)
+from kassa.connection import Dropped
+from kassa.pool import Pool
 
 CLIENTS = 24
 AGAIN = 40  # earlier requests, where a fault has them asked for again

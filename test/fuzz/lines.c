@@ -2,7 +2,7 @@
  * item once, in a quantity that Lua carries exactly. */
 #include "test/fuzz/fuzz.h"
 
-#include "broker/message.h"
+#include "catalogue/lines.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

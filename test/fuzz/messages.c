@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "broker/message.h"
+#include "catalogue/message.h"
 #include "runtime/err.h"
 
 static void message_check_same(const struct message *a, const struct message *b)
@@ -14,6 +14,7 @@ static void message_check_same(const struct message *a, const struct message *b)
 #define SAME_COMMAND(field)  SAME_ID(field)
 #define SAME_LINES(field)    SAME_ID(field)
 #define SAME_TEXT(field)     SAME_ID(field)
+#define SAME_VALUE(field)    SAME_ID(field)
 #define SAME_INT(field)      assert(a->field == b->field);
 #define X(kind, field, what) SAME_##kind(field)
     MESSAGE_FIELDS(X)
@@ -25,12 +26,12 @@ static void envelope_check(const struct envelope *read)
     struct buf body = {0};
     struct envelope *again;
     const char *detail = "";
-    uint64_t table = 0;
+    struct envelope_head table = {0};
     for (unsigned i = 0; i < envelope_count(read); i++) {
-        envelope_add(&body, &table, envelope_at(read, i));
+        envelope_add(&message_schema, &body, &table, envelope_at(read, i));
     }
     envelope_end(&body);
-    int err = envelope_read(buf_slice(&body), &again, &detail);
+    int err = envelope_read(&message_schema, buf_slice(&body), &again, &detail);
     assert(err == 0);
     assert(envelope_count(again) == envelope_count(read));
     for (unsigned i = 0; i < envelope_count(read); i++) {
@@ -44,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct envelope *envelope = NULL;
     const char *detail = NULL;
-    int err = envelope_read(fuzz_slice(data, size), &envelope, &detail);
+    int err = envelope_read(&message_schema, fuzz_slice(data, size), &envelope, &detail);
     if (err != 0) {
         assert(envelope == NULL && detail != NULL);
         assert(err_disposition(err) == ERR_POISON || err_disposition(err) == ERR_LATER);

@@ -70,8 +70,8 @@ static void journal_check(struct texts reply)
         }
         if (saga_command_due(&checkout_definition, &record, &out) == 0) {
             struct buf text = {0};
-            uint64_t table = 0;
-            envelope_add(&text, &table, &out.message);
+            struct envelope_head table = {0};
+            envelope_add(&message_schema, &text, &table, &out.message);
             buf_free(&text);
         }
         begun_check(texts_at(reply, n));

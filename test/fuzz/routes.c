@@ -45,10 +45,10 @@ static void command_check(struct route_match *match)
     struct envelope *envelope;
     const char *detail = "";
     command_complete(&match->command, match->route->creates);
-    uint64_t table = 0;
-    envelope_add(&body, &table, &match->command);
+    struct envelope_head table = {0};
+    envelope_add(&message_schema, &body, &table, &match->command);
     envelope_end(&body);
-    int err = envelope_read(buf_slice(&body), &envelope, &detail);
+    int err = envelope_read(&message_schema, buf_slice(&body), &envelope, &detail);
     assert(err == 0);
     assert(envelope_count(envelope) == 1);
     assert(envelope_at(envelope, 0)->has == match->command.has);

@@ -47,7 +47,7 @@ static bool story_is_text(struct slice text)
             return false;
         }
     }
-    return text.bytes <= MESSAGE_TEXT_MAX;
+    return text.bytes <= KIND_TEXT_MAX;
 }
 
 static void story_check(enum message_type type, struct slice story)

@@ -100,6 +100,27 @@ const char *orders_move(struct rig *s, const char *order, const char *saga, cons
     return orders_at(s, 0, RECORD_OUTCOME);
 }
 
+void orders_with_line(struct rig *s, const char *order)
+{
+    orders_create(s, id_at(ORDERS_NOW_MS), order, "u");
+    orders_add(s, id_at(ORDERS_NOW_MS), order, "i", "2", "10");
+}
+
+void orders_pay(struct rig *s, const char *order, const char *saga, const char *attempt)
+{
+    orders_move(s, order, saga, attempt, "CHARGING", "CANCELLING", "", ORDERS_NOW_MS + 5);
+    assert_string_equal(
+        orders_move(s, order, saga, attempt, "CANCELLING", "PAID", "", ORDERS_NOW_MS + 9), "moved");
+}
+
+void orders_fail(struct rig *s, const char *order, const char *saga, const char *attempt,
+                 const char *reason)
+{
+    assert_string_equal(
+        orders_move(s, order, saga, attempt, "CHARGING", "FAILED", reason, ORDERS_NOW_MS + 7),
+        "moved");
+}
+
 unsigned orders_lease(struct rig *s, int64_t now_ms, int64_t limit)
 {
     journal_lease(&checkout_definition.journal, limit, 1000, 5000, &command);

@@ -45,6 +45,12 @@ void orders_checkout_build(struct args *c, const char *request, const char *orde
 /* saga/journal's compare-and-set, between states by name; due a second later. */
 const char *orders_move(struct rig *s, const char *order, const char *saga, const char *attempt,
                         const char *from, const char *to, const char *reason, int64_t now_ms);
+/* Of user u: two of item i, for 10. */
+void orders_with_line(struct rig *s, const char *order);
+/* From CHARGING to an end: PAID by way of CANCELLING, or FAILED; some ms after ORDERS_NOW_MS. */
+void orders_pay(struct rig *s, const char *order, const char *saga, const char *attempt);
+void orders_fail(struct rig *s, const char *order, const char *saga, const char *attempt,
+                 const char *reason);
 /* As SAGA_RESEND_MS 1000 and SAGA_RESEND_MAX_MS 5000. The number of records handed out. */
 unsigned orders_lease(struct rig *s, int64_t now_ms, int64_t limit);
 

@@ -18,6 +18,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include "broker/broker.h"
+#include "catalogue/message.h"
+#include "catalogue/queues.h"
 #include "runtime/stat.h"
 #include "test/lib/given.h"
 
@@ -77,10 +79,10 @@ static void side_close(struct fixture *f)
 static void side_purge(struct fixture *f)
 {
     for (unsigned q = 0; q < QUEUE_COUNT; q++) {
-        enum topology_queue queue = (enum topology_queue)q;
-        amqp_queue_purge(f->side, 1, amqp_cstring_bytes(topology_queue_text(queue)));
+        enum queue queue = (enum queue)q;
+        amqp_queue_purge(f->side, 1, amqp_cstring_bytes(queues_text(queue)));
         side_check(f);
-        amqp_queue_purge(f->side, 1, amqp_cstring_bytes(topology_queue_parked_text(queue)));
+        amqp_queue_purge(f->side, 1, amqp_cstring_bytes(queues_parked_text(queue)));
         side_check(f);
     }
 }
@@ -160,7 +162,7 @@ static void on_delivery(void *ctx, const struct broker_delivery *delivery)
     struct fixture *f = ctx;
     struct envelope *e;
     const char *detail;
-    assert_int_equal(envelope_read(delivery->body, &e, &detail), 0);
+    assert_int_equal(envelope_read(&message_schema, delivery->body, &e, &detail), 0);
     for (unsigned i = 0; i < envelope_count(e); i++) {
         int64_t number = envelope_at(e, i)->count;
         assert_true(number >= 0 && number < COMMANDS_MAX);
@@ -176,7 +178,7 @@ static void on_delivery(void *ctx, const struct broker_delivery *delivery)
     }
 }
 
-static void send_commands(struct fixture *f, enum topology_queue queue, unsigned count)
+static void send_commands(struct fixture *f, enum queue queue, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         assert_true(f->sent < COMMANDS_MAX);
@@ -244,10 +246,10 @@ static int64_t stat_of(const char *name)
 /* Who consumes declares, so somebody has to have been there; what is confirmed has a queue. */
 static void declare_all(struct fixture *f)
 {
-    f->broker = broker_new(f->loop, &f->conf, "test");
+    f->broker = broker_new(f->loop, &f->conf, "test", &message_schema, &queues_topology);
     for (unsigned q = 0; q < QUEUE_COUNT; q++) {
-        broker_consume(f->broker, (enum topology_queue)q, on_delivery, f);
-        send_commands(f, (enum topology_queue)q, 1);
+        broker_consume(f->broker, (enum queue)q, on_delivery, f);
+        send_commands(f, (enum queue)q, 1);
     }
     turn_until(f, f->confirmed == f->sent);
     broker_free(f->broker);
@@ -259,16 +261,16 @@ static void declare_all(struct fixture *f)
 static void broker_begin(struct fixture *f)
 {
     declare_all(f);
-    f->broker = broker_new(f->loop, &f->conf, "test");
+    f->broker = broker_new(f->loop, &f->conf, "test", &message_schema, &queues_topology);
     turn_until(f, broker_is_up(f->broker));
 }
 
 /* The consuming link is made at the first broker_consume, before the first turn. */
-static void broker_begin_consuming(struct fixture *f, enum topology_queue queue)
+static void broker_begin_consuming(struct fixture *f, enum queue queue)
 {
     broker_begin(f);
     broker_free(f->broker);
-    f->broker = broker_new(f->loop, &f->conf, "test");
+    f->broker = broker_new(f->loop, &f->conf, "test", &message_schema, &queues_topology);
     broker_consume(f->broker, queue, on_delivery, f);
     turn_until(f, broker_is_up(f->broker));
 }
@@ -367,7 +369,8 @@ static void broker_keeps_what_has_no_queue(void **state)
     assert_int_equal(f->confirmed, 0);
     send_commands(f, QUEUE_SAGA, 1); /* others are not held up */
     turn_until(f, f->confirmed == 1);
-    struct broker *consumer = broker_new(f->loop, &f->conf, "test");
+    struct broker *consumer =
+        broker_new(f->loop, &f->conf, "test", &message_schema, &queues_topology);
     broker_consume(consumer, QUEUE_STOCK, on_delivery, f);
     turn_until(f, f->confirmed == f->sent && f->seen_distinct == 10);
     broker_free(consumer);
@@ -503,7 +506,7 @@ static void broker_parks_dead_letters(void **state)
     assert_string_equal(body.data, "poison");
     broker_free(f->broker);
 
-    f->broker = broker_new(f->loop, &f->conf, "test");
+    f->broker = broker_new(f->loop, &f->conf, "test", &message_schema, &queues_topology);
     broker_consume(f->broker, QUEUE_PAYMENT, on_delivery, f);
     const size_t large_bytes = 5 << 20;
     char *large = mem_new(large_bytes);
@@ -554,7 +557,7 @@ static void broker_is_freed_in_any_state(void **state)
 {
     struct fixture *f = *state;
     for (unsigned turns = 0; turns < 40; turns++) {
-        struct broker *b = broker_new(f->loop, &f->conf, "test");
+        struct broker *b = broker_new(f->loop, &f->conf, "test", &message_schema, &queues_topology);
         broker_consume(b, QUEUE_ORDER, on_delivery, f);
         f->broker = b;
         send_commands(f, QUEUE_SAGA, 3);

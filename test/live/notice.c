@@ -49,7 +49,7 @@ static void notice_on_message(void *ctx, struct slice payload)
     struct envelope *envelope;
     const char *detail;
     inbox->messages++;
-    assert_int_equal(envelope_read(payload, &envelope, &detail), 0);
+    assert_int_equal(envelope_read(&message_schema, payload, &envelope, &detail), 0);
     for (unsigned i = 0; i < envelope_count(envelope); i++) {
         buf_add_text(&inbox->text, i == 0 ? "<" : ",");
         buf_add_slice(&inbox->text, envelope_at(envelope, i)->reason);

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/message.h"
+#include "catalogue/lines.h"
+#include "catalogue/message.h"
 #include "test/lib/orders.h"
 
 extern const struct library order_library;

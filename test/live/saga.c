@@ -1,13 +1,11 @@
 /* Checkouts in a real server: begun once, attached to, asked about again, advanced by
- * compare-and-set, archived and listed. */
+ * compare-and-set, archived and told. Lists of them: sagas.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "test/lib/orders.h"
@@ -22,26 +20,6 @@ extern const struct library order_library;
 #define checkout(request, order) orders_checkout(store, request, order, NOW_MS)
 
 RIG_FIXTURE(order_library)
-
-static void order_with_line(const char *order)
-{
-    orders_create(store, id_at(NOW_MS), order, "u");
-    orders_add(store, id_at(NOW_MS), order, "i", "2", "10");
-}
-
-static void pay(const char *order, const char *saga, const char *attempt)
-{
-    orders_move(store, order, saga, attempt, "CHARGING", "CANCELLING", "", NOW_MS + 5);
-    assert_string_equal(
-        orders_move(store, order, saga, attempt, "CANCELLING", "PAID", "", NOW_MS + 9), "moved");
-}
-
-static void fail_saga(const char *order, const char *saga, const char *attempt, const char *reason)
-{
-    assert_string_equal(
-        orders_move(store, order, saga, attempt, "CHARGING", "FAILED", reason, NOW_MS + 7),
-        "moved");
-}
 
 static void assert_record(const char *outcome, const char *saga, const char *attempt,
                           const char *saga_state)
@@ -64,7 +42,7 @@ static void begin(void **state)
 {
     (void)state;
     const char *request = id_at(NOW_MS);
-    order_with_line("o");
+    orders_with_line(store, "o");
     checkout(request, "o");
     assert_record("begun", request, "1", "CHARGING");
     assert_string_equal(at(RECORD_ORDER), "o");
@@ -87,7 +65,7 @@ static void begin_once(void **state)
 {
     (void)state;
     const char *request = id_at(NOW_MS);
-    order_with_line("o");
+    orders_with_line(store, "o");
     checkout(request, "o");
     checkout(request, "o");
     assert_record("running", request, "1", "CHARGING");
@@ -105,7 +83,7 @@ static void begin_unknown(void **state)
     const char *request = id_at(NOW_MS);
     assert_string_equal(checkout(request, "o"), "unknown");
     assert_string_equal(rig_ask(store, "EXISTS", "order:order:o", "order:open"), "0");
-    order_with_line("o");
+    orders_with_line(store, "o");
     assert_string_equal(checkout(request, "o"), "unknown");
     assert_int_equal(rig_count(store), 1);
     assert_string_equal(checkout(id_at(NOW_MS), "o"), "begun");
@@ -133,9 +111,9 @@ static void begin_paid(void **state)
 {
     (void)state;
     const char *first = id_at(NOW_MS), *later = id_at(NOW_MS + MINUTE_MS);
-    order_with_line("o");
+    orders_with_line(store, "o");
     checkout(first, "o");
-    pay("o", first, "1");
+    orders_pay(store, "o", first, "1");
     for (int i = 0; i < 2; i++) {
         checkout(later, "o");
         assert_record("paid", first, "1", "PAID");
@@ -146,19 +124,43 @@ static void begin_paid(void **state)
     assert_string_equal(rig_ask(store, "EXISTS", "order:open"), "0");
 }
 
+/* A key that met a paid order never pays for it, also when a batch has made the order anew: it is
+ * told that its saga is not known any more, at worst. Without a key there is nothing to remember.
+ */
+static void key_of_a_paid_order(void **state)
+{
+    (void)state;
+    const char *first = id_at(NOW_MS), *plain = id_at(NOW_MS), *key = id_kept_at(NOW_MS);
+    orders_init(store, id_at(NOW_MS), 1, 5, 5, "2", 1);
+    checkout(first, "0");
+    orders_pay(store, "0", first, "1");
+    for (int i = 0; i < 2; i++) {
+        checkout(key, "0");
+        assert_record("paid", first, "1", "PAID");
+        checkout(plain, "0");
+        assert_record("paid", first, "1", "PAID");
+    }
+    assert_string_equal(rig_ask(store, "HEXISTS", bucket_of("order", plain), plain), "0");
+    orders_init(store, id_at(NOW_MS), 1, 5, 5, "2", 2);
+    assert_string_equal(checkout(key, "0"), "unknown");
+    assert_string_equal(rig_ask(store, "HEXISTS", "order:order:0", "journal"), "0");
+    assert_string_equal(checkout(plain, "0"), "begun");
+    assert_string_equal(checkout(key, "0"), "unknown");
+}
+
 /* A second checkout of an order attaches to the saga that runs, is told with the first, once. */
 static void attach(void **state)
 {
     (void)state;
     const char *first = id_at(NOW_MS), *second = id_at(NOW_MS + MINUTE_MS);
-    order_with_line("o");
+    orders_with_line(store, "o");
     checkout(first, "o");
     checkout(second, "o");
     assert_record("running", first, "1", "CHARGING");
     checkout(second, "o");
     assert_record("running", first, "1", "CHARGING");
     assert_string_equal(at(RECORD_WAITERS), text_of("gw/%s,gw/%s", first, second));
-    pay("o", first, "1");
+    orders_pay(store, "o", first, "1");
     assert_string_equal(at(RECORD_WAITERS), text_of("gw/%s,gw/%s", first, second));
     checkout(second, "o");
     assert_record("paid", first, "1", "PAID");
@@ -169,7 +171,7 @@ static void attach_too_many(void **state)
 {
     (void)state;
     const char *first = id_at(NOW_MS);
-    order_with_line("o");
+    orders_with_line(store, "o");
     checkout(first, "o");
     for (int i = 1; i < WAITERS_MAX + 5; i++) {
         assert_string_equal(checkout(id_at(NOW_MS), "o"), "running");
@@ -182,7 +184,7 @@ static void attach_too_many(void **state)
     const char *late = id_at(NOW_MS);
     checkout(late, "o");
     assert_null(strstr(at(RECORD_WAITERS), late));
-    fail_saga("o", first, "1", "no");
+    orders_fail(store, "o", first, "1", "no");
     checkout(late, "o");
     assert_record("failed", first, "1", "FAILED");
 }
@@ -192,9 +194,9 @@ static void again_after_failure(void **state)
 {
     (void)state;
     const char *first = id_at(NOW_MS), *second = id_at(NOW_MS);
-    order_with_line("o");
+    orders_with_line(store, "o");
     checkout(first, "o");
-    fail_saga("o", first, "1", "insufficient credit");
+    orders_fail(store, "o", first, "1", "insufficient credit");
     checkout(first, "o");
     assert_record("failed", first, "1", "FAILED");
     assert_string_equal(at(RECORD_REASON), "insufficient credit");
@@ -211,10 +213,10 @@ static void again_after_another_attempt(void **state)
     (void)state;
     const char *first = id_at(NOW_MS), *attached = id_at(NOW_MS + MINUTE_MS);
     const char *second = id_at(NOW_MS - MINUTE_MS);
-    order_with_line("o");
+    orders_with_line(store, "o");
     checkout(first, "o");
     checkout(attached, "o");
-    fail_saga("o", first, "1", "insufficient credit");
+    orders_fail(store, "o", first, "1", "insufficient credit");
     assert_string_equal(checkout(second, "o"), "begun");
     for (int is_paid = 0; is_paid < 2; is_paid++) {
         const char *mine[] = {first, attached};
@@ -229,7 +231,7 @@ static void again_after_another_attempt(void **state)
         assert_record(is_paid ? "paid" : "running", second, "2", is_paid ? "PAID" : "CHARGING");
         assert_string_equal(at(RECORD_WAITERS), text_of("gw/%s", second));
         if (!is_paid) {
-            pay("o", second, "2");
+            orders_pay(store, "o", second, "2");
         }
     }
 }
@@ -240,7 +242,7 @@ static void advance_stale(void **state)
 {
     (void)state;
     const char *saga = id_at(NOW_MS), *other = id_at(NOW_MS);
-    order_with_line("o");
+    orders_with_line(store, "o");
     checkout(saga, "o");
     orders_move(store, "o", saga, "1", "CHARGING", "CANCELLING", "", NOW_MS + 5);
     assert_record("moved", saga, "1", "CANCELLING");
@@ -272,7 +274,7 @@ static void advance_back(void **state)
     (void)state;
     static const char story[] = "CHARGING:0:0,CANCELLING:5:0,REFUNDING:9:0,FAILED:12:0";
     const char *saga = id_at(NOW_MS);
-    order_with_line("o");
+    orders_with_line(store, "o");
     checkout(saga, "o");
     orders_move(store, "o", saga, "1", "CHARGING", "CANCELLING", "", NOW_MS + 5);
     orders_move(store, "o", saga, "1", "CANCELLING", "REFUNDING", "out of stock", NOW_MS + 9);
@@ -299,14 +301,14 @@ static void tell_one(void **state)
 {
     (void)state;
     const char *first = id_at(NOW_MS), *attached = id_at(NOW_MS), *second = id_at(NOW_MS);
-    order_with_line("o");
+    orders_with_line(store, "o");
     assert_string_equal(saga_tell(first), "unknown");
     checkout(first, "o");
     saga_tell(first);
     assert_record("saga", first, "1", "CHARGING");
     checkout(attached, "o");
     assert_string_equal(saga_tell(attached), "unknown"); /* a request, but no saga */
-    fail_saga("o", first, "1", "no");
+    orders_fail(store, "o", first, "1", "no");
     saga_tell(first);
     assert_record("saga", first, "1", "FAILED");
     assert_string_equal(at(RECORD_TOTAL), "10"); /* still the order's newest */
@@ -325,155 +327,13 @@ static void tell_after_batch(void **state)
     const char *paid = id_at(NOW_MS), *failed = id_at(NOW_MS);
     orders_init(store, id_at(NOW_MS), 2, 5, 5, "2", 1);
     checkout(paid, "0");
-    pay("0", paid, "1");
+    orders_pay(store, "0", paid, "1");
     checkout(failed, "1");
-    fail_saga("1", failed, "1", "no");
+    orders_fail(store, "1", failed, "1", "no");
     orders_init(store, id_at(NOW_MS), 2, 5, 5, "2", 2);
     assert_string_equal(saga_tell(paid), "unknown");
     saga_tell(failed);
     assert_record("saga", failed, "1", "FAILED");
-}
-
-/* One part of a list: its records; the cursor stands behind them. */
-static unsigned list_from(const char *limit, const char *saga_state, const char *order,
-                          const char *cursor)
-{
-    rig_ask(store, "FCALL", "order_sagas", "2", "order:recent", "order:open", limit, saga_state,
-            order, cursor);
-    return rig_count(store) - 1;
-}
-
-static const char *list_cursor(void)
-{
-    return rig_at(store, rig_count(store) - 1);
-}
-
-/* A list that has one part. */
-static unsigned list(const char *limit, const char *saga_state, const char *order)
-{
-    unsigned count = list_from(limit, saga_state, order, "0");
-    assert_string_equal(list_cursor(), "");
-    return count;
-}
-
-static void assert_listed(unsigned n, const char *saga)
-{
-    assert_string_equal(orders_at(store, n, RECORD_SAGA), saga);
-}
-
-/* Lists: the newest first, over many buckets; by state, by order, the open ones; bounded. */
-static void lists(void **state)
-{
-    (void)state;
-    enum { COUNT = 6 };
-    char saga[COUNT][64];
-    assert_int_equal(list("10", "", ""), 0);
-    for (int i = 0; i < COUNT; i++) { /* two in each bucket of 4096 ms */
-        snprintf(saga[i], sizeof(saga[i]), "%s", id_at(NOW_MS + i / 2 * 5000 + i % 2));
-        order_with_line(text_of("o%d", i % 5)); /* the sixth is the second attempt of o0 */
-        assert_string_equal(checkout(saga[i], text_of("o%d", i % 5)), "begun");
-        if (i == 0 || i == 3) {
-            fail_saga(text_of("o%d", i), saga[i], "1", "no");
-        } else if (i == 1) {
-            pay("o1", saga[i], "1");
-        }
-    }
-    assert_int_equal(list("10", "", ""), COUNT);
-    for (unsigned i = 0; i < COUNT; i++) {
-        assert_listed(i, saga[COUNT - 1 - i]);
-    }
-    assert_int_equal(list("2", "", ""), 2);
-    assert_listed(1, saga[4]);
-    assert_int_equal(list("10", "FAILED", ""), 2);
-    assert_listed(0, saga[3]);
-    assert_listed(1, saga[0]);
-    assert_int_equal(list("10", "PAID", ""), 1);
-    assert_listed(0, saga[1]);
-    assert_int_equal(list("10", "REFUNDING", ""), 0);
-    assert_int_equal(list("10", "open", ""), 3); /* by due time: the newest are picked later */
-    assert_listed(0, saga[5]);
-    assert_listed(1, saga[2]);
-    assert_listed(2, saga[4]);
-    assert_int_equal(list("10", "", "o0"), 1);
-    assert_listed(0, saga[5]);
-    assert_int_equal(list("10", "CHARGING", "o0"), 1);
-    assert_int_equal(list("10", "open", "o0"), 1);
-    assert_int_equal(list("10", "FAILED", "o0"), 0);
-    assert_int_equal(list("10", "open", "o1"), 0);
-    assert_int_equal(list("10", "PAID", "o1"), 1);
-    assert_int_equal(list("10", "", "none"), 0);
-}
-
-/* A journal that cannot be read hides no other in a list, and is in it itself, without a state. */
-static void list_with_the_damaged(void **state)
-{
-    (void)state;
-    char saga[3][64];
-    for (int i = 0; i < 3; i++) {
-        snprintf(saga[i], sizeof(saga[i]), "%s", id_at(NOW_MS + i));
-        order_with_line(text_of("o%d", i));
-        checkout(saga[i], text_of("o%d", i));
-    }
-    rig_ask(store, "HSET", "order:order:o1", "journal", "garbage");
-    assert_int_equal(list("10", "", ""), 3);
-    assert_listed(0, saga[2]);
-    assert_listed(1, saga[1]);
-    assert_string_equal(orders_at(store, 1, RECORD_ORDER), "o1");
-    assert_string_equal(orders_at(store, 1, RECORD_STATE), "");
-    assert_listed(2, saga[0]);
-    assert_int_equal(list("10", "CHARGING", ""), 2);
-    assert_int_equal(list("10", "open", ""), 3);
-    assert_listed(0, saga[0]);
-    assert_string_equal(rig_at(store, 1), "saga|o1|");
-    assert_listed(2, saga[2]);
-}
-
-/* The list of recent sagas is bounded, and the newest are never those that are cut off. */
-static void list_is_bounded(void **state)
-{
-    char newest[64];
-    (void)state;
-    for (int i = 0; i < 2500; i++) {
-        snprintf(newest, sizeof(newest), "%s", id_at(NOW_MS + i));
-        order_with_line(text_of("o%d", i));
-        assert_string_equal(checkout(newest, text_of("o%d", i)), "begun");
-        assert_true(atoi(rig_ask(store, "LLEN", "order:recent")) <= 2000);
-    }
-    assert_int_equal(list_from("20", "", "", "0"), 20);
-    assert_listed(0, newest);
-    assert_string_equal(list_cursor(), "");
-    assert_int_equal(list_from("100", "", "", "0"), 50);
-    assert_listed(0, newest);
-    assert_string_equal(list_cursor(), "50");
-    assert_int_equal(list_from("100", "", "", "50"), 50);
-    assert_string_equal(orders_at(store, 0, RECORD_ORDER), "o2449");
-}
-
-/* No call looks at more than a few, whatever is asked for: each one would be waited for by all who
- * need the store. All calls of a list together look at the newest 1000 and no others. */
-static void list_is_asked_for_in_parts(void **state)
-{
-    (void)state;
-    for (int i = 0; i < 1200; i++) {
-        order_with_line(text_of("o%d", i));
-        assert_string_equal(checkout(id_at(NOW_MS + i), text_of("o%d", i)), "begun");
-    }
-    static const struct {
-        const char *state;
-        unsigned found;
-    } lists[] = {{"STUCK", 0}, {"CHARGING", 1000}, {"open", 1000}};
-    for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-        char cursor[32] = "0";
-        unsigned calls = 0, found = 0;
-        for (; cursor[0] != '\0'; calls++) {
-            unsigned count = list_from("100", lists[i].state, "", cursor);
-            assert_true(count <= 50);
-            found += count;
-            snprintf(cursor, sizeof(cursor), "%s", list_cursor());
-        }
-        assert_int_equal(calls, 20);
-        assert_int_equal(found, lists[i].found);
-    }
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)
@@ -486,6 +346,7 @@ int main(void)
         TEST(begin_unknown),
         TEST(begin_empty),
         TEST(begin_paid),
+        TEST(key_of_a_paid_order),
         TEST(attach),
         TEST(attach_too_many),
         TEST(again_after_failure),
@@ -494,10 +355,6 @@ int main(void)
         TEST(advance_back),
         TEST(tell_one),
         TEST(tell_after_batch),
-        TEST(lists),
-        TEST(list_with_the_damaged),
-        TEST(list_is_bounded),
-        TEST(list_is_asked_for_in_parts),
     };
     return cmocka_run_group_tests_name("saga", tests, group_setup, group_teardown);
 }

@@ -1,5 +1,5 @@
-/* The store connection against real servers: the one of SAGA_REDIS for what does no harm, a
- * private one where the server is killed, paused or demoted. */
+/* The store connection against real servers: calls, and servers that are killed, paused, slow or
+ * demoted. What it does before it is up: greeting.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,177 +12,9 @@
 
 #include "runtime/err.h"
 #include "runtime/stat.h"
-#include "store/address.h"
-#include "store/store.h"
-#include "test/lib/given.h"
-#include "test/lib/redis_server.h"
+#include "test/lib/live.h"
 
-#define LIVE_WAIT_MS 10000
-#define LIVE_CALLS   1000
-
-/* A library of which there are versions: each has its echo, and says which it is. */
-#define LIVE_LIBRARY(version)                                                                      \
-    {                                                                                              \
-        .name = "live", .hash = "0000000" version,                                                 \
-        .source = "#!lua name=kassa_live_0000000" version "\n"                                     \
-                  "redis.register_function{function_name = 'live_greet_0000000" version "',\n"     \
-                  "  flags = {'no-writes'}, callback = function(keys)\n"                           \
-                  "  return redis.call('GET', keys[1]) and redis.error_reply('SCHEMA no') or {}\n" \
-                  "end}\n"                                                                         \
-                  "redis.register_function('live_echo_0000000" version "', function(keys, args)\n" \
-                  "  redis.call('INCR', keys[1])\n"                                                \
-                  "  return {args[1], {7, false}, '" version "'}\n"                                \
-                  "end)\n"                                                                         \
-    }
-static const struct library live_library = LIVE_LIBRARY("1");
-static const struct library live_newer = LIVE_LIBRARY("2");
-
-struct live {
-    struct loop *loop;
-    struct loop_timer *tick; /* so that a turn that waits ends soon */
-    struct store_conf conf;
-    struct store *redis;
-    struct redis_server *server; /* NULL: that of SAGA_REDIS */
-    struct args command;
-    unsigned ups;
-    unsigned answers;
-    unsigned failures;
-    unsigned timeouts; /* of them */
-    unsigned misplaced;
-    char text[4096]; /* the last reply, its texts joined by | */
-};
-
-static void live_on_tick(void *ctx)
-{
-    (void)ctx;
-}
-
-static void live_on_up(void *ctx)
-{
-    struct live *t = ctx;
-    t->ups++;
-}
-
-static void live_text(struct live *t, struct texts reply)
-{
-    size_t bytes = 0;
-    t->text[0] = '\0';
-    for (unsigned i = 0; i < reply.count; i++) {
-        struct slice s = texts_at(reply, i);
-        bytes += (size_t)snprintf(t->text + bytes, sizeof(t->text) - bytes, "%s%.*s", i ? "|" : "",
-                                  SLICE_ARG(s));
-        assert_true(bytes < sizeof(t->text));
-    }
-}
-
-static void live_on_reply(void *ctx, int err, struct texts reply)
-{
-    struct live *t = ctx;
-    t->answers++;
-    bool is_lost = err == -ERR_STORE_DOWN || err == -ERR_STORE_TIMEOUT;
-    t->failures += is_lost;
-    t->timeouts += err == -ERR_STORE_TIMEOUT;
-    assert_true(!is_lost || reply.count == 0);
-    if (!is_lost) {
-        live_text(t, reply);
-    }
-}
-
-static bool live_wait(struct live *t, bool (*is_done)(struct live *))
-{
-    int64_t until_ms = loop_now_ms(t->loop) + LIVE_WAIT_MS;
-    while (!is_done(t)) {
-        if (loop_now_ms(t->loop) > until_ms) {
-            return false;
-        }
-        loop_turn(t->loop, true);
-    }
-    return true;
-}
-
-static bool live_is_up(struct live *t)
-{
-    return store_is_up(t->redis);
-}
-
-static bool live_is_down(struct live *t)
-{
-    return !store_is_up(t->redis);
-}
-
-static bool live_is_idle(struct live *t)
-{
-    return store_outstanding(t->redis) == 0;
-}
-
-static void live_call(struct live *t, const char *line)
-{
-    struct slice rest = slice_from(line);
-    struct slice word;
-    args_reset(&t->command);
-    while (slice_cut(&rest, ' ', &word)) {
-        args_add(&t->command, word);
-    }
-    store_call(t->redis, &t->command, live_on_reply, t);
-}
-
-/* The reply to one call that is made when the store is up. */
-static const char *live_ask(struct live *t, const char *line)
-{
-    live_call(t, line);
-    assert_true(live_wait(t, live_is_idle));
-    return t->text;
-}
-
-static struct live *live_new(void)
-{
-    struct live *t = mem_new(sizeof(*t));
-    given_load(&store_conf_table, (conf_lookup *)getenv, &t->conf);
-    t->conf.redis_timeout_ms = 300;
-    t->loop = loop_new();
-    t->tick = loop_timer_new(t->loop, live_on_tick, t);
-    loop_timer_start(t->tick, 5, 5);
-    return t;
-}
-
-static void live_connect(struct live *t, const char *node, const struct library *library)
-{
-    t->redis = store_new(t->loop, &t->conf, "live", node, library);
-    store_watch_up(t->redis, live_on_up, t);
-}
-
-static int live_setup_shared(void **state)
-{
-    struct live *t = live_new();
-    struct address_conf address;
-    *state = t;
-    given_load(&address_tables[ADDRESS_SAGA], (conf_lookup *)getenv, &address);
-    t->conf.redis_timeout_ms = 2 * LIVE_WAIT_MS; /* silence is tested with private servers */
-    live_connect(t, address.node, &live_library);
-    return live_wait(t, live_is_up) ? 0 : -1;
-}
-
-static int live_setup_private(void **state)
-{
-    struct live *t = live_new();
-    *state = t;
-    t->server = redis_server_start(NULL);
-    t->conf.redis_password[0] = '\0';
-    live_connect(t, redis_server_node(t->server), &live_library);
-    return live_wait(t, live_is_up) ? 0 : -1;
-}
-
-static int live_teardown(void **state)
-{
-    struct live *t = *state;
-    store_free(t->redis);
-    redis_server_free(t->server);
-    args_free(&t->command);
-    loop_timer_free(t->tick);
-    loop_free(t->loop);
-    free(t);
-    return 0;
-}
+#define LIVE_CALLS 1000
 
 struct live_place {
     struct live *t;
@@ -276,14 +108,6 @@ static void live_call_from_reply(void **state)
     assert_true(live_wait(t, live_is_idle));
     assert_int_equal(t->answers, 50);
     assert_int_equal(t->failures, 0);
-}
-
-static void live_check_recovers(struct live *t)
-{
-    unsigned ups = t->ups;
-    assert_true(live_wait(t, live_is_up));
-    assert_int_equal(t->ups, ups + 1);
-    assert_string_equal(live_ask(t, "FCALL live_echo_00000001 1 live:count again"), "again|7||1");
 }
 
 /* A killed server: each call that is out fails, once; after the restart the store is up again. */
@@ -388,115 +212,6 @@ static void live_demoted(void **state)
     }
     redis_server_ask(t->server, "REPLICAOF NO ONE");
     live_check_recovers(t);
-}
-
-/* Functions that were deleted behind our back come back with the next connection. */
-static void live_functions_flushed(void **state)
-{
-    struct live *t = *state;
-    redis_server_ask(t->server, "FUNCTION FLUSH");
-    live_call(t, "FCALL live_echo_00000001 1 live:count no");
-    assert_true(live_wait(t, live_is_idle));
-    assert_int_equal(t->failures, 1);
-    live_check_recovers(t);
-}
-
-static int64_t live_loads(struct live *t)
-{
-    const char *line = strstr(redis_server_ask(t->server, "INFO commandstats"), "function|load:");
-    return line ? atoll(strchr(line, '=') + 1) : 0;
-}
-
-/* Two versions share a store: whichever connects last, each goes on with the functions of its own.
- */
-static void live_two_versions(void **state)
-{
-    struct live *t = *state;
-    struct live newer = *t;
-    newer.command = (struct args){0};
-    live_connect(&newer, redis_server_node(t->server), &live_newer);
-    assert_true(live_wait(&newer, live_is_up));
-    for (int i = 0; i < 2; i++) {
-        assert_string_equal(live_ask(t, "FCALL live_echo_00000001 1 live:count a"), "a|7||1");
-        assert_string_equal(live_ask(&newer, "FCALL live_echo_00000002 1 live:count a"), "a|7||2");
-        redis_server_ask(t->server, "CLIENT KILL TYPE normal");
-        assert_true(live_wait(t, live_is_down));
-        assert_true(live_wait(t, live_is_up));
-        assert_true(live_wait(&newer, live_is_up));
-    }
-    assert_int_equal(t->failures + newer.failures, 0);
-    assert_int_equal(live_loads(t), 2); /* each was loaded once */
-    store_free(newer.redis);
-    args_free(&newer.command);
-}
-
-/* A store whose memory is full is greeted: the library is there already. */
-static void live_full_memory(void **state)
-{
-    struct live *t = *state;
-    redis_server_ask(t->server, "CONFIG SET maxmemory 1");
-    redis_server_ask(t->server, "CLIENT KILL TYPE normal");
-    assert_true(live_wait(t, live_is_down));
-    assert_true(live_wait(t, live_is_up));
-    assert_non_null(strstr(live_ask(t, "SET live:text 1"), "OOM"));
-    assert_false(store_is_full(t->redis));
-}
-
-/* One that lacks the library of this version cannot take it, and is known to be full until it can.
- */
-static void live_full_for_the_library(void **state)
-{
-    struct live *t = *state;
-    struct live newer = *t;
-    newer.command = (struct args){0};
-    redis_server_ask(t->server, "CONFIG SET maxmemory 1");
-    newer.redis = store_new(t->loop, &t->conf, "newer", redis_server_node(t->server), &live_newer);
-    for (int64_t end_ms = loop_now_ms(t->loop) + 1500; loop_now_ms(t->loop) < end_ms;) {
-        loop_turn(t->loop, true);
-        assert_false(store_is_up(newer.redis));
-    }
-    assert_true(store_is_full(newer.redis));
-    assert_false(store_is_full(t->redis));
-    redis_server_ask(t->server, "CONFIG SET maxmemory 0");
-    assert_true(live_wait(&newer, live_is_up));
-    assert_false(store_is_full(newer.redis));
-    store_free(newer.redis);
-}
-
-/* What a newer version has written, and this one cannot read, is not used; and somebody says why.
- */
-static void live_newer_schema(void **state)
-{
-    struct live *t = *state;
-    redis_server_ask(t->server, "SET live:schema 2|2");
-    redis_server_ask(t->server, "CLIENT KILL TYPE normal");
-    assert_true(live_wait(t, live_is_down));
-    for (int i = 0; i < 40; i++) {
-        loop_turn(t->loop, true);
-        assert_false(store_is_up(t->redis));
-    }
-    assert_string_equal(store_refusal(t->redis), "SCHEMA no");
-    redis_server_ask(t->server, "DEL live:schema");
-    assert_true(live_wait(t, live_is_up));
-    assert_null(store_refusal(t->redis));
-}
-
-/* A library that does not load keeps the store down, without a tight loop. */
-static void live_broken_library(void **state)
-{
-    struct live *t = *state;
-    struct stat_value *attempts =
-        stat_counter("kassa_store_reconnects_total", "group=\"broken\"", "");
-    const struct library broken = {
-        .name = "broken", .hash = "1", .source = "#!lua name=kassa_broken_1\nlocal function (\n"};
-    struct store *r = store_new(t->loop, &t->conf, "broken", redis_server_node(t->server), &broken);
-    int64_t until_ms = loop_now_ms(t->loop) + 1000;
-    while (loop_now_ms(t->loop) < until_ms) {
-        loop_turn(t->loop, true);
-        assert_false(store_is_up(r));
-    }
-    assert_in_range(stat_get(attempts), 3, 15);
-    store_free(r);
 }
 
 /* A password is given; a wrong one keeps the store down. */
@@ -639,10 +354,11 @@ static void live_freed(void **state)
     assert_int_equal(t->failures, open);
 }
 
-int main(void)
-{
 #define PRIVATE(test) cmocka_unit_test_setup_teardown(test, live_setup_private, live_teardown)
 #define SHARED(test)  cmocka_unit_test_setup_teardown(test, live_setup_shared, live_teardown)
+
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         SHARED(live_pipeline_in_order),
         SHARED(live_library_and_flat_reply),
@@ -655,12 +371,6 @@ int main(void)
         PRIVATE(live_slow_disk),
         PRIVATE(live_idle_is_not_silence),
         PRIVATE(live_demoted),
-        PRIVATE(live_functions_flushed),
-        PRIVATE(live_two_versions),
-        PRIVATE(live_full_memory),
-        PRIVATE(live_full_for_the_library),
-        PRIVATE(live_newer_schema),
-        PRIVATE(live_broken_library),
         PRIVATE(live_password),
         PRIVATE(live_names),
         PRIVATE(live_freed),

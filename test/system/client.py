@@ -8,21 +8,20 @@ time limits, for slow machines and sanitised builds.
 """
 
 import concurrent.futures
-import http.client
 import json
 import os
 import re
-import socket
 import time
 import unittest
 import urllib.parse
 import uuid
 
+from kassa.connection import TIMEOUT_S, Connection
+
 URL = os.environ.get("KASSA_URL", "http://127.0.0.1:8000")
 TIME_FACTOR = float(os.environ.get("KASSA_TIME_FACTOR", "1"))
 HOST = urllib.parse.urlsplit(URL).hostname
 PORT = urllib.parse.urlsplit(URL).port or 80
-TIMEOUT_S = 300  # longer than any answer may take
 INT64_MAX = 2**63 - 1
 ERROR_TEXT_MAX = 120
 OUT_OF_STOCK = {"error": "out of stock"}
@@ -71,24 +70,14 @@ class Answer:
 
 
 class Client:
-    """One connection; requests on it are sequential. A dropped connection is an error."""
+    """One connection; requests on it are sequential. A dropped connection is an error (Dropped)."""
 
-    def __init__(self):
-        self.connection = http.client.HTTPConnection(HOST, PORT, timeout=TIMEOUT_S)
+    def __init__(self, url=URL, timeout_s=TIMEOUT_S):
+        self.connection = Connection(url, timeout_s)
 
     def request(self, method, path, headers=None, body=None):
-        if self.connection.sock is None:
-            self.connection.connect()
-            self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            self.connection.request(method, path, body=body, headers=headers or {})
-            answer = self.connection.getresponse()
-            text = answer.read().decode("utf-8")
-        except Exception:
-            self.close()
-            raise
-        fields = {name.lower(): value for name, value in answer.getheaders()}
-        return Answer(answer.status, fields, text, path)
+        answer = self.connection.request(method, path, headers, body)
+        return Answer(answer.status, answer.headers, answer.text, path)
 
     def get(self, path, headers=None):
         return self.request("GET", path, headers)

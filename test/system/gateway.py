@@ -1,16 +1,15 @@
 """A gateway of a test's own, beside the one under test."""
 
-import http.client
 import os
-import pathlib
 import socket
 import subprocess
 import time
 
 from client import TIME_FACTOR
 from front import free_port
+from kassa import ROOT, metrics
+from kassa.connection import Connection
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = ROOT / "build" / os.environ.get("VARIANT", "release") / "kassa-gateway"
 WAIT_S = 10 * TIME_FACTOR
 STORES = ("SAGA_REDIS", "ORDER_REDIS", "STOCK_REDIS", "PAYMENT_REDIS")
@@ -35,21 +34,18 @@ class Gateway:
                     self.close()
                     raise
                 time.sleep(0.02)
-        self.client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S)
+        self.client = Connection(f"http://127.0.0.1:{self.port}", WAIT_S)
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port))
 
     def ask(self, method, path, **headers):
         """The answer and its text."""
-        self.client.request(method, path, headers=headers)
-        answer = self.client.getresponse()
-        return answer, answer.read().decode()
+        answer = self.client.request(method, path, headers)
+        return answer, answer.text
 
-    def metric(self, name):
-        text = self.ask("GET", "/metrics")[1]
-        return next(float(line.split()[1]) for line in text.splitlines()
-                    if line.startswith(name + " "))
+    def metric(self, name, **labels):
+        return metrics.values(self.ask("GET", "/metrics")[1], name, **labels)[0]
 
     def wait(self, is_so):
         """Errors: TimeoutError."""

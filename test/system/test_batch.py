@@ -7,6 +7,7 @@ import time
 import unittest
 
 from client import INT64_MAX, OUT_OF_STOCK, TIME_FACTOR, Case, new_key
+from test_cancel import VAR, paused
 
 USERS = {"msg": "Batch init for users successful"}
 STOCK = {"msg": "Batch init for stock successful"}
@@ -81,6 +82,23 @@ class Batch(Case):
         paid = sum(1000 - self.get(f"/payment/find_user/{u}").body["credit"] for u in range(10))
         sold = sum(1000 - self.get(f"/stock/find/{i}").body["stock"] for i in range(10))
         self.assertEqual((paid, sold), (60, 12))
+
+    @unittest.skipUnless(VAR, "KASSA_VAR is not set")
+    def test_what_runs_is_left_alone(self):
+        """One order whose checkout runs, and no other: 409 says so, under a key each time."""
+        self.init_stock(10, 1000, 5)
+        self.init_users(10, 1000)
+        self.init_orders(2500, 10, 10, 5)
+        key = {"Idempotency-Key": new_key()}
+        with paused("payment"):
+            answer = self.checkout("5", {"Prefer": "respond-async"})
+            self.assertEqual(answer.status, 202, answer)
+            for _ in range(2):
+                self.assert_error(self.post("/orders/batch_init/2500/10/10/7", key), 409)
+        self.poll_saga(answer.body["saga_id"])
+        for order in (0, 4, 6, 999, 1000, 2499):
+            self.check_order(order, 10, 10, 7)
+        self.assertEqual(self.get("/orders/find/5").body["total_cost"], 10)
 
     def test_batch_order_out_of_stock(self):
         """An order of a batch that cannot be filled is refused and given back, like any."""

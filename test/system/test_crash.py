@@ -4,14 +4,13 @@
                                                                          '--> back before reading
 
 Needs KASSA_VAR, the directory with run/<service>.pid, and KASSA_RESTART, the command that starts
-what is not running; without KASSA_VAR everything here is skipped. Only a process whose command
-line names the service is ever killed.
+what is not running; without KASSA_VAR everything here is skipped. Only a process
+that is the one of its pid file is ever killed.
 """
 
 import argparse
 import asyncio
 import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -21,13 +20,14 @@ import time
 import unittest
 
 from client import TIME_FACTOR, URL, Case
+from kassa import ROOT, Broken
+from kassa.process import has_ended
+from servers import STACK, VAR
 
-STRESS = pathlib.Path(__file__).resolve().parents[2] / "stress"
-sys.path.insert(0, str(STRESS))
+sys.path.insert(0, str(ROOT / "stress"))
 
 import consistency  # noqa: E402
 
-VAR = os.environ.get("KASSA_VAR")
 RESTART = os.environ.get("KASSA_RESTART", "./kassa up")
 RESTART_S = 20 * TIME_FACTOR
 RESTARTS = 3
@@ -37,25 +37,8 @@ ORDERS = 1000
 
 
 def running_pid(service):
-    """The pid of a running service. Errors: LookupError when it is not running."""
-    path = pathlib.Path(VAR) / "run" / f"{service}.pid"
-    try:
-        pid = int(path.read_text().split()[0])
-        command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace")
-    except (OSError, ValueError, IndexError) as error:
-        raise LookupError(f"{service} is not running: {error}") from error
-    if service not in command:
-        raise LookupError(f"process {pid} is not {service}: {command!r}")
-    return pid
-
-
-def has_ended(pid):
-    """Gone, or a zombie that waits for its parent."""
-    try:
-        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return True
-    return state in "ZX"
+    """Errors: Broken when it does not run."""
+    return STACK.must_run(service)
 
 
 class Killer:
@@ -74,7 +57,7 @@ class Killer:
             try:
                 pid = running_pid(self.service)
                 os.kill(pid, signal.SIGKILL)
-            except (LookupError, OSError) as error:
+            except (Broken, OSError) as error:
                 self.error = error
                 return
             self.thread = threading.Thread(target=self.restart, args=(pid,))

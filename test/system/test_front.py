@@ -23,8 +23,7 @@ class ThroughFront(Case):
         self.addCleanup(self.front.close)
 
     def through_front(self):
-        made = Client()
-        made.connection.port = self.front.port
+        made = Client(f"http://127.0.0.1:{self.front.port}")
         self.addCleanup(made.close)
         return made
 
@@ -128,7 +127,7 @@ class Tries(Case):
     def test_below_the_floor(self):
         """What lies below the floor gets another id, once."""
         user = self.user()
-        floor = redis("GET", "payment:floor").decode().strip()
+        floor = redis("GET", "payment:floor")
         redis("SET", "payment:floor", str(time.time_ns() // 4096000000 - 1000))
         try:
             self.assert_ok(self.twice(f"/payment/add_funds/{user}/5", name_of(-7200)),

@@ -285,8 +285,7 @@ class HostileThroughNginx(Hostile):
         user = self.user()
         for data in list(REFUSED.values()) + list(ODD.values()):
             talk(self.port(), data.replace(USER, b"nobody").replace(HIDDEN, b"GET /x"), 0.02)
-            other = Client()
-            other.connection.port = self.port()
+            other = Client(f"http://127.0.0.1:{self.port()}")
             self.assertEqual(other.get(f"/payment/find_user/{user}").body["user_id"], user)
             other.close()
 

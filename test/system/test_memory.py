@@ -28,7 +28,7 @@ BEGINS = ("/payment/create_user", "/payment/add_funds/{}/1", "/payment/pay/{}/1"
 
 
 def number(name, port, *question):
-    return int(re.search(rf"\b{name}\W+(\d+)", redis(*question, port=port).decode())[1])
+    return int(re.search(rf"\b{name}\W+(\d+)", redis(*question, port=port))[1])
 
 
 @contextlib.contextmanager

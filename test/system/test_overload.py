@@ -2,7 +2,6 @@
 whose broker is not there: so the first one waits, and the others are too many. And crowds: of those
 who connect and say nothing, and of those who wait."""
 
-import http.client
 import json
 import resource
 import socket
@@ -12,6 +11,7 @@ import unittest
 from client import TIME_FACTOR
 from front import NGINX, Front, free_port
 from gateway import BINARY, STORES, Gateway
+from kassa.connection import Connection
 
 BUSY = {"error": "too many requests, try again"}
 
@@ -49,8 +49,8 @@ class Overload(unittest.TestCase):
                                       ("GET", "/stock/find/i", {})):
             answer, text = self.gateway.ask(method, path, **headers)
             self.assertEqual((answer.status, json.loads(text)), (429, BUSY), path)
-            self.assertEqual(answer.getheader("Content-Type"), "application/json")
-            self.assertRegex(answer.getheader("Retry-After"), "^[1-9][0-9]*$")
+            self.assertEqual(answer.headers["content-type"], "application/json")
+            self.assertRegex(answer.headers["retry-after"], "^[1-9][0-9]*$")
             self.assertIs(self.gateway.client.sock, connection)
         self.assertEqual(self.gateway.metric("kassa_requests_shed_total"), shed + 4)
         self.assertEqual(self.gateway.metric("kassa_pending_requests"), 1)
@@ -135,21 +135,15 @@ class Crowd(unittest.TestCase):
             self.crowd.append(socket.create_connection(("127.0.0.1", front.port)))
             self.crowd[-1].sendall(b"POST /orders/checkout/1 HTTP/1.1\r\nHost: k\r\n\r\n")
         self.gateway.wait(lambda g: g.metric("kassa_pending_requests") == 3)
-        one = http.client.HTTPConnection("127.0.0.1", front.port, timeout=10)
+        one = Connection(f"http://127.0.0.1:{front.port}", 10)
         self.addCleanup(one.close)
-
-        def ask():
-            one.request("GET", "/health")
-            answer = one.getresponse()
-            return answer, answer.read().decode()
-
-        answer, text = ask()
-        self.assertEqual((answer.status, json.loads(text)),
+        answer = one.request("GET", "/health")
+        self.assertEqual((answer.status, answer.json()),
                          (429, {"error": "too many requests at once, try again"}))
-        self.assertEqual(answer.getheader("Content-Type"), "application/json")
-        self.assertEqual(answer.getheader("Retry-After"), "1")
+        self.assertEqual(answer.headers["content-type"], "application/json")
+        self.assertEqual(answer.headers["retry-after"], "1")
         self.crowd.pop().close()
-        self.gateway.wait(lambda g: ask()[0].status == 200)
+        self.gateway.wait(lambda g: one.request("GET", "/health").status == 200)
 
 
 if __name__ == "__main__":

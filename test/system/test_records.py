@@ -22,7 +22,7 @@ class damaged:
         self.key, self.field, self.text = key, field, text
 
     def __enter__(self):
-        self.before = redis("HGET", self.key, self.field).decode().rstrip("\n")
+        self.before = redis("HGET", self.key, self.field)
         redis("HSET", self.key, self.field, self.text)
 
     def __exit__(self, *_):
@@ -33,7 +33,7 @@ JOURNAL_TOTAL = 8  # its number among the parts: saga/journal.lua
 
 
 def journal_of(order):
-    return redis("HGET", f"order:order:{order}", "journal").decode().rstrip("\n")
+    return redis("HGET", f"order:order:{order}", "journal")
 
 
 def command_id():
@@ -112,7 +112,7 @@ class Records(Case):
             with damaged(f"order:order:{order}", "journal", text):
                 self.checkout_is_given_up(order)
                 self.assertEqual(journal_of(order), text)
-                self.assertEqual(redis("ZSCORE", "order:open", order).strip(), b"")
+                self.assertEqual(redis("ZSCORE", "order:open", order), "")
                 listed = self.get("/sagas?limit=100").body["sagas"]
                 states = {story["saga_id"]: story["state"] for story in listed}
                 self.assertEqual(states[saga], "")
@@ -160,7 +160,7 @@ class Records(Case):
             tool("amqp-publish", "--routing-key", "kassa.payment", "--body", body)[0], 0
         )
         self.assert_parked("kassa.payment", refund)
-        self.assertEqual(redis("HEXISTS", f"payment:once:{bucket}", refund).strip(), b"0")
+        self.assertEqual(redis("HEXISTS", f"payment:once:{bucket}", refund), "0")
         self.assert_credit(user, 5)
         redis("HDEL", f"payment:once:{bucket}", charge)
 

@@ -8,44 +8,27 @@ Services and stores of its own, a store for each service, and a virtual host of 
 Needs KASSA_VAR, for the broker; without it everything here is skipped.
 """
 
-import http.client
 import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 import unittest
 
 from client import INSUFFICIENT_CREDIT, OUT_OF_STOCK, TIME_FACTOR, Case, Client
-from servers import VAR, read_settings
+from front import free_port
+from kassa import ROOT, Broken, metrics
+from kassa.connection import ask
+from kassa.store import Store, flat
+from servers import VAR, erlang, read_settings
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / os.environ.get("VARIANT", "release")
 SERVICES = ("order", "stock", "payment", "gateway")
 STORES = ("order", "stock", "payment")
 VHOST = "test-replay"
 WAIT_S = 10 * TIME_FACTOR
-
-
-def erlang(text):
-    """Evaluates an expression in the broker."""
-    home = pathlib.Path(VAR) / "run" / "erlang"
-    cookie = (home / ".erlang.cookie").read_text().strip()
-    ports = read_settings("ports")
-    environment = dict(os.environ, HOME=str(home), ERL_EPMD_PORT=ports["EPMD_PORT"])
-    environment["ERL_EPMD_ADDRESS"] = "127.0.0.1"
-    subprocess.run(
-        ["erl_call", "-c", cookie, "-n", ports["NODE"] + "@localhost", "-e"],
-        env=environment,
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-    )
 
 
 def channels_give_up_after(ms):
@@ -54,12 +37,6 @@ def channels_give_up_after(ms):
         f"application:set_env(rabbit, consumer_timeout, {ms}), "
         f"application:set_env(rabbit, channel_tick_interval, {min(ms // 4, 60000)}).\n"
     )
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Private:
@@ -117,11 +94,12 @@ class Private:
             )
 
     def redis(self, store, *words):
-        port = str(self.ports[store])
-        done = subprocess.run(
-            ["redis-cli", "-p", port, *words], capture_output=True, text=True, timeout=30
-        )
-        return done.stdout.strip()
+        """The reply, or what was wrong."""
+        try:
+            with Store(self.ports[store]) as connection:
+                return flat(connection.call(*words))
+        except (OSError, Broken) as error:
+            return str(error)
 
     def keep(self, store):
         shutil.copytree(self.directory / store, self.directory / "kept" / store)
@@ -139,12 +117,9 @@ class Private:
     def wake(self, service):
         self.processes[service].send_signal(signal.SIGCONT)
 
-    def metric(self, service, name):
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports[f"{service}-metrics"])
-        connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode()
-        connection.close()
-        return sum(int(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+    def metric(self, service, name, **labels):
+        url = f"http://127.0.0.1:{self.ports[f'{service}-metrics']}/metrics"
+        return metrics.total(ask("GET", url).text, name, **labels)
 
     def audit(self):
         """Exit status and report."""
@@ -184,10 +159,7 @@ class ReplayCase(Case):
         self.system = Private(**self.variables)
         self.addCleanup(self.stop)
         self.system.start()
-        self.client = Client()
-        self.client.connection = http.client.HTTPConnection(
-            "127.0.0.1", self.system.ports["http"], timeout=60
-        )
+        self.client = Client(f"http://127.0.0.1:{self.system.ports['http']}", 60)
         self.addCleanup(self.client.close)
         self.wait("ready", lambda: self.get_status("/ready") == 200)
 
@@ -297,7 +269,6 @@ class LongReplay(ReplayCase):
 
     variables = {"REPLAY_SECONDS": "3600"}
     OPEN_MS = 2000
-    OPEN = 'kassa_replay_open{participant="payment"}'
 
     def setUp(self):
         channels_give_up_after(self.OPEN_MS)
@@ -315,17 +286,20 @@ class LongReplay(ReplayCase):
             str(int(time.time() * 1000) >> 12),
         )
 
+    def open(self):
+        return self.system.metric("order", "kassa_replay_open", participant="payment")
+
     def test_longer_than_a_delivery_may_be_open(self):
         self.lengthen()
         self.lose("payment")
         before = self.count_done()
         self.system.wake("payment")
         start = time.monotonic()
-        self.wait("under way", lambda: self.system.metric("order", self.OPEN) == 1)
+        self.wait("under way", lambda: self.open() == 1)
         self.wait("done", lambda: self.count_done() > before, WAIT_S + 30)
         self.assertGreater(time.monotonic() - start, 2 * self.OPEN_MS / 1000)
         self.assert_mended()
-        self.wait("over", lambda: self.system.metric("order", self.OPEN) == 0)
+        self.wait("over", lambda: self.open() == 0)
         self.assertNotIn("delivery acknowledgement", self.log_of("order"))
         self.assertEqual(self.system.metric("order", "kassa_broker_reconnects_total"), 0)
         # two charged, one of them refunded, one refused; some were there before the loss

@@ -52,7 +52,7 @@ class Functions(Case):
             answer = self.post(f"/orders/checkout/{order}")
             self.assertEqual((answer.status, answer.body["status"]), (200, "paid"))
             self.assertEqual(self.get(f"/payment/find_user/{user}").body["credit"], 7)
-        listed = redis("FUNCTION", "LIST").decode()
+        listed = redis("FUNCTION", "LIST")
         for library in ("order", "stock", "payment"):
             self.assertRegex(listed, rf"kassa_{library}_[0-9a-f]{{8}}\n")
 

@@ -105,10 +105,21 @@ static void order_field(struct books *books, const char *id, const char *field, 
     }
 }
 
+/* A batch's users and items have numbers; nobody buys or pays with them. */
+static bool is_of_batch(const char *key)
+{
+    const char *id = strrchr(key, ':');
+    return (behind(key, "payment:user:") || behind(key, "stock:item:")) && id[1] >= '0' &&
+           id[1] <= '9';
+}
+
 static void on_field(void *ctx, const char *key, const char *field, const char *value)
 {
     struct books *books = ctx;
     const char *id;
+    if (is_of_batch(key)) {
+        return;
+    }
     if ((id = behind(key, "payment:user:")) != NULL) {
         struct books_account *a = account_at(books->users, &books->user_count, id);
         *(strcmp(field, "credit") == 0 ? &a->left : &a->given) = atoll(value);
@@ -265,6 +276,16 @@ static void check_account(const struct books_account *list, unsigned count, cons
                         (long long)a->given);
         }
     }
+}
+
+int64_t books_given(const struct books *books, const char *user)
+{
+    for (unsigned i = 0; i < books->user_count; i++) {
+        if (strcmp(books->users[i].id, user) == 0) {
+            return books->users[i].given;
+        }
+    }
+    return 0;
 }
 
 void books_check_user(const struct books *books, const char *id, int64_t given)

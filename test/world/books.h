@@ -38,6 +38,9 @@ const struct books_order *books_order(const struct books *books, const char *key
 /* Are all lines there, now? */
 bool books_has_stock(const struct books *books, const char *lines);
 
+/* What a user was given in all, by the store. */
+int64_t books_given(const struct books *books, const char *user);
+
 /* Faults of the world, if any. `given`: what the clients were told that it should be. */
 void books_check_user(const struct books *books, const char *id, int64_t given);
 void books_check_item(const struct books *books, const char *id, int64_t given);

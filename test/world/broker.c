@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "catalogue/message.h"
+#include "catalogue/queues.h"
 #include "test/world/world.h"
 
 #define BACK_US 100000 /* until a consuming link that broke is there again */
@@ -21,10 +23,10 @@ struct waiter {
 };
 
 struct parcel {
-    enum topology_queue queue;
+    enum queue queue;
     struct buf body;
-    uint64_t table;         /* while it is open: of envelope_add */
-    struct waiter *waiters; /* until it is in the queue */
+    struct envelope_head table; /* while it is open: of envelope_add */
+    struct waiter *waiters;     /* until it is in the queue */
     unsigned waiter_count;
     uint64_t tag; /* while it is out */
     struct broker *to;
@@ -61,7 +63,7 @@ static void parcel_free(struct parcel *p)
 
 /* ---- queue to consumer ---- */
 
-static void queue_pump(enum topology_queue queue);
+static void queue_pump(enum queue queue);
 
 static void parcel_requeue(struct parcel *p)
 {
@@ -92,7 +94,7 @@ static void pump_all(void *ctx)
 {
     (void)ctx;
     for (unsigned q = 0; q < QUEUE_COUNT; q++) {
-        queue_pump((enum topology_queue)q);
+        queue_pump((enum queue)q);
     }
 }
 
@@ -127,7 +129,7 @@ static void on_deliver(void *ctx)
     }
 }
 
-static struct broker *consumer_choose(enum topology_queue queue)
+static struct broker *consumer_choose(enum queue queue)
 {
     struct broker *able[WORLD_NODES_MAX];
     unsigned count = 0;
@@ -141,7 +143,7 @@ static struct broker *consumer_choose(enum topology_queue queue)
     return count > 0 ? able[world_random(count)] : NULL;
 }
 
-static void queue_pump(enum topology_queue queue)
+static void queue_pump(enum queue queue)
 {
     struct parcel *p;
     while ((p = TAILQ_FIRST(&queues[queue])) != NULL) {
@@ -156,8 +158,7 @@ static void queue_pump(enum topology_queue queue)
     }
 }
 
-void broker_consume(struct broker *b, enum topology_queue queue, broker_on_delivery *on_delivery,
-                    void *ctx)
+void broker_consume(struct broker *b, unsigned queue, broker_on_delivery *on_delivery, void *ctx)
 {
     b->consumers[queue].on_delivery = on_delivery;
     b->consumers[queue].ctx = ctx;
@@ -326,7 +327,7 @@ static void on_turn_end(void *ctx)
     }
 }
 
-void broker_send(struct broker *b, enum topology_queue queue, const struct message *m,
+void broker_send(struct broker *b, unsigned queue, const struct message *m,
                  broker_on_confirm *on_confirm, void *ctx)
 {
     struct parcel *p = b->open[queue];
@@ -336,7 +337,7 @@ void broker_send(struct broker *b, enum topology_queue queue, const struct messa
         p->from = b;
         b->unconfirmed++;
     }
-    envelope_add(&p->body, &p->table, m);
+    envelope_add(&message_schema, &p->body, &p->table, m);
     if (on_confirm != NULL) {
         p->waiters = realloc(p->waiters, (p->waiter_count + 1) * sizeof(*p->waiters));
         assert(p->waiters != NULL);
@@ -344,15 +345,15 @@ void broker_send(struct broker *b, enum topology_queue queue, const struct messa
     }
 }
 
-void broker_park(struct broker *b, enum topology_queue queue, struct slice body, const char *reason,
+void broker_park(struct broker *b, unsigned queue, struct slice body, const char *reason,
                  broker_on_confirm *on_confirm, void *ctx)
 {
     (void)b, (void)queue, (void)on_confirm, (void)ctx;
     world_fault("parked: %s: %.*s", reason, SLICE_ARG(body));
 }
 
-void broker_give_back(struct broker *b, enum topology_queue queue, struct slice body,
-                      unsigned returns, broker_on_confirm *on_confirm, void *ctx)
+void broker_give_back(struct broker *b, unsigned queue, struct slice body, unsigned returns,
+                      broker_on_confirm *on_confirm, void *ctx)
 {
     (void)b, (void)queue, (void)returns, (void)on_confirm, (void)ctx;
     world_fault("given back: %.*s", SLICE_ARG(body));
@@ -376,9 +377,10 @@ uint64_t broker_unconfirmed(const struct broker *b)
 
 /* ---- life ---- */
 
-struct broker *broker_new(struct loop *loop, const struct broker_conf *conf, const char *service)
+struct broker *broker_new(struct loop *loop, const struct broker_conf *conf, const char *service,
+                          const struct envelope_schema *schema, const struct topology *topology)
 {
-    (void)conf, (void)service;
+    (void)conf, (void)service, (void)schema, (void)topology;
     struct broker *b = mem_new(sizeof(*b));
     b->node = world.current;
     b->loop = loop;

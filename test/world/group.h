@@ -44,10 +44,12 @@ uint64_t group_comings(const struct group *g, unsigned server);
 /* Executes a command there; it goes to the replicas. Owns: the caller (server_reply_free). */
 struct server_reply *group_execute(struct group *g, unsigned server, const struct args *c);
 
-/* A server does one thing after the other, and what has come while it was busy in one turn, which
- * ends with a sync. From now on it has `cost_us` more to do: in so many microseconds that is done.
- */
-int64_t group_serve(struct group *g, unsigned server, int64_t cost_us);
+/* In its turn a server runs `run`, and `answer` when that turn is over, which takes as long as what
+ * is executed in it and a sync; at once where nothing takes time. `drop` frees ctx when the world
+ * ends before. */
+void group_serve(struct group *g, unsigned server, world_event *run, world_event *answer,
+                 world_event *drop, void *ctx);
+bool group_takes_time(void);
 
 /* How much it has written. */
 uint64_t group_position(const struct group *g, unsigned server);

@@ -7,11 +7,12 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "gateway/front.h"
 #include "test/world/world.h"
 
 struct http_request {
     struct http *http;
-    char *method, *path, *key;
+    char *method, *path, *query, *key, *name;
     unsigned status;
     char *body;
     http_on_answer *on_answer; /* NULL: the client has hung up */
@@ -67,7 +68,9 @@ static void request_end(void *ctx)
     }
     free(r->method);
     free(r->path);
+    free(r->query);
     free(r->key);
+    free(r->name);
     free(r->body);
     free(r);
 }
@@ -97,17 +100,33 @@ static char *copy(const char *text)
     return mem_text(slice_from(text));
 }
 
-void http_world_request(struct node *gateway, const char *method, const char *path, const char *key,
-                        http_on_answer *on_answer, void *ctx)
+struct http_request *http_world_send(struct node *gateway, const char *method, const char *path,
+                                     const char *key, const char *name, http_on_answer *on_answer,
+                                     void *ctx)
 {
     struct http_request *r = mem_new(sizeof(*r));
     r->method = copy(method);
-    r->path = copy(path);
+    const char *query = strchr(path, '?');
+    r->path = mem_text((struct slice){path, query ? (size_t)(query - path) : strlen(path)});
+    r->query = query ? copy(query + 1) : NULL;
     r->key = key != NULL ? copy(key) : NULL;
+    r->name = name != NULL ? copy(name) : NULL;
     r->on_answer = on_answer;
     r->ctx = ctx;
     LIST_INSERT_HEAD(&open_requests, r, in_open);
     world_after_or(gateway, 100, on_arrived, on_nobody, r);
+    return r;
+}
+
+void http_world_hang_up(struct http_request *r)
+{
+    r->on_answer = NULL;
+}
+
+void http_world_request(struct node *gateway, const char *method, const char *path, const char *key,
+                        http_on_answer *on_answer, void *ctx)
+{
+    http_world_send(gateway, method, path, key, NULL, on_answer, ctx);
 }
 
 /* Who was parked in the dying gateway hears nothing but the end of the connection. */
@@ -133,13 +152,14 @@ struct slice http_request_path(const struct http_request *r)
 
 struct slice http_request_query(const struct http_request *r)
 {
-    (void)r;
-    return (struct slice){0};
+    return slice_from(r->query);
 }
 
 struct slice http_request_header(const struct http_request *r, const char *name)
 {
-    return strcmp(name, "Idempotency-Key") == 0 ? slice_from(r->key) : (struct slice){0};
+    return strcmp(name, "Idempotency-Key") == 0 ? slice_from(r->key)
+           : strcmp(name, FRONT_HEADER) == 0    ? slice_from(r->name)
+                                                : (struct slice){0};
 }
 
 void http_world_glance(struct node *gateway, const char *path)

@@ -1,4 +1,5 @@
-/* The modelled servers: the real function libraries in Lua 5.1, and redis.lua below them. */
+/* The modelled servers: the real function libraries in Lua 5.1, and the model of the server below
+ * them (commands.lua, redis.lua). */
 #include "test/world/server.h"
 
 #include <assert.h>
@@ -114,6 +115,11 @@ void server_clock(int64_t wall_ms)
     lua_setglobal(lua, "world_ms");
 }
 
+int64_t server_looked(void)
+{
+    return server_call("world_looked", 0, 0, NULL);
+}
+
 struct server_reply *server_execute(unsigned server, const struct args *c)
 {
     struct server_reply *reply = reply_new();
@@ -145,20 +151,25 @@ struct server_reply *server_execute(unsigned server, const struct args *c)
 
 /* ---- the world's side ---- */
 
+#define PIECES_MAX 8
+
 /* A planted bug in the libraries: each place of `from` becomes `to`. */
-static unsigned patched;
+static unsigned patched[PIECES_MAX]; /* how many places of each piece there were */
+
 static void library_patch(const char *library, struct buf *out)
 {
+    unsigned piece = 0;
     const char *at = strchr(library, '\n') + 1; /* behind #!lua name=.. */
-    for (const struct world_patch *p = world_patch; p != NULL && p->from != NULL; p++) {
+    for (const struct world_patch *p = world_patch; p && p->from; p++, piece++) {
         struct buf next = {0};
         const char *rest = out->bytes > 0 ? out->data : at;
         const char *found;
-        while ((found = strstr(rest, p->from)) != NULL) {
+        assert(piece < PIECES_MAX);
+        while ((found = strstr(rest, p->from))) {
             buf_add(&next, rest, (size_t)(found - rest));
             buf_add_text(&next, p->to);
             rest = found + strlen(p->from);
-            patched++;
+            patched[piece]++;
         }
         buf_add_text(&next, rest);
         buf_free(out);
@@ -166,6 +177,18 @@ static void library_patch(const char *library, struct buf *out)
     }
     if (out->bytes == 0) {
         buf_add_text(out, at);
+    }
+}
+
+/* A piece that fits nowhere plants nothing, or half of a bug. */
+static void patch_check(void)
+{
+    unsigned piece = 0;
+    for (const struct world_patch *p = world_patch; p && p->from; p++, piece++) {
+        if (patched[piece] == 0) {
+            fprintf(stderr, "planted bug: no library has this text:\n%s\n", p->from);
+            exit(1);
+        }
     }
 }
 
@@ -177,6 +200,30 @@ static void lua_load_text(const char *text)
     }
 }
 
+static void text_read(const char *path, struct buf *out)
+{
+    char part[4096];
+    FILE *file = fopen(path, "r");
+    if (!file) {
+        perror(path);
+        abort();
+    }
+    for (size_t bytes; (bytes = fread(part, 1, sizeof(part), file)) > 0;) {
+        buf_add(out, part, bytes);
+    }
+    fclose(file);
+}
+
+/* The model is one text, as a function library is: so its parts share their locals. */
+static void model_load(void)
+{
+    struct buf text = {0};
+    text_read("test/world/commands.lua", &text);
+    text_read("test/world/redis.lua", &text);
+    lua_load_text(text.data);
+    buf_free(&text);
+}
+
 void server_world_reset(const struct library *const *libraries, unsigned count)
 {
     if (lua != NULL) {
@@ -184,11 +231,8 @@ void server_world_reset(const struct library *const *libraries, unsigned count)
     }
     lua = luaL_newstate();
     luaL_openlibs(lua);
-    if (luaL_dofile(lua, "test/world/redis.lua") != 0) {
-        fprintf(stderr, "redis.lua: %s\n", lua_tostring(lua, -1));
-        abort();
-    }
-    patched = 0;
+    model_load();
+    memset(patched, 0, sizeof(patched));
     for (unsigned i = 0; i < count; i++) {
         struct buf text = {0};
         library_patch(libraries[i]->source, &text);
@@ -198,7 +242,7 @@ void server_world_reset(const struct library *const *libraries, unsigned count)
         lua_load_text(text.data);
         buf_free(&text);
     }
-    assert(world_patch == NULL || patched > 0); /* a patch that fits nowhere plants nothing */
+    patch_check();
 }
 
 void server_open(unsigned server)

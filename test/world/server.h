@@ -18,6 +18,8 @@ struct server_reply {
     struct texts_box *box; /* NULL: it was taken */
     bool is_error;
 };
+/* Texts and records that were looked at since it was asked last, by all servers. */
+int64_t server_looked(void);
 /* Owns: the caller, until server_reply_free. */
 struct server_reply *server_execute(unsigned server, const struct args *c);
 /* One that is made of texts. */

@@ -35,7 +35,7 @@ struct world_chances {
 /* What takes its time, for the whole run, its end too; 0: next to nothing. */
 struct world_costs {
     int64_t sync_us; /* a turn of a server's disk */
-    int64_t list_us; /* a call that looks for sagas */
+    int64_t look_us; /* a call, for each text that it looks at */
     int64_t lag_us;  /* from a master to its replicas and back */
     bool has_poison; /* a call is never answered, and neither is what goes out with it */
 };
@@ -56,8 +56,9 @@ struct world {
     int64_t now_us;
     struct world_chances chances;
     struct world_costs costs;
-    bool has_limits; /* servers' memory, in some moments */
-    bool is_calm;    /* nothing goes wrong any more: the end, in which all must be settled */
+    int64_t proxy_us; /* how long nginx, before the gateways, waits for one; 0: there is no nginx */
+    bool has_limits;  /* servers' memory, in some moments */
+    bool is_calm;     /* nothing goes wrong any more: the end, in which all must be settled */
     bool has_transcript;
     struct node nodes[WORLD_NODES_MAX];
     unsigned node_count;
@@ -125,6 +126,12 @@ void http_world_reset(void);
 typedef void http_on_answer(void *ctx, unsigned status, const char *body);
 void http_world_request(struct node *gateway, const char *method, const char *path, const char *key,
                         http_on_answer *on_answer, void *ctx);
+/* The same with nginx' name for it, or NULL; the handle is good until the answer.
+ * Who hangs up hears nothing. */
+struct http_request *http_world_send(struct node *gateway, const char *method, const char *path,
+                                     const char *key, const char *name, http_on_answer *on_answer,
+                                     void *ctx);
+void http_world_hang_up(struct http_request *r);
 /* A client that reads, and hangs up when it was not answered at once. */
 void http_world_glance(struct node *gateway, const char *path);
 void http_node_died(struct node *node);
@@ -164,6 +171,7 @@ struct world_bugs {
     bool serve_alone;     /* after all were down, one decides alone that it has everything */
     bool silence_is_even; /* after it the same is asked again, with the same patience */
     bool short_is_lost;   /* a short WAIT ends the connection */
+    bool names_differ;    /* nginx gives each try a name of its own */
     bool silence_is_loss; /* nobody counts in how many silences a command was out */
 };
 extern struct world_bugs world_bugs;

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "broker/outbox.h"
+#include "catalogue/message.h"
+#include "catalogue/queues.h"
 
 #define PUBLISHED_MAX 10000
 
@@ -48,7 +50,7 @@ static int note_publish(void *ctx, const char *queue, struct slice body, uint64_
     if (header.name == NULL) {
         struct envelope *e;
         const char *detail;
-        assert_int_equal(envelope_read(body, &e, &detail), 0);
+        assert_int_equal(envelope_read(&message_schema, body, &e, &detail), 0);
         p->commands = envelope_count(e);
         p->first = envelope_at(e, 0)->count;
         for (unsigned i = 0; i < p->commands; i++) {
@@ -61,7 +63,7 @@ static int note_publish(void *ctx, const char *queue, struct slice body, uint64_
 
 static void on_confirm(void *ctx);
 
-static void add(struct fixture *f, enum topology_queue queue, unsigned count)
+static void add(struct fixture *f, enum queue queue, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         struct message m = {.type = MESSAGE_PAYMENT_INIT};
@@ -98,7 +100,7 @@ static int fixture_setup(void **state)
         .envelope_commands = 10,
         .envelope_bytes = 65536,
     };
-    f->outbox = outbox_new(&f->limits, note_publish, f);
+    f->outbox = outbox_new(&message_schema, &queues_topology, &f->limits, note_publish, f);
     *state = f;
     return 0;
 }
@@ -116,7 +118,7 @@ static void limits_set(struct fixture *f, unsigned window_envelopes, size_t wind
     outbox_free(f->outbox);
     f->limits.window_envelopes = window_envelopes;
     f->limits.window_bytes = window_bytes;
-    f->outbox = outbox_new(&f->limits, note_publish, f);
+    f->outbox = outbox_new(&message_schema, &queues_topology, &f->limits, note_publish, f);
 }
 
 /* All of a turn's commands for one queue leave together, each queue in its own envelope. */
@@ -203,8 +205,7 @@ static void outbox_starves_no_queue(void **state)
     }
     for (unsigned i = 0; i < f->published_count; i++) {
         for (unsigned q = 0; q < QUEUE_COUNT; q++) {
-            was_published[q] |=
-                strcmp(topology_queue_text((enum topology_queue)q), f->published[i].queue) == 0;
+            was_published[q] |= strcmp(queues_text((enum queue)q), f->published[i].queue) == 0;
         }
     }
     for (unsigned q = 0; q < QUEUE_COUNT; q++) {

@@ -84,7 +84,7 @@ static void command_of_every_state(void **state)
     static const struct {
         const char *state, *id, *user, *lines, *undoes, *next;
         enum message_type type;
-        enum topology_queue queue;
+        enum queue queue;
         bool has_amount;
     } rows[] = {
         {"CHARGING", SAGA ":2:charge", "user_1", "a*1,b*20", NULL, SAGA ":2:take",
@@ -111,9 +111,10 @@ static void command_of_every_state(void **state)
         assert_true(slice_is(out.message.next, rows[i].next));
         assert_int_equal(message_has(&out.message, amount), rows[i].has_amount);
         assert_true(out.message.amount == (rows[i].has_amount ? INT64_C(9007199254740993) : 0));
-        uint64_t table = 0;
+        struct envelope_head table = {0};
         buf_reset(&text);
-        envelope_add(&text, &table, &out.message); /* asserts that nothing required is missing */
+        /* Asserts that nothing required is missing. */
+        envelope_add(&message_schema, &text, &table, &out.message);
     }
     saga_outgoing_free(&out);
     buf_free(&text);
@@ -202,9 +203,9 @@ static void replay_of_every_state(void **state)
             if (expected != NULL) {
                 assert_string_equal(message_type_text(out.message.type), expected);
                 assert_int_equal(out.queue, expected[0] == 'p' ? QUEUE_PAYMENT : QUEUE_STOCK);
-                uint64_t table = 0;
+                struct envelope_head table = {0};
                 buf_reset(&text);
-                envelope_add(&text, &table,
+                envelope_add(&message_schema, &text, &table,
                              &out.message); /* asserts that nothing required is missing */
             }
         }

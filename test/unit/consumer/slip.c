@@ -33,7 +33,7 @@ static void slip_names_what_comes_next(void **state)
     static const struct {
         const char *type, *queue;
         enum message_type expected;
-        enum topology_queue expected_queue;
+        enum queue expected_queue;
         bool has_lines, has_user;
     } rows[] = {
         {"stock.take", "kassa.stock", MESSAGE_STOCK_TAKE, QUEUE_STOCK, true, false},
@@ -43,7 +43,7 @@ static void slip_names_what_comes_next(void **state)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct message in = charge_of(rows[i].type, rows[i].queue), next;
-        enum topology_queue queue;
+        enum queue queue;
         assert_true(message_is_valid(&in));
         assert_true(slip_is_there(&in));
         assert_int_equal(slip_read(&in, &next, &queue), 0);
@@ -74,7 +74,7 @@ static void slip_that_leads_nowhere(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct message in = charge_of(rows[i].type, rows[i].queue);
         struct message next = {.type = MESSAGE_PONG};
-        enum topology_queue queue = QUEUE_COUNT;
+        enum queue queue = QUEUE_COUNT;
         assert_int_equal(slip_read(&in, &next, &queue), -ERR_FIELD);
         assert_int_equal(next.type, MESSAGE_PONG);
         assert_int_equal(queue, QUEUE_COUNT);

@@ -26,13 +26,13 @@ static const struct route_match *request_find(struct request *r, const char *met
     return &r->match;
 }
 
-#define H(field) (1u << MESSAGE_HAS_##field)
+#define H(field) (UINT64_C(1) << MESSAGE_HAS_##field)
 
 /* One good request for each row of the table, in the table's order. */
 static const struct {
     const char *method, *path;
     enum message_type type;
-    enum topology_queue queue;
+    enum queue queue;
     uint32_t has;
     enum message_field creates;
 } goods[] = {
@@ -113,9 +113,9 @@ static void route_makes_whole_commands(void **state)
         } else if (goods[i].creates == MESSAGE_HAS_order) {
             message_set(&command, order, command.id);
         }
-        uint64_t table = 0;
+        struct envelope_head table = {0};
         buf_reset(&text);
-        envelope_add(&text, &table, &command); /* asserts it */
+        envelope_add(&message_schema, &text, &table, &command); /* asserts it */
     }
     buf_free(&text);
 }
