@@ -57,6 +57,16 @@ LUA_trip    := store/library.lua idempotency/clock.lua idempotency/once.lua saga
 objects = $(patsubst %.c,$(OUT)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 ARCHIVES := $(foreach l,$(LAYERS),$(OUT)/$(l).a)
 
+# The gateway's routes: a file for each capability, and the list of them.
+API := $(wildcard gateway/api/*.c)
+API_OBJECTS := $(API:%.c=$(OUT)/%.o) $(OUT)/gateway/api.o
+$(OUT)/gateway/api.c: gateway/api gateway/routes.sh
+	$(call say,API,$@)
+	@mkdir -p $(@D)
+	$(Q)sh gateway/routes.sh $(API) > $@.new && mv $@.new $@
+$(OUT)/gateway/api.o: $(OUT)/gateway/api.c
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
 # `bench` is a directory too.
 .PHONY: all bench clean install help check-includes check-docs check-crash check-format check-shell unit world live \
 	fuzz shim fuzz-replay
@@ -76,11 +86,12 @@ $(eval $(call archive_rule,checkout,$(OUT)/lua/order.o)) # the gateway calls it,
 
 LAYER_ARCHIVES := $(OUT)/checkout.a $(OUT)/saga.a $(OUT)/consumer.a $(OUT)/idempotency.a $(OUT)/catalogue.a $(OUT)/store.a $(OUT)/broker.a $(OUT)/runtime.a
 
-LUA_OBJECTS_stock   := $(OUT)/lua/stock.o
-LUA_OBJECTS_payment := $(OUT)/lua/payment.o
+OBJECTS_stock   := $(OUT)/lua/stock.o
+OBJECTS_payment := $(OUT)/lua/payment.o
+OBJECTS_gateway := $(API_OBJECTS)
 
 define service_rule
-$(OUT)/kassa-$(1): $(OUT)/$(1)/main.o $$(call objects,$(1)) $(LUA_OBJECTS_$(1)) $(LAYER_ARCHIVES)
+$(OUT)/kassa-$(1): $(OUT)/$(1)/main.o $$(call objects,$(1)) $(OBJECTS_$(1)) $(LAYER_ARCHIVES)
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(PKG_LIBS)
 endef
@@ -111,7 +122,7 @@ $(foreach l,stock payment order key trip,$(eval $(call lua_rule,$(l))))
 
 # Tests: test/unit/<room>/<module>.c and test/live/<name>.c, each one cmocka program that links
 # every room; the live ones find their servers through the environment.
-TEST_ROOM_OBJECTS := $(foreach s,$(SERVICES),$(call objects,$(s)))
+TEST_ROOM_OBJECTS := $(foreach s,$(SERVICES),$(call objects,$(s))) $(API_OBJECTS)
 TEST_LUA_OBJECTS  := $(foreach l,stock payment trip,$(OUT)/lua/$(l).o)
 TEST_LIB_OBJECTS  := $(patsubst %.c,$(OUT)/%.o,$(wildcard test/lib/*.c))
 UNIT_TESTS := $(patsubst %.c,$(OUT)/%,$(wildcard test/unit/*/*.c))

@@ -2,7 +2,7 @@
  *
  *   stores -> reading -> book -> check -> report
  * It writes nothing and takes no part in the system: it may run at any time, or with nothing but
- * the stores up. Source: protocol.md section 5. */
+ * the stores up. Source: docs/operations.md, "The audit". */
 #ifndef KASSA_AUDIT_AUDIT_H
 #define KASSA_AUDIT_AUDIT_H
 

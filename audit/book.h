@@ -4,7 +4,7 @@
  *   saga         what its journal says | what the records of its commands say  (C3, C5)
  *
  * A store of a million sagas fits into about 300 MB. Pure: no clock, no store.
- * Source: protocol.md sections 3.2 to 3.4. */
+ * Source: protocol.md, "Keys in the store", "Once-records", "The journal". */
 #ifndef KASSA_AUDIT_BOOK_H
 #define KASSA_AUDIT_BOOK_H
 

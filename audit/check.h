@@ -9,7 +9,8 @@
  *   FOLDED  of sagas whose records were dropped, by their sums: charged and not refunded = all
  *       lines taken = PAID, for each period of time
  *   OPEN  the index of open sagas is exactly the journals that are open
- * Source: protocol.md sections 1.6, 1.7, 2.3 and 5; RECORD_STATES. */
+ * Source: protocol.md, "Charge first, take stock last", "The refund comes before the refusal", "The
+ * states"; operations.md, "The audit"; RECORD_STATES. */
 #ifndef KASSA_AUDIT_CHECK_H
 #define KASSA_AUDIT_CHECK_H
 

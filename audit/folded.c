@@ -5,7 +5,7 @@
  * Below the floors of all three stores every saga has ended, so these sums stand still but for what
  * is being dropped: such records are read at one instant with the sums. A period is compared when
  * it lies below all floors and none of the stores is older than its sums.
- * Source: protocol.md section 3.3; idempotency/folded.lua. */
+ * Source: protocol.md, "What was dropped is summed up"; idempotency/folded.lua. */
 #include "audit/reading.h"
 #include "catalogue/names.h"
 

@@ -1,5 +1,5 @@
 /* A paid order as order/paid.lua packs it, taken apart once more, and strictly: by another hand
- * than the one that packs it. Pure. Source: order/paid.lua; protocol.md section 3.2. */
+ * than the one that packs it. Pure. Source: order/paid.lua; protocol.md, "Keys in the store". */
 #ifndef KASSA_AUDIT_PACKED_H
 #define KASSA_AUDIT_PACKED_H
 

@@ -10,7 +10,7 @@
  *
  * A record is never changed and goes only with its whole bucket's sweep: so the number of a
  * bucket's records is its version. Same number before and after: nothing was added between.
- * Source: protocol.md sections 3.2, 3.3 and 5. */
+ * Source: protocol.md, "Keys in the store", "Once-records"; operations.md, "The audit". */
 #ifndef KASSA_AUDIT_READING_H
 #define KASSA_AUDIT_READING_H
 

@@ -1,6 +1,7 @@
 /* The records of the stores, as texts, and what they mean. Pure.
  *
- * Source: protocol.md sections 2.4, 3.3 and 3.4; payment.lua, stock.lua, order.lua. */
+ * Source: protocol.md, "Command ids", "Once-records", "The journal"; payment.lua, stock.lua,
+ * order.lua. */
 #ifndef KASSA_AUDIT_RECORD_H
 #define KASSA_AUDIT_RECORD_H
 

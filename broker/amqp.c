@@ -161,7 +161,7 @@ static int amqp_peer_on_declared(struct amqp_peer *p, const void *decoded)
     return 0;
 }
 
-/* The queue was deleted or its leader is gone; a new connection declares and subscribes anew. */
+/* The queue was deleted or its leader is gone; a new connection declares and subscribes again. */
 static int amqp_peer_on_cancel(struct amqp_peer *p, const void *decoded)
 {
     (void)decoded;

@@ -8,7 +8,8 @@
  * connection went are published again, as they were. Two connections, one to publish and one to
  * consume, so that a broker that blocks publishers still gets its acknowledgements.
  * The hand-shake and declarations block and therefore run on a helper thread (loop_work).
- * Source: protocol.md section 3; RabbitMQ manual: Publisher Confirms, Consumers, Quorum Queues. */
+ * Source: protocol.md, "The broker"; RabbitMQ manual: Publisher Confirms, Consumers, Quorum
+ * Queues. */
 #ifndef KASSA_BROKER_BROKER_H
 #define KASSA_BROKER_BROKER_H
 

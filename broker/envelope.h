@@ -5,7 +5,7 @@
  * never by envelope.
  *
  * Which types and fields there are is handed in as a schema; the catalogue has the system's own.
- * Source: protocol.md sections 1, 3 and 5. */
+ * Source: protocol.md, "Messages". */
 #ifndef KASSA_BROKER_ENVELOPE_H
 #define KASSA_BROKER_ENVELOPE_H
 

@@ -1,5 +1,5 @@
 /* Keeps one connection to the broker open: connects, drains, notices the loss, tries the next
- * node. Source: protocol.md section 3 (reconnect with jitter, all nodes known). */
+ * node. Source: protocol.md, "The broker". */
 #ifndef KASSA_BROKER_LINK_H
 #define KASSA_BROKER_LINK_H
 

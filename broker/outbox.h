@@ -10,7 +10,7 @@
  * It knows no connection: publishing is a callback. The window bounds what is published and
  * unconfirmed. What exceeds it gathers in the open envelopes, so a slow broker gets larger
  * envelopes, not more of them.
- * Source: protocol.md section 3; RabbitMQ manual: Publisher Confirms. */
+ * Source: protocol.md, "The broker"; RabbitMQ manual: Publisher Confirms. */
 #ifndef KASSA_BROKER_OUTBOX_H
 #define KASSA_BROKER_OUTBOX_H
 
@@ -63,7 +63,7 @@ bool outbox_return(struct outbox *o, uint64_t sequence);
 bool outbox_has_kept_back(const struct outbox *o);
 void outbox_release(struct outbox *o); /* what was kept back is to be published again */
 
-/* A new connection: whatever is out is to be published again, oldest first; tags begin anew. */
+/* A new connection: all that is out is published again, oldest first; tags start over. */
 void outbox_reset(struct outbox *o);
 
 uint64_t outbox_unconfirmed(const struct outbox *o); /* commands */

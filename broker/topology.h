@@ -6,7 +6,8 @@
  * Every queue is durable, and a quorum queue unless its row says otherwise; a message that cannot
  * be understood is parked at once, one that kills its consumer again and again after
  * TOPOLOGY_DELIVERY_LIMIT deliveries.
- * Source: protocol.md section 3; RabbitMQ manual: Quorum Queues, Queue Length Limit, Streams. */
+ * Source: protocol.md, "The broker", "Queues"; RabbitMQ manual: Quorum Queues,
+ * Queue Length Limit, Streams. */
 #ifndef KASSA_BROKER_TOPOLOGY_H
 #define KASSA_BROKER_TOPOLOGY_H
 

@@ -45,7 +45,8 @@ static bool kind_text_is_valid(const void *value)
     return s->bytes <= KIND_TEXT_MAX && slice_consists_of(*s, kind_text_bytes);
 }
 
-/* Bytes of the character at `at`, at most `left`; 0: it is none, or NUL, which json.h refuses. Source: RFC 3629, section 4. */
+/* Bytes of the character at `at`, at most `left`; 0: it is none, or NUL, which json.h refuses.
+ * Source: RFC 3629, section 4. */
 static size_t kind_utf8(const unsigned char *at, size_t left)
 {
     static const struct {

@@ -5,7 +5,7 @@
  *   fields.h ----------------------------------------+--> struct message, message_schema, docs
  *
  * X(name, wire type, required fields, what it is). Other fields may come along where noted.
- * docs/protocol.md lists the same tables. Source: protocol.md section 5. */
+ * docs/protocol.md lists the same tables. Source: protocol.md, "Messages". */
 #ifndef KASSA_CATALOGUE_MESSAGE_H
 #define KASSA_CATALOGUE_MESSAGE_H
 
@@ -20,7 +20,8 @@
 #include "catalogue/stock.h"
 
 /* A reader takes all of these, a writer makes one that the release before can read as well. So a
- * new version is read by one release and written by the next (protocol.md section 3.6). */
+ * new version is read by one release and written by the next (protocol.md, "Versions side by
+ * side"). */
 #define MESSAGE_VERSION_MIN 2
 #define MESSAGE_VERSION_MAX 2
 #define MESSAGE_VERSION     2 /* that is written */

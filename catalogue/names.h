@@ -3,7 +3,7 @@
  *
  *   C     KEY.order_order, an array of char         "order:order:"
  *   Lua   KEY.order_order, which deploy/embed.sh replaces by 'order:order:'
- * What lies under each: docs/protocol.md section 3.2. */
+ * What lies under each: docs/protocol.md, "Keys in the store". */
 #ifndef KASSA_CATALOGUE_NAMES_H
 #define KASSA_CATALOGUE_NAMES_H
 

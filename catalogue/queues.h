@@ -1,5 +1,5 @@
 /* Every queue, in one table: what it is (broker/topology.h), who consumes it, what it carries.
- * Source: protocol.md section 5.1. */
+ * Source: protocol.md, "Queues". */
 #ifndef KASSA_CATALOGUE_QUEUES_H
 #define KASSA_CATALOGUE_QUEUES_H
 

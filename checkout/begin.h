@@ -1,12 +1,12 @@
 /* The beginning of a checkout: its order is frozen and its saga begun in one call of the order's
- * store, and what follows from the reply is sent by whoever called. Pure.
+ * store, and the caller sends what follows from the reply. Pure.
  *
  *   request --checkout_begin--> order_checkout --checkout_begun--> payment.charge  begun
  *                                                             '--> an answer       running, ended
  *
- * Twice the same request is one saga, whoever calls: a gateway does so itself (gateway/begin.h),
- * and when it asks again an order service does (order/commands.c). Source: protocol.md section 2.
- */
+ * A repeated request is one saga, whoever calls: a gateway does so itself (gateway/checkout.h),
+ * and for its retries an order service does (order/commands.c). Source: protocol.md, "Freezing
+ * and attaching". */
 #ifndef KASSA_CHECKOUT_BEGIN_H
 #define KASSA_CHECKOUT_BEGIN_H
 

@@ -5,7 +5,8 @@
  *      |credit refused          |          compensated. Payment sends the take on to stock itself:
  *      '------> FAILED <-refunded          CHARGING stands for both
  * Gateways begin it (checkout/begin.h), order services drive it to its end (saga/driver.h).
- * Source: protocol.md sections 1.6, 1.7 and 2. */
+ * Source: protocol.md, "Charge first, take stock last", "The refund comes before the refusal", "The
+ * states". */
 #ifndef KASSA_CHECKOUT_CHECKOUT_H
 #define KASSA_CHECKOUT_CHECKOUT_H
 

@@ -55,8 +55,8 @@ static void on_written(void *ctx, int err, struct texts reply)
     struct announce *a = ctx;
     (void)reply;
     bool is_there = err != -ERR_STORE_DOWN && err != -ERR_STORE_TIMEOUT;
-    a->state = err != 0 && is_there ? ANNOUNCE_REFUSED : ANNOUNCE_UNKNOWN;
-    if (err == 0) {
+    a->state = err && is_there ? ANNOUNCE_REFUSED : ANNOUNCE_UNKNOWN;
+    if (!err) {
         announce_ask(a);
     }
 }
@@ -92,7 +92,7 @@ static void on_info(void *ctx, int err, struct texts reply)
     struct announce *a = ctx;
     struct slice text = {0}, line;
     a->run[0] = '\0';
-    if (err == 0 && reply.count > 0) {
+    if (!err && reply.count > 0) {
         text = texts_at(reply, 0);
     }
     while (slice_cut(&text, '\n', &line)) {
@@ -112,13 +112,13 @@ static void on_newest(void *ctx, int err, struct texts reply)
 {
     struct announce *a = ctx;
     int64_t number;
-    bool is_there = err == 0 && reply.count == 2 && slice_int64(texts_at(reply, 1), &number) &&
+    bool is_there = !err && reply.count == 2 && slice_int64(texts_at(reply, 1), &number) &&
                     number > 0 && number <= INT64_MAX >> ONCE_BUCKET_SHIFT;
     a->newest_ms = is_there ? number << ONCE_BUCKET_SHIFT : 0;
 }
 
-/* What the store had by then it still has: so says the key, which was written by the clock of
- * whoever wrote it last, and may be ahead of what is there. So no later than its newest records. */
+/* The key says up to when the store has everything; but its writer's clock may have been ahead. So
+ * no later than the newest records. */
 static int64_t announce_since(const struct announce *a, int64_t written_ms)
 {
     return a->newest_ms > 0 && a->newest_ms < written_ms ? a->newest_ms : written_ms;
@@ -130,8 +130,8 @@ static void on_known(void *ctx, int err, struct texts reply)
     struct slice since = {0}, run;
     int64_t since_ms;
     a->state = ANNOUNCE_UNKNOWN;
-    if (err != 0 || a->run[0] == '\0') {
-        return; /* the connection was lost, or is about to be: the next one asks again */
+    if (err || a->run[0] == '\0') {
+        return; /* the connection was lost, or is about to be: the next one retries */
     }
     if (reply.count > 0) {
         since = texts_at(reply, 0);
@@ -205,7 +205,7 @@ struct announce *announce_new(struct loop *loop, struct store *store, struct bro
 
 void announce_free(struct announce *a)
 {
-    if (a == NULL) {
+    if (!a) {
         return;
     }
     loop_timer_free(a->pulse);

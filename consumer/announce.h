@@ -1,19 +1,20 @@
-/* A participant of sagas sees to it that nothing stays lost when its store comes back as another
- * server: a replica that was promoted without the tail, or a restart from an older copy.
+/* A participant of sagas announces that its store came back as another server: a replica that
+ * was promoted without the tail, or a restart from an older copy. So nothing stays lost.
  *
- *   <name>:run  "<run id>|<ms since 1970>", in the store itself: under which run of the server it
- *               was announced last, and that it has all that was recorded until then
+ *   <name>:run  "<run id>|<ms since 1970>", in the store itself: the server's run at the last
+ *               announcement, and the time up to which the store has all records
  *
  *   store up --> whose run is it? --the one of <name>:run--> write it each PULSE_MS, with the time
  *                    ^         '--another--> order.replay, since that time
  *                    '---- written, with this run <---confirmed---'
  *
- * Since that time, or since the newest of its records if that is earlier: who writes the key may
- * have a clock that is ahead.
+ * Since that time, or since the newest of its records if that is earlier: the process that
+ * writes the key may have a clock that is ahead.
  *
- * As the store itself says it, neither a crash of this process nor a loss of that very key can
- * hide that an announcement is due; the worst is one too many, and that repeats what is recorded.
- * Source: protocol.md section 3. */
+ * The store itself holds the mark, so neither a crash of this process nor a loss of that very
+ * key can hide that an announcement is due; the worst is one too many, whose commands find their
+ * records.
+ * Source: protocol.md, "Announcing it". */
 #ifndef KASSA_CONSUMER_ANNOUNCE_H
 #define KASSA_CONSUMER_ANNOUNCE_H
 
@@ -27,7 +28,7 @@
 struct announce;
 
 /* Owns: the consumer, until announce_free. `name` is the service's, static text; `queue` that of
- * the orchestrator, which sends again what may have been lost. */
+ * the orchestrator, which replays what may have been lost. */
 struct announce *announce_new(struct loop *loop, struct store *store, struct broker *broker,
                               const char *name, enum queue queue);
 void announce_free(

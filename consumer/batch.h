@@ -9,7 +9,7 @@
 #define BATCH_CHUNK 1000
 /* Begins the call of this round's chunk: FCALL name 1 bucket, then ARGV id:chunk, first, end. */
 void batch_call(const struct consumer_work *work, struct args *call, const char *name);
-/* What every entity of one batch is marked with. */
+/* The mark of every entity of one batch. */
 struct slice batch_gen(const struct message *in);
 enum consumer_next batch_answer(struct consumer_work *work, struct texts reply);
 

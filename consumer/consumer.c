@@ -79,7 +79,7 @@ static void consumer_open_stats(struct consumer *c)
     struct stat_value *unknown =
         stat_counter("kassa_commands_total", "type=\"unknown\"", "commands taken");
     for (unsigned i = 0; i < MESSAGE_TYPE_COUNT; i++) {
-        if (c->count_of[i] == NULL) {
+        if (!c->count_of[i]) {
             c->count_of[i] = unknown;
         }
     }
@@ -160,7 +160,7 @@ static int consumer_start(struct service_context *context)
     for (unsigned i = 0; i < c->definition->queue_count; i++) {
         broker_consume(c->broker, c->definition->queues[i], work_deliver, c);
     }
-    if (c->definition->on_start != NULL) {
+    if (c->definition->on_start) {
         c->side = c->definition->on_start(c);
     }
     return 0;
@@ -196,7 +196,7 @@ static void consumer_stop(struct service_context *context)
     memory_free(c->memory);
     announce_free(c->announce);
     keep_free(c->keep);
-    if (c->definition->on_stop != NULL) {
+    if (c->definition->on_stop) {
         c->definition->on_stop(c->side);
     }
     work_forget(c);

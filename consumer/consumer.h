@@ -9,9 +9,9 @@
  * A service hands in a table of commands and is called with decoded ones; it never sees a
  * delivery, a confirm or an ack. Store calls of one turn may become rows of one call
  * (store/rows.h); each command is answered alone. A crash between any two beats repeats the
- * delivery, and the once-record answers it. What cannot be understood is parked; what the store
- * cannot do now is kept and done again. Source: protocol.md sections 1.4, 3 and 4 (windows 5, 7,
- * 13). */
+ * delivery, and the once-record answers it. A message that no version understands is parked; a
+ * command that the store cannot take now is kept and retried.
+ * Source: protocol.md, "Five beats", "The windows" (5, 7, 13). */
 #ifndef KASSA_CONSUMER_CONSUMER_H
 #define KASSA_CONSUMER_CONSUMER_H
 
@@ -41,7 +41,7 @@ struct consumer_work {
     const struct message *in;
     char bucket[ONCE_BUCKET_TEXT_BYTES + 1]; /* of the command's once-record */
     unsigned round;      /* store calls of this command that were answered before */
-    struct buf gathered; /* what they have for the answer until now; freed for them */
+    struct buf gathered; /* what they have gathered for the answer; freed for them */
     /* What a handler remembers from one round to the next: consumer_scratch. */
     _Alignas(max_align_t) unsigned char scratch[CONSUMER_SCRATCH_BYTES];
 };
@@ -49,9 +49,9 @@ struct consumer_work {
 enum consumer_next {
     CONSUMER_DONE,  /* answered: what was sent needs only its confirms */
     CONSUMER_AGAIN, /* another store call: record() is called again, with round + 1 */
-    CONSUMER_LATER, /* the same, after a rest: within half a second */
-    /* The store's record is none of ours. Nobody may conclude anything from it, least of all that
-     * nothing was done: a gateway is told just that, any other command is parked. */
+    CONSUMER_LATER, /* the same, after a pause: within half a second */
+    /* No version of Kassa writes such a record. It proves nothing, least of all that nothing was
+     * done: a gateway gets just that answer, any other command is parked. */
     CONSUMER_UNREADABLE,
 };
 
@@ -80,10 +80,10 @@ struct consumer_definition {
     unsigned handler_count;
     enum queue queues[2];
     unsigned queue_count;
-    bool is_participant; /* of sagas: what its store may have lost is sent again (announce.h) .. */
-    enum queue restored_by; /* .. by whoever has this queue */
+    bool is_participant;    /* of sagas: it announces a store that may have lost its tail .. */
+    enum queue restored_by; /* .. to the consumer of this queue */
     /* May be NULL. For what a service does besides answering commands; on_start's result is
-     * handed to on_stop, when the store has told all its calls off. */
+     * handed to on_stop, when the store has failed all its calls. */
     void *(*on_start)(struct consumer *consumer);
     void (*on_stop)(void *side);
 };
@@ -95,11 +95,11 @@ int consumer_run(const struct consumer_definition *definition, int argc, char **
 
 /* Beat 3, inside answer(): the delivery is acknowledged after the confirm of this. */
 void consumer_send(struct consumer_work *work, enum queue queue, const struct message *m);
-/* Beat 3, an answer to a gateway: a hint without confirm; the gateway asks again if it is lost. */
+/* Beat 3, an answer to a gateway: a hint without confirm; the gateway retries if it is lost. */
 void consumer_tell(struct consumer *consumer, struct slice gateway, const struct message *m);
 /* Outside any delivery, for re-sends, whose durability is the journal. on_confirm (may be NULL) as
- * of broker_send. Not while the consumer is congested: what the broker does not take piles up here.
- */
+ * of broker_send. Not while the consumer is congested: what the broker
+ * does not take gathers here. */
 void consumer_resend(struct consumer *consumer, enum queue queue, const struct message *m,
                      broker_on_confirm *on_confirm, void *ctx);
 

@@ -17,14 +17,14 @@ bool flood_was_parked(struct flood_parked *parked, enum message_type type, struc
 {
     struct flood_command *command = NULL;
     bool was_parked = false;
-    for (unsigned i = 0; i < FLOOD_PARKED_MAX && command == NULL; i++) {
+    for (unsigned i = 0; i < FLOOD_PARKED_MAX && !command; i++) {
         struct flood_command *one = &parked->last[i];
         if (one->until_ms != 0 && one->type == type && slice_is(id, one->id)) {
             command = one;
             was_parked = now_ms < one->until_ms;
         }
     }
-    if (command == NULL) {
+    if (!command) {
         command = &parked->last[parked->next];
         parked->next = (parked->next + 1) % FLOOD_PARKED_MAX;
         command->type = type;

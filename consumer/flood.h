@@ -13,12 +13,12 @@ struct flood_lines {
     int64_t next_ms;
     unsigned left_out; /* since the last one */
 };
-/* May one be written now? Then *ret_left_out is how many could not since the last. Units: ms of a
- * clock that only goes forward. */
+/* True when one may be written now; *ret_left_out is how many were left out since the last.
+ * Units: ms of a clock that only goes forward. */
 bool flood_lets_line(struct flood_lines *lines, int64_t now_ms, unsigned *ret_left_out);
 
-/* Which commands were parked lately. A saga sends the same one again and again, and one copy is
- * enough; but one that comes much later may have been put back by a person, so it is parked anew.
+/* Which commands were parked lately. A saga re-sends the same one again and again, and one copy is
+ * enough; but one that comes much later may have been put back by a person, so it is parked again.
  * Zero-initialised is none. */
 struct flood_parked {
     struct flood_command {
@@ -26,9 +26,9 @@ struct flood_parked {
         char id[ID_BYTES_MAX + 1];
         int64_t until_ms; /* 0: free */
     } last[FLOOD_PARKED_MAX];
-    unsigned next; /* the oldest, to be forgotten */
+    unsigned next; /* the oldest, forgotten next */
 };
-/* Was it? From now on it was. */
+/* True when it was; from now on it was. */
 bool flood_was_parked(struct flood_parked *parked, enum message_type type, struct slice id,
                       int64_t now_ms);
 

@@ -1,4 +1,4 @@
-/* Looks for the oldest open saga in small parts, and tells of it when it is old news. */
+/* Looks for the oldest open saga in small parts, and publishes it after the delay. */
 #include "consumer/keep.h"
 
 #include <stdio.h>
@@ -28,7 +28,7 @@ struct keep {
     /* of the look that is under way: */
     char cursor[24];   /* "0": a new one begins */
     int64_t oldest_ms; /* of what it has seen so far */
-    /* what looks have found and nobody was told yet: */
+    /* what looks have found and is not published yet: */
     struct found found[SAID_MAX];
     unsigned first, count;
     bool is_known;
@@ -50,12 +50,12 @@ bool keep_from(const struct keep *k, int64_t *ret_bucket)
 
 /* ---- the owner ---- */
 
-/* The store may have lost it with its tail: then the next one is told. */
+/* The store may have lost it with its tail: then the next one is published. */
 static void on_said(void *ctx, int err, struct texts reply)
 {
     struct keep *k = ctx;
     (void)reply;
-    k->said = err == 0 ? k->saying : 0;
+    k->said = err ? 0 : k->saying;
 }
 
 static void keep_say(struct keep *k)
@@ -68,8 +68,8 @@ static void keep_say(struct keep *k)
     store_call(k->shared, &k->call, on_said, k);
 }
 
-/* What was found long enough ago is told now; what was found just now is remembered, unless that
- * was done lately. */
+/* Publishes what was found long enough ago; remembers what was found just now, unless it did so
+ * lately. */
 static void keep_found(struct keep *k, int64_t bucket)
 {
     int64_t now_ms = loop_now_ms(k->loop);
@@ -96,7 +96,7 @@ static void on_looked(void *ctx, int err, struct texts reply)
     struct keep *k = ctx;
     int64_t now_ms, oldest_ms;
     k->is_calling = false;
-    if (err != 0 || reply.count < 2 || !slice_int64(texts_at(reply, 0), &now_ms)) {
+    if (err || reply.count < 2 || !slice_int64(texts_at(reply, 0), &now_ms)) {
         strcpy(k->cursor, "0");
         return;
     }
@@ -135,8 +135,8 @@ static void on_heard(void *ctx, int err, struct texts reply)
     struct keep *k = ctx;
     int64_t bucket;
     k->is_calling = false;
-    k->has_heard = k->has_heard || err == 0;
-    if (err == 0 && reply.count > 0 && slice_int64(texts_at(reply, 0), &bucket)) {
+    k->has_heard = k->has_heard || !err;
+    if (!err && reply.count > 0 && slice_int64(texts_at(reply, 0), &bucket)) {
         keep_know(k, bucket);
     }
 }
@@ -156,7 +156,7 @@ static void on_timer(void *ctx)
     if (k->is_calling) {
         return;
     }
-    bool is_owner = k->store != NULL;
+    bool is_owner = k->store;
     if (store_is_up(k->shared) && !(is_owner && k->has_heard)) {
         keep_hear(k);
     } else if (is_owner && store_is_up(k->store)) {
@@ -181,7 +181,7 @@ struct keep *keep_new(struct loop *loop, struct store *store, const struct libra
 
 void keep_free(struct keep *k)
 {
-    if (k != NULL) {
+    if (k) {
         loop_timer_free(k->timer);
         args_free(&k->call);
         free(k);

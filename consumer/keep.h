@@ -6,12 +6,12 @@
  *                 |
  *                 '--> payment, stock: each process reads it
  *
- * Who has the journal (the owner) looks for the oldest open saga, and says so a while later: the
- * records of a saga are kept for that while after its end, in case that end is lost with the tail
- * of a store. What was said once stays true: a saga that ended does not begin again, and none
+ * The service that has the journal (the owner) looks for the oldest open saga, and publishes it
+ * after a delay: the records of a saga outlive its end by that, in case the end is lost with a tail
+ * of a store. A published value stays true: a saga that ended does not begin again, and none
  * begins whose id is older than KEEP_LATE_MS (order_checkout). So an owner that has just started
- * begins with what was said last. Nobody knows it, nothing is dropped.
- * Source: protocol.md section 3.3. */
+ * begins with the last published one. While it is unknown, nothing is dropped.
+ * Source: protocol.md, "The floor". */
 #ifndef KASSA_CONSUMER_KEEP_H
 #define KASSA_CONSUMER_KEEP_H
 
@@ -20,21 +20,21 @@
 #define KEEP_MS    5000 /* between two looks */
 #define KEEP_LIMIT 100  /* sagas looked at in one call: the store is held for a fraction of a ms */
 
-/* How old the id of a saga may be when it begins, which is more than a gateway waits; and how long
- * the owner's word is held back: together the least life of a record. */
+/* How old the id of a saga may be when it begins, which is more than a gateway waits; and the
+ * owner's delay: together the least life of a record. */
 #define KEEP_LATE_MS  300000
 #define KEEP_DELAY_MS (ONCE_LIFE_LEAST_MS - KEEP_LATE_MS)
 
 struct keep;
 
-/* `store` has the journal, `library` its functions; NULL: this is not the owner. `shared` is where
- * the owner's word lies. delay_ms: KEEP_DELAY_MS, but for a test. Owns: the caller, until
+/* `store` has the journal, `library` its functions; NULL: this is not the owner. `shared` has
+ * kassa:keep. delay_ms: KEEP_DELAY_MS, except in a test. Owns: the caller, until
  * keep_free; the stores, longer than that. */
 struct keep *keep_new(struct loop *loop, struct store *store, const struct library *library,
                       struct store *shared, int64_t delay_ms);
 void keep_free(struct keep *k); /* NULL is fine; after the stores were freed */
 
-/* The number of the first bucket that may be needed. false: it is not known. */
+/* The number of the first bucket that may be needed. false: unknown. */
 bool keep_from(const struct keep *k, int64_t *ret_bucket);
 
 #endif

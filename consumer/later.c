@@ -54,10 +54,10 @@ static void on_due(void *ctx)
     struct later *l = ctx;
     struct held *h;
     int64_t now_ms = loop_now_ms(l->loop);
-    while ((h = TAILQ_FIRST(&l->held)) != NULL && h->due_ms <= now_ms) {
+    while ((h = TAILQ_FIRST(&l->held)) && h->due_ms <= now_ms) {
         held_give_back(l, h);
     }
-    if (h != NULL) {
+    if (h) {
         loop_timer_start(l->timer, h->due_ms - now_ms, 0);
     }
 }
@@ -100,11 +100,11 @@ struct later *later_new(struct loop *loop, struct broker *broker)
 
 void later_free(struct later *l)
 {
-    if (l == NULL) {
+    if (!l) {
         return;
     }
     struct held *h;
-    while ((h = TAILQ_FIRST(&l->held)) != NULL) {
+    while ((h = TAILQ_FIRST(&l->held))) {
         held_free(l, h);
     }
     loop_timer_free(l->timer);

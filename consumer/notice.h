@@ -1,7 +1,7 @@
 /* Completion notices: answers to gateways over Redis pub/sub, one PUBLISH for each gateway and
- * turn. A notice is a hint: at most once. The gateway that misses one asks again (REASK_MS).
- * Channel: kassa.notice.<gateway>. The payload is an envelope (broker/message.h).
- * Source: protocol.md section 2. */
+ * turn. A notice is a hint: at most once. A gateway that misses one retries (REASK_MS).
+ * Channel: kassa.notice.<gateway>. The payload is an envelope (broker/envelope.h).
+ * Source: protocol.md, "Parking and asking again". */
 #ifndef KASSA_CONSUMER_NOTICE_H
 #define KASSA_CONSUMER_NOTICE_H
 
@@ -14,7 +14,7 @@ struct notices *notices_new(struct loop *loop, struct store *store);
 void notices_free(struct notices *n); /* NULL is fine */
 
 /* Adds one answer to what `gateway` gets at the end of this turn.
- * Units: at most 256 gateways in a turn; one more is dropped, which is a lost notice. */
+ * Units: at most 256 gateways in a turn; for one more the notice is lost. */
 void notice_add(struct notices *n, struct slice gateway, const struct message *answer);
 
 /* Name of a gateway's channel. */

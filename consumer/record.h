@@ -1,4 +1,4 @@
-/* A once-record, taken apart. Source: protocol.md section 1.2. */
+/* A once-record, taken apart. Source: protocol.md, "A step is one function call in the store". */
 #ifndef KASSA_CONSUMER_RECORD_H
 #define KASSA_CONSUMER_RECORD_H
 

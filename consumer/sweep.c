@@ -1,4 +1,4 @@
-/* Asks, remembers what it was told, and asks for more. */
+/* Makes steps, from the clock and the cursor of the last reply. */
 #include "consumer/sweep.h"
 
 #include <stdio.h>
@@ -24,7 +24,7 @@ struct sweep {
 /* Another process may have moved it: then that time has passed for us, too. */
 static void sweep_saw(struct sweep *s, struct slice clock)
 {
-    if (clock.data != NULL && !slice_is(clock, s->seen)) {
+    if (clock.data && !slice_is(clock, s->seen)) {
         slice_copy(clock, s->seen, sizeof(s->seen));
         s->seen_ms = loop_now_ms(s->loop);
     }
@@ -39,7 +39,7 @@ static void on_swept(void *ctx, int err, struct texts reply)
         free(s);
         return;
     }
-    if (err != 0) {
+    if (err) {
         return;
     }
     sweep_saw(s, texts_at(reply, 0));
@@ -79,7 +79,7 @@ struct sweep *sweep_new(struct loop *loop, struct store *store, sweep_step *step
 
 void sweep_free(struct sweep *s)
 {
-    if (s == NULL) {
+    if (!s) {
         return;
     }
     loop_timer_free(s->timer);

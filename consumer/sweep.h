@@ -1,13 +1,14 @@
-/* The sweep: looks each second for what is too old to be needed, and drops it in small steps.
+/* The sweep: looks each second for records that are too old to be needed, and drops them in
+ * small steps.
  *
- *   step(seen, rise_ms, cursor) --> store: moves its slow clock on, drops a little --> clock,
- * cursor ^                                                                                   |
- *     '---- at once, while there is a cursor; else each second <--------------------------'
+ *   step(seen, rise_ms, cursor) --> store: advances its clock, drops a little --> clock, cursor
+ *       ^                                                                               |
+ *       '---- at once, while there is a cursor; else each second <----------------------'
  *
- * What is old is old by the slow clock of the store (clock.lua), which goes on only as far as this
- * process has seen time pass by a clock that does not jump, and at most twice as fast: so a clock
- * that jumps, here, in the store or where ids are made, drops nothing.
- * Source: protocol.md section 3.3. */
+ * Age is measured by the slow clock of the store (clock.lua), which advances only as far as this
+ * process has seen time pass by a clock that does not jump, and at most twice as fast: so a
+ * clock that jumps, here, in the store or where ids are made, drops nothing.
+ * Source: protocol.md, "How long", "The floor". */
 #ifndef KASSA_CONSUMER_SWEEP_H
 #define KASSA_CONSUMER_SWEEP_H
 
@@ -18,9 +19,9 @@
 
 struct sweep;
 
-/* Builds a step. seen: the slow clock as the store said last, empty at first; rise_ms: since when
- * it says so; cursor: where to go on, "0" at first. The reply is the slow clock, and the cursor to
- * go on at; without that nothing is left to drop. */
+/* Builds a step. seen: the slow clock of the last reply, empty at first; rise_ms: the time since
+ * then; cursor: where to resume, "0" at first. The reply is the slow clock, and the next
+ * cursor; without one nothing is left to drop. */
 typedef void sweep_step(void *ctx, struct args *c, const char *seen, int64_t rise_ms,
                         const char *cursor);
 

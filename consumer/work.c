@@ -2,10 +2,8 @@
  *
  *   work_run [record] --> work_on_reply [durable] --> answer(): consumer_send [publish]
  *        ^   ^                 |        |                       '--> work_on_confirm [confirm]
- *        |   '--- AGAIN -------|--------'                                  '--> delivery_close
- * [ack]
- *        '------- waiting <----'--> work_fail: an error, by its disposition (err.h)
- */
+ *        |   '--- AGAIN -------|--------'                                '--> delivery_close [ack]
+ *        '------- waiting <----'--> work_fail: an error, by its disposition (err.h) */
 #include "consumer/work.h"
 
 #include <assert.h>
@@ -45,7 +43,7 @@ static void delivery_close(struct delivery *d)
         return;
     }
     struct delivery *first;
-    while ((first = TAILQ_FIRST(&c->deliveries)) != NULL && first->open == 0) {
+    while ((first = TAILQ_FIRST(&c->deliveries)) && first->open == 0) {
         crash_point_of("consumer.ack.before", DELIVERY_KIND(first));
         broker_ack_up_to(c->broker, first->from.epoch, first->from.tag);
         crash_sent_of("consumer.ack.after", DELIVERY_KIND(first));
@@ -57,7 +55,7 @@ static void delivery_close(struct delivery *d)
 static void deliveries_overtake(struct consumer *c)
 {
     struct delivery *d = TAILQ_FIRST(&c->deliveries), *next;
-    for (; d != NULL; d = next) {
+    for (; d; d = next) {
         next = TAILQ_NEXT(d, in_order);
         if (d->open == 0) {
             broker_ack_one(c->broker, d->from.epoch, d->from.tag);
@@ -92,11 +90,11 @@ static void work_park(struct work *work, int err)
                 work_on_confirm, work->delivery);
 }
 
-/* Whoever asks whether we are there is told why not. True: that is done. */
+/* A ping gets the reason why the store cannot be used. True: answered. */
 static bool work_refuse(struct work *work)
 {
     const char *refusal = store_refusal(work->is.consumer->store);
-    if (refusal == NULL || work->handler->answer != answer_ping) {
+    if (!refusal || work->handler->answer != answer_ping) {
         return false;
     }
     struct message broken = {.type = MESSAGE_BROKEN};
@@ -107,7 +105,7 @@ static bool work_refuse(struct work *work)
     return true;
 }
 
-/* A gateway asks again, if its client is still there. */
+/* A gateway retries, if its client is still there. */
 static void work_drop(struct work *work)
 {
     stat_add(work->is.consumer->dropped, 1);
@@ -248,7 +246,7 @@ static void work_on_reply(void *ctx, int err, struct texts reply)
 {
     struct work *work = ctx;
     assert(work->beat == WORK_DURABLE && work->delivery->open > 0);
-    if (err != 0) {
+    if (err) {
         work_fail(work, err, reply);
         return;
     }
@@ -281,16 +279,16 @@ static void work_run(struct work *work)
     const struct message *in = work->is.in;
     assert(work->beat == WORK_RECORD && work->delivery->open > 0);
     crash_point_of("consumer.record.before", WORK_KIND(work));
-    if (work->handler == NULL) {
+    if (!work->handler) {
         work_fail(work, -ERR_QUEUE, (struct texts){NULL, 0});
         return;
     }
     int err = once_bucket(in->id, work->is.bucket);
-    if (err == 0) {
+    if (!err) {
         args_reset(&c->call);
         err = work->handler->record(&work->is, &c->call);
     }
-    if (err != 0) {
+    if (err) {
         work_fail(work, err, (struct texts){NULL, 0});
         return;
     }
@@ -336,7 +334,7 @@ void work_deliver(void *consumer, const struct broker_delivery *from)
     struct envelope *envelope = NULL;
     const char *detail = "";
     int err = envelope_read(&message_schema, from->body, &envelope, &detail);
-    unsigned count = err == 0 ? envelope_count(envelope) : 0;
+    unsigned count = err ? 0 : envelope_count(envelope);
     struct delivery *d = mem_new(sizeof(*d) + count * sizeof(d->works[0]));
     d->consumer = c;
     d->from = *from;
@@ -349,7 +347,7 @@ void work_deliver(void *consumer, const struct broker_delivery *from)
     }
     TAILQ_INSERT_TAIL(&c->deliveries, d, in_order);
     c->epoch = from->epoch;
-    if (err != 0) {
+    if (err) {
         d->open++;
         message_refuse(d, from, err, detail);
     }
@@ -371,7 +369,7 @@ void work_retry(struct consumer *c)
     TAILQ_HEAD(, work) again = TAILQ_HEAD_INITIALIZER(again);
     TAILQ_CONCAT(&again, &c->waiting, in_waiting);
     struct work *work;
-    while ((work = TAILQ_FIRST(&again)) != NULL) {
+    while ((work = TAILQ_FIRST(&again))) {
         TAILQ_REMOVE(&again, work, in_waiting);
         if (is_void(work)) {
             delivery_close(work->delivery);
@@ -393,7 +391,7 @@ void work_tick(struct consumer *c)
 void work_forget(struct consumer *c)
 {
     struct delivery *d;
-    while ((d = TAILQ_FIRST(&c->deliveries)) != NULL) {
+    while ((d = TAILQ_FIRST(&c->deliveries))) {
         delivery_free(c, d);
     }
 }

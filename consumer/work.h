@@ -1,4 +1,4 @@
-/* Inside the consumer: a delivery, the commands in it, and what it takes to bring each through the
+/* Inside the consumer: a delivery, its commands, and the state that brings each through the
  * five beats (work.c). Services see consumer.h only. */
 #ifndef KASSA_CONSUMER_WORK_H
 #define KASSA_CONSUMER_WORK_H
@@ -22,7 +22,7 @@ enum work_beat {
     WORK_RECORD,  /* to be recorded, or waiting for the store */
     WORK_DURABLE, /* its store call is out */
     WORK_PUBLISH, /* its answer is here, and what follows from it is sent */
-    WORK_CONFIRM, /* all of that is handed to the broker, or it is over in another way */
+    WORK_CONFIRM, /* the broker has been given all of that, or the command ended otherwise */
 };
 
 struct delivery;
@@ -95,7 +95,7 @@ struct consumer {
 
 /* Takes a delivery of the broker: broker_on_delivery. */
 void work_deliver(void *consumer, const struct broker_delivery *from);
-/* Twice a second, and when the store is there: what waits is done again. */
+/* Twice a second, and when the store comes up: retries what waits. */
 void work_tick(struct consumer *c);
 void work_retry(struct consumer *c);
 void work_forget(struct consumer *c); /* all deliveries; nothing is acknowledged */

@@ -1,12 +1,12 @@
-/* The name that nginx gives a request, the same at each of its tries: so a gateway that gets the
- * second try sends the command that the first one sent, without anything being written down for it.
+/* The name that nginx gives a request, the same at each of its tries: so the gateway that gets the
+ * second try sends the same command as the first one, and nothing has to be stored for it.
  *
  *   Kassa-Request: <seconds since 1970>.<3 digits of ms>-<32 hex digits>
  *                          '--> the command's id, a UUIDv7 of that time
  *
- * nginx puts it in the place of whatever a client sends under that name. The digits are its request
+ * nginx overwrites what a client sends under that name. The digits are its request
  * id, which it also sends as Idempotency-Key where the client has sent none, for gateways of the
- * version before this one. Pure. Source: protocol.md section 2.6;
+ * version before this one. Pure. Source: protocol.md, "What nginx repeats";
  * deploy/nginx/nginx.conf. */
 #ifndef KASSA_GATEWAY_FRONT_H
 #define KASSA_GATEWAY_FRONT_H

@@ -24,18 +24,7 @@ bool pending_is_full(const struct pending_table *t)
     return t->count >= t->count_max;
 }
 
-struct pending *pending_draft(struct pending_table *t)
-{
-    if (t->draft == NULL) {
-        t->draft = mem_new(sizeof(*t->draft));
-    } else {
-        route_match_free(&t->draft->match);
-        *t->draft = (struct pending){0};
-    }
-    return t->draft;
-}
-
-static int64_t reask_ms(const struct pending_table *t, unsigned level)
+static int64_t pending_reask_ms(const struct pending_table *t, unsigned level)
 {
     int64_t most_ms = t->reask_ms > PENDING_REASK_MS ? t->reask_ms : PENDING_REASK_MS;
     int64_t ms = t->reask_ms << level;
@@ -45,17 +34,22 @@ static int64_t reask_ms(const struct pending_table *t, unsigned level)
 /* Behind all of its level: they wait equally long, so the newest is last. */
 static void pending_queue(struct pending_table *t, struct pending *p, int64_t now_ms)
 {
-    p->next_ask_ms = now_ms + reask_ms(t, p->level);
+    p->next_ask_ms = now_ms + pending_reask_ms(t, p->level);
     TAILQ_INSERT_TAIL(&t->asks[p->level], p, in_asks);
 }
 
-void pending_park(struct pending_table *t, struct pending *draft, int64_t now_ms)
+struct pending *pending_park(struct pending_table *t, const struct route_match *match,
+                             const struct route_text *text, int64_t now_ms)
 {
-    assert(draft == t->draft && !pending_is_full(t));
-    t->draft = NULL;
-    draft->began_ms = now_ms;
-    pending_queue(t, draft, now_ms);
+    assert(!pending_is_full(t));
+    struct pending *p = mem_new(sizeof(*p));
+    p->route = match->route;
+    p->row = match->row;
+    route_command_keep(&match->command, text, &p->command, &p->text);
+    p->began_ms = now_ms;
+    pending_queue(t, p, now_ms);
     t->count++;
+    return p;
 }
 
 struct pending *pending_find(const struct pending_table *t, struct slice id)
@@ -70,7 +64,7 @@ void pending_enter(struct pending_table *t, struct pending *p)
     assert(!p->is_entered);
     struct pending *same = pending_find(t, slice_from(p->id.text));
     p->is_entered = true;
-    if (same != NULL) {
+    if (same) {
         p->next_same = same->next_same;
         same->next_same = p;
         return;
@@ -87,11 +81,11 @@ static void pending_unqueue(struct pending_table *t, struct pending *p)
 struct pending *pending_take(struct pending_table *t, struct slice id)
 {
     struct pending *first = pending_find(t, id);
-    if (first == NULL) {
+    if (!first) {
         return NULL;
     }
     HASH_DELETE(by_id, t->by_id, first);
-    for (struct pending *p = first; p != NULL; p = p->next_same) {
+    for (struct pending *p = first; p; p = p->next_same) {
         pending_unqueue(t, p);
     }
     return first;
@@ -100,10 +94,10 @@ struct pending *pending_take(struct pending_table *t, struct slice id)
 struct pending *pending_withdraw(struct pending_table *t, struct slice id)
 {
     struct pending *first = pending_find(t, id);
-    if (first != NULL) {
+    if (first) {
         HASH_DELETE(by_id, t->by_id, first);
     }
-    for (struct pending *p = first; p != NULL; p = p->next_same) {
+    for (struct pending *p = first; p; p = p->next_same) {
         p->is_entered = false;
         p->is_claimed = false;
     }
@@ -114,10 +108,10 @@ void pending_remove(struct pending_table *t, struct pending *p)
 {
     if (p->is_entered) {
         struct pending *first = pending_find(t, slice_from(p->id.text));
-        assert(first != NULL);
+        assert(first);
         if (first == p) {
             HASH_DELETE(by_id, t->by_id, p);
-            if (p->next_same != NULL) {
+            if (p->next_same) {
                 struct pending *heir = p->next_same;
                 HASH_ADD(by_id, t->by_id, id.text, UUID_TEXT_BYTES, heir);
             }
@@ -134,7 +128,6 @@ void pending_remove(struct pending_table *t, struct pending *p)
 
 void pending_free(struct pending *p)
 {
-    route_match_free(&p->match);
     free(p);
 }
 
@@ -153,12 +146,11 @@ struct pending *pending_due(struct pending_table *t, int64_t now_ms)
     struct pending *due = NULL;
     for (unsigned level = 0; level < PENDING_LEVELS; level++) {
         struct pending *p = TAILQ_FIRST(&t->asks[level]);
-        if (p != NULL && p->next_ask_ms <= now_ms &&
-            (due == NULL || p->next_ask_ms < due->next_ask_ms)) {
+        if (p && p->next_ask_ms <= now_ms && (!due || p->next_ask_ms < due->next_ask_ms)) {
             due = p;
         }
     }
-    if (due != NULL) {
+    if (due) {
         TAILQ_REMOVE(&t->asks[due->level], due, in_asks);
         due->level += due->is_read && due->level + 1 < PENDING_LEVELS;
         pending_queue(t, due, now_ms);
@@ -174,8 +166,4 @@ bool pending_is_late(const struct pending_table *t, const struct pending *p, int
 void pending_table_free(struct pending_table *t)
 {
     assert(t->count == 0);
-    if (t->draft != NULL) {
-        pending_free(t->draft);
-        t->draft = NULL;
-    }
 }

@@ -1,10 +1,10 @@
-/* Parked requests: a bounded table, each with its own deadline, asked for again until answered.
+/* Parked requests: a bounded table, each with its own deadline, retried until answered.
  *
  *   CLAIMING --key claimed--> ASKED --notice--> answered
  *                               '--each REASK_MS: the same command, with the same id, again;
  *                                  a read after twice as long each time, up to PENDING_REASK_MS
- * The notice is a hint; asking again is the truth: whoever has acted on the command answers from
- * its record. Source: protocol.md section 2. */
+ * The notice is a hint; the retry is the truth: a service that has acted on the command answers
+ * from its record. Source: protocol.md, "Parking and asking again". */
 #ifndef KASSA_GATEWAY_PENDING_H
 #define KASSA_GATEWAY_PENDING_H
 
@@ -20,16 +20,19 @@
 #define PENDING_LEVELS   16   /* doublings from the smallest REASK_MS to that, and more */
 
 struct pending {
-    void *owner; /* the gateway, for callbacks that get only the request */
+    struct gateway *owner; /* for callbacks that get only the request */
     struct http_request *http;
-    struct route_match match; /* match.command is what is asked for; its id is `id` */
-    struct uuid id;
+    const struct route *route;
+    unsigned row;           /* of the route (route_match) */
+    struct message command; /* what is asked for; borrows from http, and from text */
+    struct route_text text;
+    struct uuid id;              /* of the command */
     char key[KEY_BYTES_MAX + 1]; /* Idempotency-Key; "": none */
     bool is_front;               /* nginx has made the key, for its own repeats (front.h) */
-    bool is_again;               /* the first id of such a one was refused; this is another */
+    bool is_again;               /* its first id was refused; this is another */
     bool is_read;                /* has no effect: nothing is lost when it comes late, or never */
     bool is_claimed;             /* the key names `id` now, or there is no key */
-    bool is_fresh;               /* nobody had that id before this request */
+    bool is_fresh;               /* no earlier request had that id */
     bool is_claiming;            /* a claim is under way */
     bool is_entered;             /* in the table, under `id` */
     int64_t began_ms;            /* monotonic */
@@ -42,7 +45,6 @@ struct pending {
 
 struct pending_table {
     struct pending *by_id;
-    struct pending *draft;
     TAILQ_HEAD(pending_asks, pending) asks[PENDING_LEVELS]; /* all of one wait equally long */
     unsigned count;
     unsigned count_max;
@@ -54,17 +56,17 @@ void pending_table_init(struct pending_table *t, const struct gateway_conf *conf
                         int64_t deadline_ms);
 bool pending_is_full(const struct pending_table *t);
 
-/* A draft: matched into, then parked or drafted again. Owns: the table. */
-struct pending *pending_draft(struct pending_table *t);
-/* Parks the draft. Owns: still the table, until pending_take or pending_remove. */
-void pending_park(struct pending_table *t, struct pending *draft, int64_t now_ms);
+/* Parks a matched request; the table is not full. Owns: the table, until pending_take or
+ * pending_remove. */
+struct pending *pending_park(struct pending_table *t, const struct route_match *match,
+                             const struct route_text *text, int64_t now_ms);
 /* Makes it findable by p->id. Once, when the id is final. */
 void pending_enter(struct pending_table *t, struct pending *p);
 /* The requests that wait for command `id`, linked by next_same; NULL: none. */
 struct pending *pending_find(const struct pending_table *t, struct slice id);
 /* Takes all that wait for p's id out of the table; the caller answers and frees each. */
 struct pending *pending_take(struct pending_table *t, struct slice id);
-/* The same, but they stay parked, and each is to be entered under another id. */
+/* The same, but they stay parked; the caller enters each under another id. */
 struct pending *pending_withdraw(struct pending_table *t, struct slice id);
 /* Takes just this one out. */
 void pending_remove(struct pending_table *t, struct pending *p);
@@ -74,7 +76,7 @@ void pending_table_free(struct pending_table *t); /* which is empty */
 /* Any of them; NULL: there is none. */
 struct pending *pending_any(const struct pending_table *t);
 
-/* The next request that is due to be asked for again, or NULL; it becomes due REASK_MS later, a
+/* The next request that is due for a retry, or NULL; it becomes due again REASK_MS later, a
  * read later than that. */
 struct pending *pending_due(struct pending_table *t, int64_t now_ms);
 bool pending_is_late(const struct pending_table *t, const struct pending *p, int64_t now_ms);

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-static bool is_blank(char c)
+static bool prefer_is_blank(char c)
 {
     return c == ' ' || c == '\t';
 }
@@ -15,10 +15,10 @@ bool prefer_async(struct slice header)
     struct slice preference, name;
     while (slice_cut(&header, ',', &preference)) {
         slice_cut(&preference, ';', &name);
-        while (name.bytes > 0 && is_blank(name.data[0])) {
+        while (name.bytes > 0 && prefer_is_blank(name.data[0])) {
             name = (struct slice){name.data + 1, name.bytes - 1};
         }
-        while (name.bytes > 0 && is_blank(name.data[name.bytes - 1])) {
+        while (name.bytes > 0 && prefer_is_blank(name.data[name.bytes - 1])) {
             name.bytes--;
         }
         if (name.bytes == wanted.bytes && strncasecmp(name.data, wanted.data, name.bytes) == 0) {

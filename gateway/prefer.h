@@ -4,7 +4,7 @@
 
 #include "runtime/buf.h"
 
-/* "respond-async", perhaps among others, perhaps with parameters (section 2). */
+/* "respond-async", perhaps among others, perhaps with parameters (README.md, "The API"). */
 bool prefer_async(struct slice header);
 
 #endif

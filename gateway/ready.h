@@ -1,5 +1,5 @@
-/* GET /ready: is everything there that a checkout needs? Asks each service, through the broker,
- * whether it and its store are there, and names the first that is not. */
+/* GET /ready: pings everything that a checkout needs: each service, with its store, through the
+ * broker; names the first that does not answer. */
 #ifndef KASSA_GATEWAY_READY_H
 #define KASSA_GATEWAY_READY_H
 

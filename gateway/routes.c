@@ -1,84 +1,44 @@
-/* The route table and its matcher. A path is split first and decoded then, segment by segment, so
- * that an encoded slash can never make another route. */
+/* The matcher of routes. A path is split first and decoded then, segment by segment, so that an
+ * encoded slash can never make another route.
+ *
+ *   path --pattern--> values --decode, check--> fields of the command
+ *     '-- what is not percent-encoded stays where it is, and is borrowed from there */
 #include "gateway/routes.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#define SEGMENTS_MAX 8
-
-#define SERVICE(method, pattern, type, queue, creates, name)                                       \
-    {                                                                                              \
-        method, pattern, ROUTE_SERVICE, MESSAGE_##type, QUEUE_##queue, creates, name               \
-    }
-#define MADE(field) MESSAGE_HAS_##field
-#define NONE        MESSAGE_HAS_id
-
-const struct route routes[] = {
-    SERVICE("POST", "/payment/create_user", PAYMENT_CREATE, PAYMENT, MADE(user), "create_user"),
-    SERVICE("GET", "/payment/find_user/{user}", PAYMENT_FIND, PAYMENT, NONE, "find_user"),
-    SERVICE("POST", "/payment/add_funds/{user}/{amount}", PAYMENT_FUND, PAYMENT, NONE, "add_funds"),
-    SERVICE("POST", "/payment/pay/{user}/{amount}", PAYMENT_PAY, PAYMENT, NONE, "pay"),
-    SERVICE("POST", "/payment/batch_init/{n}/{credit}", PAYMENT_INIT, PAYMENT, NONE, "batch_users"),
-    SERVICE("POST", "/stock/item/create/{price}", STOCK_CREATE, STOCK, MADE(item), "create_item"),
-    SERVICE("GET", "/stock/find/{item}", STOCK_FIND, STOCK, NONE, "find_item"),
-    SERVICE("POST", "/stock/add/{item}/{quantity}", STOCK_ADD, STOCK, NONE, "add_stock"),
-    SERVICE("POST", "/stock/subtract/{item}/{quantity}", STOCK_SUBTRACT, STOCK, NONE,
-            "subtract_stock"),
-    SERVICE("POST", "/stock/batch_init/{n}/{stock}/{price}", STOCK_INIT, STOCK, NONE,
-            "batch_items"),
-    SERVICE("POST", "/orders/create/{user}", ORDER_CREATE, ORDER, MADE(order), "create_order"),
-    SERVICE("GET", "/orders/find/{order}", ORDER_FIND, ORDER, NONE, "find_order"),
-    SERVICE("POST", "/orders/addItem/{order}/{item}/{quantity}", STOCK_QUOTE, STOCK, NONE,
-            "add_item"),
-    SERVICE("POST", "/orders/checkout/{order}", ORDER_CHECKOUT, ORDER, NONE, "checkout"),
-    SERVICE("POST", "/orders/batch_init/{n}/{n_items}/{n_users}/{price}", ORDER_INIT, ORDER, NONE,
-            "batch_orders"),
-    SERVICE("GET", "/sagas/{saga}", ORDER_SAGA, ORDER, NONE, "find_saga"),
-    SERVICE("POST", "/sagas/{saga}/cancel", ORDER_CANCEL, ORDER, NONE, "cancel_saga"),
-    SERVICE("GET", "/sagas", ORDER_SAGAS, ORDER, NONE, "list_sagas"),
-    {"GET", "/health", ROUTE_HEALTH, MESSAGE_NONE, QUEUE_COUNT, NONE, "health"},
-    {"GET", "/ready", ROUTE_READY, MESSAGE_NONE, QUEUE_COUNT, NONE, "ready"},
-    {"GET", "/metrics", ROUTE_METRICS, MESSAGE_NONE, QUEUE_COUNT, NONE, "metrics"},
-};
-const unsigned route_count = sizeof(routes) / sizeof(routes[0]);
-
-/* A parameter: an id, or a whole number of at least `min`. */
-struct parameter {
-    const char *name; /* with its braces */
-    bool is_id;
-    int64_t min;
-    enum message_field field;
-    size_t offset;
-};
-#define ID(name, to)                                                                               \
-    {                                                                                              \
-        "{" name "}", true, 0, MESSAGE_HAS_##to, offsetof(struct message, to)                      \
-    }
-#define NUMBER(name, to, min)                                                                      \
-    {                                                                                              \
-        "{" name "}", false, min, MESSAGE_HAS_##to, offsetof(struct message, to)                   \
-    }
-
-static const struct parameter parameters[] = {
-    ID("user", user),
-    ID("item", item),
-    ID("order", order),
-    ID("saga", saga),
-    NUMBER("amount", amount, 1),
-    NUMBER("quantity", quantity, 1),
-    NUMBER("price", price, 0),
-    NUMBER("credit", credit, 0),
-    NUMBER("stock", stock, 0),
-    NUMBER("n", count, 0),
-    NUMBER("n_items", items, 1),
-    NUMBER("n_users", users, 1),
+/* Parameters that several capabilities have. */
+static const struct route_parameter route_parameters[] = {
+    ROUTE_ID("user", user),
+    ROUTE_ID("item", item),
+    ROUTE_ID("order", order),
+    ROUTE_ID("saga", saga),
+    ROUTE_NUMBER("amount", amount, 1),
+    ROUTE_NUMBER("quantity", quantity, 1),
+    ROUTE_NUMBER("price", price, 0),
+    ROUTE_NUMBER("credit", credit, 0),
+    ROUTE_NUMBER("stock", stock, 0),
+    ROUTE_NUMBER("n", count, 0),
+    ROUTE_NUMBER("n_items", items, 1),
+    ROUTE_NUMBER("n_users", users, 1),
 };
 
-static const struct parameter *parameter_find(struct slice name)
+/* In the order in which Allow names them. */
+static const char *const route_methods[] = {"GET", "HEAD", "POST", "PUT", "DELETE"};
+enum { ROUTE_METHODS = sizeof(route_methods) / sizeof(route_methods[0]) };
+
+static bool route_same(const char *a, const char *b)
 {
-    for (unsigned i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
+    return strcmp(a, b) == 0;
+}
+
+static const struct route_parameter *route_parameter_in(const struct route_parameter *parameters,
+                                                        unsigned count, struct slice name)
+{
+    for (unsigned i = 0; i < count; i++) {
         if (slice_is(name, parameters[i].name)) {
             return &parameters[i];
         }
@@ -86,54 +46,71 @@ static const struct parameter *parameter_find(struct slice name)
     return NULL;
 }
 
-static void refuse(struct route_match *match, unsigned status, const char *sentence)
+static const struct route_parameter *route_parameter_find(const struct route_table *table,
+                                                          struct slice name)
 {
-    match->route = NULL;
-    match->status = status;
-    buf_reset(&match->refusal);
-    buf_add_text(&match->refusal, sentence);
+    const struct route_parameter *own =
+        route_parameter_in(table->parameters, table->parameter_count, name);
+    return own ? own
+               : route_parameter_in(route_parameters,
+                                    sizeof(route_parameters) / sizeof(route_parameters[0]), name);
 }
 
-bool route_amount(struct slice text, int64_t *ret_amount)
+bool route_refuse(struct route_match *match, unsigned status, const char *format, ...)
 {
-    struct slice whole, zeros = {0};
-    slice_cut(&text, '.', &whole);
-    if (text.data != NULL) {
-        zeros = text;
-        if (zeros.bytes == 0) {
-            return false;
-        }
+    va_list args;
+    match->route = NULL;
+    match->status = status;
+    va_start(args, format);
+    vsnprintf(match->sentence, sizeof(match->sentence), format, args);
+    va_end(args);
+    return false;
+}
+
+/* Cuts the zero fraction off. Errors: false when it is none. */
+static bool route_amount_whole(struct slice text, struct slice *ret_whole)
+{
+    slice_cut(&text, '.', ret_whole);
+    if (text.data && text.bytes == 0) {
+        return false;
     }
-    for (size_t i = 0; i < zeros.bytes; i++) {
-        if (zeros.data[i] != '0') {
+    for (size_t i = 0; i < text.bytes; i++) {
+        if (text.data[i] != '0') {
             return false;
         }
     }
     /* slice_int64 knows a sign, amounts do not */
-    return whole.bytes > 0 && whole.data[0] != '-' && slice_int64(whole, ret_amount);
+    return ret_whole->bytes > 0 && ret_whole->data[0] != '-';
+}
+
+bool route_amount(struct slice text, int64_t *ret_amount)
+{
+    struct slice whole;
+    return route_amount_whole(text, &whole) && slice_int64(whole, ret_amount);
 }
 
 /* A path may have them in either case. */
-static int hex_value(char c)
+static int route_hex(char c)
 {
     return hex_digit(c >= 'A' && c <= 'F' ? (char)(c | 0x20) : c);
 }
 
-/* Decodes into match->text. A value longer than an id can be is cut, and must be refused.
- * Errors: false for a percent sign without two hex digits. */
-static bool segment_decode(struct route_match *match, struct slice segment, struct slice *ret_text)
+bool route_decode(struct slice part, struct route_text *text, struct slice *ret_text)
 {
-    char *to = match->text + match->text_bytes;
-    size_t room = sizeof(match->text) - match->text_bytes;
-    size_t bytes = 0;
-    if (room > ID_BYTES_MAX + 1) {
-        room = ID_BYTES_MAX + 1;
+    if (part.bytes == 0 || !memchr(part.data, '%', part.bytes)) {
+        *ret_text = part;
+        return true;
     }
-    for (size_t i = 0; i < segment.bytes && bytes < room; i++) {
-        char c = segment.data[i];
+    char *to = text->at + text->bytes;
+    size_t bytes = 0;
+    if (sizeof(text->at) - text->bytes < ID_BYTES_MAX + 1) {
+        return false;
+    }
+    for (size_t i = 0; i < part.bytes && bytes < ID_BYTES_MAX + 1; i++) {
+        char c = part.data[i];
         if (c == '%') {
-            int high = i + 2 < segment.bytes ? hex_value(segment.data[i + 1]) : -1;
-            int low = i + 2 < segment.bytes ? hex_value(segment.data[i + 2]) : -1;
+            int high = i + 2 < part.bytes ? route_hex(part.data[i + 1]) : -1;
+            int low = i + 2 < part.bytes ? route_hex(part.data[i + 2]) : -1;
             if (high < 0 || low < 0) {
                 return false;
             }
@@ -142,229 +119,220 @@ static bool segment_decode(struct route_match *match, struct slice segment, stru
         }
         to[bytes++] = c;
     }
-    match->text_bytes += bytes;
+    text->bytes += bytes;
     *ret_text = (struct slice){to, bytes};
     return true;
 }
 
 /* An id of this length refuses itself; a number would lose the digits at its end. */
-static bool is_cut(struct slice text)
+bool route_is_cut(struct slice text)
 {
     return text.bytes > ID_BYTES_MAX;
 }
 
 /* Fills one field, or refuses with a sentence that says which parameter and what it may be. */
-static bool parameter_fill(const struct parameter *p, struct slice segment,
+static bool route_fill(const struct route_parameter *p, struct slice segment,
+                       struct route_text *text, struct route_match *match)
+{
+    struct slice value, whole;
+    if (!route_decode(segment, text, &value)) {
+        return route_refuse(match, 400, "malformed percent-encoding in the path");
+    }
+    if (p->is_id) {
+        return slice_is_id(value)
+                   ? message_put(&match->command, p->field, value)
+                   : route_refuse(match, 400,
+                                  "malformed %s id: 1 to 64 letters, digits, '-' or '_'", p->name);
+    }
+    int64_t number;
+    bool is_number = !route_is_cut(value) && route_amount_whole(value, &whole) &&
+                     slice_int64(whole, &number) && number >= p->min;
+    return is_number ? message_put(&match->command, p->field, whole)
+                     : route_refuse(match, 400,
+                                    "%s must be a whole number from %lld to 9223372036854775807",
+                                    p->name, (long long)p->min);
+}
+
+/* Errors: false when the path is not of this form; else `values` are its parameters' segments. */
+static bool route_fits(const char *pattern, struct slice path,
+                       struct slice values[ROUTE_PARAMETERS_MAX])
+{
+    const char *at = path.data, *end = at + path.bytes;
+    unsigned count = 0;
+    while (*pattern != '\0') {
+        if (*pattern == '{') {
+            const char *from = at;
+            while (at < end && *at != '/') {
+                at++;
+            }
+            assert(count < ROUTE_PARAMETERS_MAX);
+            values[count++] = (struct slice){from, (size_t)(at - from)};
+            pattern = strchr(pattern, '}') + 1;
+        } else if (at == end || *at++ != *pattern++) {
+            return false;
+        }
+    }
+    return at == end;
+}
+
+static bool route_fill_all(const struct route_table *table, const char *pattern,
+                           const struct slice *values, struct route_text *text,
                            struct route_match *match)
 {
-    char sentence[128];
-    struct slice text;
-    int name_bytes = (int)strlen(p->name) - 2;
-    if (!segment_decode(match, segment, &text)) {
-        refuse(match, 400, "malformed percent-encoding in the path");
-        return false;
-    }
-    char *field = (char *)&match->command + p->offset;
-    if (p->is_id) {
-        if (!slice_is_id(text)) {
-            snprintf(sentence, sizeof(sentence),
-                     "malformed %.*s id: 1 to 64 letters, digits, '-' or '_'", name_bytes,
-                     p->name + 1);
-            refuse(match, 400, sentence);
+    for (; (pattern = strchr(pattern, '{')) != NULL; values++) {
+        struct slice name = {pattern + 1, strcspn(pattern + 1, "}")};
+        const struct route_parameter *p = route_parameter_find(table, name);
+        assert(p);
+        if (!route_fill(p, *values, text, match)) {
             return false;
         }
-        memcpy(field, &text, sizeof(text));
-    } else {
-        int64_t value;
-        if (is_cut(text) || !route_amount(text, &value) || value < p->min) {
-            snprintf(sentence, sizeof(sentence),
-                     "%.*s must be a whole number from %lld to 9223372036854775807", name_bytes,
-                     p->name + 1, (long long)p->min);
-            refuse(match, 400, sentence);
-            return false;
-        }
-        memcpy(field, &value, sizeof(value));
+        pattern += name.bytes;
     }
-    match->command.has |= UINT64_C(1) << p->field;
     return true;
 }
 
-struct segments {
-    struct slice at[SEGMENTS_MAX];
-    unsigned count;
+bool route_check_batch(const struct gateway_conf *conf, struct route_match *match)
+{
+    return match->command.count <= conf->batch_max ||
+           route_refuse(match, 400, "n must be a whole number from 0 to %lld",
+                        (long long)conf->batch_max);
+}
+
+static bool route_has_method(const struct route *route, const char *method)
+{
+    return route_same(route->method, method) ||
+           (route_same(method, "HEAD") && route_same(route->method, "GET"));
+}
+
+/* Which of the methods the route has, as bits. */
+static unsigned route_method_bits(const struct route *route)
+{
+    unsigned bits = 0;
+    for (unsigned i = 0; i < ROUTE_METHODS; i++) {
+        bits |= route_has_method(route, route_methods[i]) ? 1u << i : 0;
+    }
+    return bits;
+}
+
+static void route_allow(unsigned bits, char ret_allow[ROUTE_ALLOW_BYTES])
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < ROUTE_METHODS; i++) {
+        if ((bits & 1u << i) != 0) {
+            bytes += (size_t)snprintf(ret_allow + bytes, ROUTE_ALLOW_BYTES - bytes, "%s%s",
+                                      bytes > 0 ? ", " : "", route_methods[i]);
+            assert(bytes < ROUTE_ALLOW_BYTES);
+        }
+    }
+}
+
+/* The first route that has this path and method. */
+struct route_found {
+    const struct route_table *table;
+    const struct route *route; /* NULL: none */
+    unsigned row;              /* or how many there are */
+    unsigned others;           /* methods of those that have this path, as bits */
+    struct slice values[ROUTE_PARAMETERS_MAX];
 };
 
-/* Errors: false for more segments than any route has. */
-static bool segments_split(struct slice path, struct segments *ret_segments)
+static void route_look(const struct route_list *list, const char *method, struct slice path,
+                       struct route_found *f)
 {
-    struct slice segment;
-    ret_segments->count = 0;
-    while (slice_cut(&path, '/', &segment)) {
-        if (ret_segments->count == SEGMENTS_MAX) {
-            return false;
-        }
-        ret_segments->at[ret_segments->count++] = segment;
-    }
-    return true;
-}
-
-static bool is_parameter(struct slice pattern)
-{
-    return pattern.bytes > 0 && pattern.data[0] == '{';
-}
-
-/* Patterns are split once, at the first request. */
-static const struct segments *route_segments(const struct route *route)
-{
-    static struct segments split[sizeof(routes) / sizeof(routes[0])];
-    struct segments *segments = &split[route - routes];
-    if (segments->count == 0) {
-        bool is_split = segments_split(slice_from(route->pattern), segments);
-        assert(is_split);
-    }
-    return segments;
-}
-
-static bool pattern_fits(const struct segments *pattern, const struct segments *path)
-{
-    if (pattern->count != path->count) {
-        return false;
-    }
-    for (unsigned i = 0; i < path->count; i++) {
-        if (!is_parameter(pattern->at[i]) && !slice_equal(pattern->at[i], path->at[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool parameters_fill(const struct segments *pattern, const struct segments *path,
-                            struct route_match *match)
-{
-    for (unsigned i = 0; i < path->count; i++) {
-        if (is_parameter(pattern->at[i]) &&
-            !parameter_fill(parameter_find(pattern->at[i]), path->at[i], match)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* GET /sagas?state=&order=&limit= */
-#define SAGAS_LIMIT_DEFAULT 20
-#define SAGAS_LIMIT_MAX     100
-static bool sagas_query(struct slice query, struct route_match *match)
-{
-    struct message *command = &match->command;
-    struct slice pair, name, value;
-    unsigned count = 0;
-    message_set(command, limit, SAGAS_LIMIT_DEFAULT);
-    while (slice_cut(&query, '&', &pair)) {
-        slice_cut(&pair, '=', &name);
-        if (name.bytes == 0 && pair.data == NULL) {
-            continue; /* no query, or && */
-        }
-        if (++count > ROUTE_PARAMETERS_MAX) { /* match->text has no room for more */
-            refuse(match, 400, "too many parts in the query");
-            return false;
-        }
-        if (!segment_decode(match, pair, &value)) {
-            refuse(match, 400, "malformed percent-encoding in the query");
-            return false;
-        }
-        int64_t limit;
-        if (slice_is(name, "limit")) {
-            if (is_cut(value) || !route_amount(value, &limit) || limit < 1 ||
-                limit > SAGAS_LIMIT_MAX) {
-                refuse(match, 400, "limit must be a whole number from 1 to 100");
-                return false;
+    f->route = NULL;
+    f->row = f->others = 0;
+    for (unsigned t = 0; t < list->count; t++) {
+        const struct route_table *table = list->tables[t];
+        for (unsigned i = 0; i < table->count; i++, f->row++) {
+            const struct route *route = &table->routes[i];
+            if (!route_fits(route->pattern, path, f->values)) {
+                continue;
             }
-            message_set(command, limit, limit);
-        } else if (slice_is(name, "order") && (value.bytes == 0 || slice_is_id(value))) {
-            if (value.bytes > 0) {
-                message_set(command, order, value);
+            if (route_has_method(route, method)) {
+                f->table = table;
+                f->route = route;
+                return;
             }
-        } else if (slice_is(name, "state") && (value.bytes == 0 || slice_is_id(value))) {
-            if (value.bytes > 0) {
-                message_set(command, state, value);
-            }
+            f->others |= route_method_bits(route);
+        }
+    }
+}
+
+void route_find(const struct route_list *list, const struct gateway_conf *conf,
+                const struct route_request *request, struct route_text *text,
+                struct route_match *ret_match)
+{
+    struct route_match *m = ret_match;
+    struct route_found f;
+    route_look(list, request->method, request->path, &f);
+    m->route = f.route;
+    m->row = f.row;
+    m->status = 0;
+    m->command = (struct message){0};
+    m->sentence[0] = m->allow[0] = '\0';
+    text->bytes = 0;
+    if (!f.route) {
+        route_allow(f.others, m->allow);
+        if (f.others != 0) {
+            route_refuse(m, 405, "method not allowed");
         } else {
-            refuse(match, 400, "the query may have state, order and limit, each well-formed");
-            return false;
-        }
-    }
-    return true;
-}
-
-/* What the parameters must fulfil together. */
-static bool limits_hold(const struct gateway_conf *conf, struct route_match *match)
-{
-    const struct message *command = &match->command;
-    char sentence[128];
-    if (message_has(command, count) && command->count > conf->batch_max) {
-        snprintf(sentence, sizeof(sentence), "n must be a whole number from 0 to %lld",
-                 (long long)conf->batch_max);
-        refuse(match, 400, sentence);
-        return false;
-    }
-    if (command->type == MESSAGE_ORDER_INIT &&
-        (command->items > conf->batch_max || command->users > conf->batch_max ||
-         command->price > INT64_MAX / 2)) {
-        refuse(match, 400, "n_items, n_users or price too large");
-        return false;
-    }
-    return true;
-}
-
-static void allow_add(struct route_match *match, const char *method)
-{
-    if (match->allow[0] != '\0') {
-        strcat(match->allow, ", ");
-    }
-    strcat(match->allow, method);
-}
-
-static bool method_fits(const struct route *route, const char *method)
-{
-    return strcmp(route->method, method) == 0 ||
-           (strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
-}
-
-void route_find(const struct gateway_conf *conf, const char *method, struct slice path,
-                struct slice query, struct route_match *ret_match)
-{
-    struct segments segments;
-    refuse(ret_match, 404, "no such path");
-    if (!segments_split(path, &segments)) {
-        return;
-    }
-    for (unsigned i = 0; i < route_count; i++) {
-        const struct route *route = &routes[i];
-        const struct segments *pattern = route_segments(route);
-        if (!pattern_fits(pattern, &segments)) {
-            continue;
-        }
-        if (!method_fits(route, method)) {
-            refuse(ret_match, 405, "method not allowed");
-            allow_add(ret_match, strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method);
-            continue;
-        }
-        ret_match->command.type = route->type;
-        bool is_good = parameters_fill(pattern, &segments, ret_match) &&
-                       (route->type != MESSAGE_ORDER_SAGAS || sagas_query(query, ret_match)) &&
-                       limits_hold(conf, ret_match);
-        if (is_good && route->type == MESSAGE_ORDER_CANCEL) {
-            message_set(&ret_match->command, async, 1); /* told that it has begun: 202 */
-        }
-        if (is_good) {
-            ret_match->route = route;
-            ret_match->status = 0;
+            route_refuse(m, 404, "no such path");
         }
         return;
     }
+    m->command.type = f.route->type;
+    bool is_good = route_fill_all(f.table, f.route->pattern, f.values, text, m) &&
+                   (!f.route->query || f.route->query(request->query, text, m)) &&
+                   (!f.route->body || f.route->body(request->body, m)) &&
+                   (!f.route->check || f.route->check(conf, m));
+    m->row = is_good ? f.row : route_count(list);
 }
 
-void route_match_free(struct route_match *match)
+size_t route_body_max(const struct route_list *list, const char *method, struct slice path)
 {
-    buf_free(&match->refusal);
+    struct route_found f;
+    route_look(list, method, path, &f);
+    return f.route ? f.route->body_max : 0;
+}
+
+unsigned route_count(const struct route_list *list)
+{
+    unsigned count = 0;
+    for (unsigned t = 0; t < list->count; t++) {
+        count += list->tables[t]->count;
+    }
+    return count;
+}
+
+const char *route_name(const struct route_list *list, unsigned row)
+{
+    for (unsigned t = 0; t < list->count; t++) {
+        if (row < list->tables[t]->count) {
+            return list->tables[t]->routes[row].name;
+        }
+        row -= list->tables[t]->count;
+    }
+    return "none";
+}
+
+bool route_acts(const struct route *route)
+{
+    return !route_same(route->method, "GET");
+}
+
+void route_command_keep(const struct message *command, const struct route_text *from,
+                        struct message *ret_command, struct route_text *to)
+{
+    *ret_command = *command;
+    to->bytes = from->bytes;
+    if (from->bytes == 0) {
+        return;
+    }
+    memcpy(to->at, from->at, from->bytes);
+    for (unsigned field = 0; field < MESSAGE_FIELD_COUNT; field++) {
+        struct slice value = message_text(command, field);
+        if (value.data >= from->at && value.data < from->at + from->bytes) {
+            value.data = to->at + (value.data - from->at);
+            message_put(ret_command, field, value);
+        }
+    }
 }

@@ -6,7 +6,7 @@
 #include "catalogue/names.h"
 #include "store/memory.h"
 
-/* The services tell of their own stores. */
+/* The services report their own stores. */
 static const struct {
     const char *service; /* NULL: the gateway's own word is all there is */
     const char *text;
@@ -32,20 +32,20 @@ const char *shortage_text(enum shortage_whose w)
 }
 
 /* A text for each key that was asked for, or none: then that service's store is not short. */
-static void on_told(void *ctx, int err, struct texts reply)
+static void shortage_on_told(void *ctx, int err, struct texts reply)
 {
     struct shortage *s = ctx;
     unsigned i = 0;
     s->is_asking = false;
     s->told = SHORTAGE_NONE;
-    for (unsigned w = 0; w < SHORTAGE_COUNT && err == 0; w++) {
-        if (whose[w].service != NULL && texts_at(reply, i++).data != NULL) {
+    for (unsigned w = 0; w < SHORTAGE_COUNT && !err; w++) {
+        if (whose[w].service && texts_at(reply, i++).data) {
             s->told = w;
         }
     }
 }
 
-static void on_timer(void *ctx)
+static void shortage_on_timer(void *ctx)
 {
     struct shortage *s = ctx;
     if (!store_is_up(s->keys_store)) {
@@ -59,11 +59,11 @@ static void on_timer(void *ctx)
     args_reset(&s->call);
     args_text(&s->call, "MGET");
     for (unsigned w = 0; w < SHORTAGE_COUNT; w++) {
-        if (whose[w].service != NULL) {
+        if (whose[w].service) {
             args_join(&s->call, KEY.kassa_short, slice_from(whose[w].service));
         }
     }
-    store_ask(s->keys_store, &s->call, on_told, s);
+    store_ask(s->keys_store, &s->call, shortage_on_told, s);
 }
 
 struct shortage *shortage_new(struct loop *loop, struct store *keys, struct store *orders)
@@ -72,14 +72,14 @@ struct shortage *shortage_new(struct loop *loop, struct store *keys, struct stor
     s->keys_store = keys;
     s->keys = memory_new(loop, keys, "saga", NULL, NULL);
     s->orders = memory_new(loop, orders, "order", NULL, NULL);
-    s->timer = loop_timer_new(loop, on_timer, s);
+    s->timer = loop_timer_new(loop, shortage_on_timer, s);
     loop_timer_start(s->timer, SHORTAGE_MS, SHORTAGE_MS);
     return s;
 }
 
 void shortage_free(struct shortage *s)
 {
-    if (s != NULL) {
+    if (s) {
         memory_free(s->keys);
         memory_free(s->orders);
         loop_timer_free(s->timer);

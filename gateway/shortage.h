@@ -1,10 +1,13 @@
-/* Is a store nearly full? Then nothing new is begun: full, it would refuse in the middle of it.
+/* Which store is nearly full? Then nothing new begins: a full store would refuse writes in the
+ * middle of it.
  *
  *   services --SET kassa:short:<service>, while it is short--> the store of the keys
- *                                                                  |  MGET, each SHORTAGE_MS
- *   the gateway's own stores: INFO (store/memory.h) ---------'--> whose is short?
+ *                                                                   |
+ *                                                                   | MGET, each SHORTAGE_MS
+ *                                                                   v
+ *   the gateway's own stores: INFO (store/memory.h) ----------> shortage_now
  *
- * Source: protocol.md section 2.7. */
+ * Source: protocol.md, "A store that is nearly full". */
 #ifndef KASSA_GATEWAY_SHORTAGE_H
 #define KASSA_GATEWAY_SHORTAGE_H
 
@@ -20,14 +23,14 @@ enum shortage_whose {
     SHORTAGE_KEYS,
     SHORTAGE_COUNT
 };
-/* What a client is told; NULL for SHORTAGE_NONE. */
+/* The sentence for a client; NULL for SHORTAGE_NONE. */
 const char *shortage_text(enum shortage_whose whose);
 
 struct shortage;
 
 /* `keys`: the store of the keys. `orders`: that of the orders.
- * Owns: the caller, until shortage_free; the stores outlive its timers, and their calls have been
- * told off before shortage_free. */
+ * Owns: the caller, until shortage_free; the stores outlive its timers, and their calls have
+ * failed before shortage_free. */
 struct shortage *shortage_new(struct loop *loop, struct store *keys, struct store *orders);
 void shortage_free(struct shortage *s); /* NULL is fine */
 

@@ -1,9 +1,9 @@
 -- clock.lua: what every function library begins with: two clocks of the store.
--- Source: protocol.md section 3.3.
+-- Source: protocol.md, "The floor".
 
--- Milliseconds since 1970 by the store's clock: the one clock of all that is compared with what is
--- in this store. The callers' clocks may differ, and jump. So may this one: what it must not do then
--- is told by the slow clock.
+-- Milliseconds since 1970 by the store's clock: the one clock for everything that is compared with
+-- times in this store. The callers' clocks may differ, and jump. So may this one: the slow clock
+-- bounds the harm.
 local function store_ms()
     local time = redis.call('TIME')
     return time[1] * 1000 + math.floor(time[2] / 1000)

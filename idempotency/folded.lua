@@ -1,5 +1,5 @@
--- folded.lua: what the records of sagas said that the sweep has dropped, as sums. By them the audit
--- still sees that as much was charged and taken as was paid: what is dropped is no longer proved
+-- folded.lua: the sums of the sagas whose records the sweep has dropped. By them the audit
+-- still sees that as much was charged and taken as was paid: no longer
 -- saga by saga, but nothing that was done twice gets lost in the books.
 --
 -- <service>:folded  exact     number of the first bucket from which on the sums are complete; what is
@@ -10,7 +10,7 @@
 -- Sums: sagas|their ids|credits|pieces|sagas of which these are not known. All modulo 10^15, which
 -- no sum of amounts can leave, and a double holds exactly. The ids (the last 12 hex digits, as a
 -- number) are in it so that two errors do not make one truth.
--- Source: protocol.md section 3.3.
+-- Source: protocol.md, "What was dropped is summed up".
 
 local PERIOD_BUCKETS, PERIODS_MAX, PERIODS_MERGED, PERIODS_AT_ONCE = 64, 2048, 256, 64
 local SUM_MODULUS = 1e15

@@ -7,7 +7,7 @@
  *
  * Keys lie in hashes kassa:keys:day:<day>:<slot>, by the slow clock of the store; a claim looks
  * into as many days as a key lives, and whole hashes are dropped: no Redis key for each request.
- * Source: protocol.md section 3, README.md "The API". */
+ * Source: protocol.md, "Idempotency keys"; README.md, "The API". */
 #ifndef KASSA_IDEMPOTENCY_KEY_H
 #define KASSA_IDEMPOTENCY_KEY_H
 

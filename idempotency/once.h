@@ -7,7 +7,8 @@
  * whose record may have been dropped (-ERR_TOO_OLD): no clock of a caller decides that.
  * once.lua has the duplicate check, for one command and for the rows of a call (rows.h), the
  * floor, the tombstones and the exact arithmetic.
- * Source: protocol.md sections 1.2, 1.3 and 3.3. */
+ * Source: protocol.md, "A step is one function call in the store", "Command ids are deterministic",
+ * "Once-records". */
 #ifndef KASSA_IDEMPOTENCY_ONCE_H
 #define KASSA_IDEMPOTENCY_ONCE_H
 
@@ -38,7 +39,7 @@ bool once_floor(struct slice error, int64_t *ret_floor_ms);
  * request that began `elapsed_ms` ago, nobody had its id before; the floor goes at most twice as
  * fast as time passes, and further at once by no more than memory that got tight takes off the life
  * of a record. So one that is older than that was below the floor all the time.
- * Source: protocol.md section 3.3. */
+ * Source: protocol.md, "The floor". */
 bool once_never_acted(const struct once_conf *conf, struct slice command_id, int64_t floor_ms,
                       int64_t elapsed_ms);
 

@@ -4,13 +4,13 @@
 -- a bucket hash: 'outcome|detail|..'. A refusal is recorded like a success. A tombstone is the
 -- record 'cancelled': written under the id of a command that must never act any more.
 -- Records do not live for ever. <service>:floor is the number of the first bucket that is kept,
--- raised in the very call that begins to drop what lies below it: so what is refused as too old and
--- what is gone are the same thing, whatever any clock says.
--- What a client's key stands for is remembered for longer (is_kept): such a record is written twice,
+-- raised by the very call that begins to drop lower ones: so exactly the dropped commands are
+-- refused as too old, whatever any clock says.
+-- The record of a command under a client's key lives longer (is_kept): it is written twice,
 -- the second time into <service>:kept:<bucket>, and these have a floor of their own. The first copy
--- keeps the books, and a command is looked for there first; so only who asks so late that it is gone
--- looks for the second.
--- Source: protocol.md sections 1.2, 2 and 3.3.
+-- keeps the books, and a command looks there first; only when its bucket is gone
+-- it looks for the second.
+-- Source: protocol.md, "A step is one function call in the store", "Once-records".
 
 -- A bucket: the 4096 ms that an id was made in.
 local BUCKET_MS = 4096
@@ -252,7 +252,7 @@ end
 -- is none, a whole bucket below the second, which the server frees beside its work. ARGV: life_ms,
 -- keep, seen, rise_ms (floor_raise, slow_clock), limit, cursor to go on at ('0' at first), and life_ms
 -- of what is kept for clients. Returns the slow clock, and the cursor to go on at, which is absent
--- when nothing is left. Starting anew each time would look for ever at the part that is empty already.
+-- when nothing is left. Starting over each time would look for ever at the part that is empty already.
 -- `fold(record, id, bucket)` keeps the books: what the record proved is taken into the entity's own
 -- totals. It may drop another record of the bucket with it. A record that it fails at is put aside,
 -- into <service>:unfolded, for the others must not wait.

@@ -102,7 +102,7 @@ static int checkout_record(struct consumer_work *work, struct args *call)
     return 0;
 }
 
-/* From a gateway that asks again, or cannot begin it itself. */
+/* From a gateway that retries, or cannot begin it itself. */
 static enum consumer_next checkout_answer(struct consumer_work *work, struct texts reply)
 {
     struct checkout_begun begun = {0};

@@ -8,7 +8,7 @@
 --
 -- A checkout's record, under the request's id, which is also the saga's id if it begins one:
 --   'begun|order|saga'     it began, or attached to, that saga
---   'begun|order|saga|credits|pieces'  the same: paid, and then the order was made anew by a batch
+--   'begun|order|saga|credits|pieces'  the same: paid, and then a batch replaced the order
 --   'ended|order|journal'  that saga failed (journal_advance)
 --   'unknown'              there was no such order: and a late repeat must not find one
 --   'far'                  its id was made by a clock that differs: it never begins
@@ -126,7 +126,7 @@ local function paid_cost(now)
     return amount_number(now[FROZEN_TOTAL]), pieces
 end
 
--- A paid order is about to be made anew. What its saga has cost outlives it in the saga's record, if
+-- A batch is about to replace a paid order. What its saga has cost outlives it in the saga's record, if
 -- that is there yet: else it is in the sums already.
 local function paid_leave(now)
     local bucket, saga = bucket_of(now[SAGA]), now[SAGA]
@@ -292,7 +292,7 @@ local function saga_read(saga, seen)
     return now, text, order
 end
 
--- The same for lists: one that cannot be read is told of, without its journal, and hides no other.
+-- The same for lists: an unreadable one is returned without its journal, and hides no other.
 local function saga_look(saga, seen)
     local is_read, now, text, order = pcall(saga_read, saga, seen)
     if not is_read then

@@ -1,15 +1,15 @@
--- paid.lua: orders that are paid for good, packed. A paid order is kept for ever, so it is kept small:
--- not in a hash of its own, but as a field of a bucket that has some dozens of them.
+-- paid.lua: orders that are paid for good, packed. A paid order is kept for ever, so it has to be
+-- small: not a hash of its own, but a field of a bucket that has some dozens of them.
 --
 -- order:paid           a hash. orders: how many are packed; buckets: how many buckets there are;
 --                      walked: all orders were looked at once (paid_walk)
 -- order:paid:<bucket>  a hash, packed by the server too: packed id -> packed order
 --
--- An order goes here when its saga is older than all records that are kept: nobody reads then which
--- of its steps were done, and those who were told of its end are not needed (the part `waiters` comes
+-- An order is packed when its saga is older than all records that are kept: then no reader needs
+-- its steps or its waiters (the part `waiters` comes
 -- back empty). All else comes back as it was, or the order stays as it is.
--- What is packed is text to nobody: every reading passes through paid_read.
--- Source: protocol.md section 3.2.
+-- Every read of a packed order passes through paid_read.
+-- Source: protocol.md, "Keys in the store".
 
 -- Buckets split one after the other (linear hashing), so that there are always about so many orders
 -- in one, and no step is longer than a split.
@@ -214,7 +214,7 @@ local function story_unpack(bytes, at, kind, made)
 end
 
 -- The saga, beside it the kind of the story; the story; the user, beside it the attempt; the total;
--- each item, beside it its pieces. The saga's time is told from the order's, all others from the saga's.
+-- each item, beside it its pieces. The saga's time is relative to the order's, all others to the saga's.
 -- Returns user, total, lines, journal.
 local function order_unpack(order, packed)
     local saga, kind, at = text_unpack(packed, 1, uuid_cut(order) or 0, -1, true)
@@ -318,7 +318,7 @@ journal_elsewhere = function(key)
     return (select(4, paid_read(string.sub(key, #ORDER_PREFIX + 1))))
 end
 
--- The order is made anew.
+-- A batch replaces the order.
 local function paid_drop(order)
     local key, name = paid_place(order)
     if key and redis.call('HDEL', key, name) == 1 then
@@ -366,7 +366,7 @@ end
 
 -- Orders whose records were dropped before that was allowed: once, all keys are looked at, a part of
 -- them in each call. `cursor` is 'walk', then 'walk..' as it was returned last, which is good for one
--- run of one server; another one begins anew. Returns the next, '0' when that was all.
+-- run of one server; another one starts over. Returns the next, '0' when that was all.
 local WALK = 'walk'
 local function paid_walk(cursor, limit)
     local run = string.sub(string.match(redis.call('INFO', 'server'), 'run_id:(%w+)'), 1, 6)

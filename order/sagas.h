@@ -2,8 +2,8 @@
  *
  *   order_sagas, cursor 0 --> a few records, cursor --> order_sagas, cursor --> .. --> answer
  *
- * A store does one thing after the other, so a list is asked for in parts that take about a
- * millisecond each, and whoever else calls gets his turn in between. */
+ * A store does one thing after the other, so a list is read in parts of about a
+ * millisecond each, and other calls get their turn in between. */
 #ifndef KASSA_ORDER_SAGAS_H
 #define KASSA_ORDER_SAGAS_H
 

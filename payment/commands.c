@@ -46,7 +46,7 @@ static int charge_record(struct consumer_work *work, struct args *call)
     struct message next;
     enum queue queue;
     int err = slip_is_there(work->in) ? slip_read(work->in, &next, &queue) : 0;
-    if (err != 0) {
+    if (err) {
         return err;
     }
     consumer_call(work, call, "payment_charge", 1);

@@ -35,10 +35,10 @@ uint32_t slice_hash(struct slice s);
  * Errors: false for anything else; *ret_value untouched. */
 bool slice_int64(struct slice s, int64_t *ret_value);
 
-/* What a lower-case hex digit is worth. Errors: -1 for anything else. */
+/* The value of a lower-case hex digit. Errors: -1 for anything else. */
 int hex_digit(char c);
 
-/* Whether each of its bytes is one of those that are true; an empty one is too. */
+/* True when `bytes` is true for each of its bytes, also for an empty one. */
 bool slice_consists_of(struct slice s, const bool bytes[256]);
 
 /* ^[A-Za-z0-9_-]{1,64}$, the form of every id. */

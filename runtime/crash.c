@@ -102,7 +102,7 @@ void crash_begin(const char *service, int argc, char **argv)
         crash_any(crash_print);
         exit(fflush(stdout) == 0 ? 0 : 1);
     }
-    if (text == NULL || text[0] == '\0') {
+    if (!text || text[0] == '\0') {
         return;
     }
     if (text[0] == '@') {

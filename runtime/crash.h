@@ -1,14 +1,14 @@
-/* Crash points: named places at which a test build can be told to die.
+/* Crash points: named places at which a test build can be made to die.
  *
- *   make VARIANT=crash    the only variant that has them; in any other they are nothing at all
+ *   make VARIANT=crash    the only variant that has them
  *   KASSA_CRASH=consumer.ack.before:payment.charge:2    dies there at the second hit, by SIGKILL
- *   KASSA_CRASH=@<directory>    the same text is read from <directory>/<service>, anew at each hit,
- *                               and emptied by the death; the text `trace` logs each hit
+ *   KASSA_CRASH=@<directory>    reads the same text from <directory>/<service> at each hit;
+ *                               the death empties it; the text `trace` logs each hit
  *   kassa-order --crash-points  prints the points that this binary has
  *
  * A point is one row here and one call in the source. Those marked SENT die at the end of the turn
  * of the loop: what was to be written has left then, and no answer has been read.
- * Source: protocol.md section 5, "Crash points". */
+ * Source: testing.md, "Crash points". */
 #ifndef KASSA_RUNTIME_CRASH_H
 #define KASSA_RUNTIME_CRASH_H
 

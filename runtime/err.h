@@ -1,4 +1,4 @@
-/* The one table of errors: code, what the caller is to do about it, and its text.
+/* The one table of errors: code, disposition, and text.
  *
  * A function that can fail returns 0 or -ERR_X and leaves its outputs untouched on failure.
  * A business "no" (out of stock) is not an error: it is a recorded refusal.
@@ -6,12 +6,12 @@
 #ifndef KASSA_RUNTIME_ERR_H
 #define KASSA_RUNTIME_ERR_H
 
-/* The disposition is policy; whoever dispatches looks here and nowhere else. */
+/* The disposition is policy; every dispatcher looks here and nowhere else. */
 enum err_disposition {
-    ERR_RETRY,  /* the same thing may work later: keep it and do it again */
+    ERR_RETRY,  /* the same may work later: keep it and retry */
     ERR_POISON, /* it will never work: park it with the reason */
-    ERR_LATER,  /* another version may know it: give it back for a while, then park it */
-    ERR_SHED,   /* a limit is reached: who asks again anyway is left to it, the rest is kept */
+    ERR_LATER,  /* another version may know it: return it to its queue for a while, then park it */
+    ERR_SHED,   /* a limit is reached: drop what its sender retries, keep the rest */
     ERR_STALE,  /* overtaken by another: count it and forget it */
     ERR_CRASH,  /* the process cannot go on: say why and exit */
 };

@@ -99,8 +99,6 @@ void head_add(struct head *h, struct slice name, struct slice value)
     } else if (is_named(name, "Host")) {
         h->hosts++;
         is_good = is_good && is_host(value);
-    } else if (is_named(name, "Expect")) {
-        h->expects++;
     }
     h->is_malformed = h->is_malformed || !is_good;
 }
@@ -136,12 +134,6 @@ unsigned head_check(struct head *h, size_t path_bytes, const char **ret_sentence
     if (path_bytes > HTTP_PATH_MAX) {
         *ret_sentence = "path too long";
         return 414;
-    }
-    /* A body that is only somewhat too large is read first: hanging up on a client that is still
-     * sending would take the answer from it. */
-    if (h->length > HEAD_DROPPED_MAX || (h->length > HTTP_BODY_MAX && h->expects > 0)) {
-        *ret_sentence = "body too large";
-        return 413;
     }
     return 0;
 }

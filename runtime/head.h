@@ -1,19 +1,16 @@
-/* The head of an HTTP request: what in it makes us refuse. Whoever reads on behind a head that two
- * servers understand differently carries out requests that nobody sent.
+/* The head of an HTTP request: what makes us refuse it. A server that reads on after a head that
+ * two servers understand differently carries out requests that nobody sent.
  * Source: RFC 9110 sections 5.5 and 5.6.2; RFC 9112 sections 2.2, 5.1, 5.2 and 6.3. */
 #ifndef KASSA_RUNTIME_HEAD_H
 #define KASSA_RUNTIME_HEAD_H
 
 #include "runtime/http.h"
 
-#define HEAD_DROPPED_MAX (16 * HTTP_BODY_MAX) /* of an overlong body, before we hang up */
-
 struct head {
     unsigned lengths;
     unsigned encodings;
     unsigned hosts;
-    unsigned expects; /* waits for leave to send its body */
-    int64_t length;   /* of the body; 0: none, or in chunks */
+    int64_t length; /* of the body; 0: none, or in chunks */
     bool is_malformed;
     bool is_cut;         /* the request line: by a NUL, or by a blank too many */
     const char *version; /* "HTTP/1.1" */

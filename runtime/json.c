@@ -153,7 +153,7 @@ static bool json_scan_token(struct json_scan *s)
             return json_scan_number(s);
         }
         /* White space, commas, and the letters of true, false and null. */
-        return *s->at && strchr(" \t\r\n,truefalsenull", *s->at++) != NULL;
+        return *s->at && strchr(" \t\r\n,truefalsenull", *s->at++);
     }
 }
 

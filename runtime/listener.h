@@ -4,8 +4,8 @@
 
 #include "runtime/buf.h"
 
-/* Connections that the kernel has made and we have not taken yet. One too many is tried again by
- * its client a second later. Linux has no more than net.core.somaxconn, 4096 by default. */
+/* Connections that the kernel has made and we have not accepted yet. The client of one too many
+ * retries a second later. Linux has no more than net.core.somaxconn, 4096 by default. */
 #define LISTENER_BACKLOG 4096
 
 /* Listens on host:port (port 0: any free one) without blocking, with TCP_NODELAY for whatever it

@@ -149,7 +149,7 @@ static bool log_lets(const char *name, int64_t *ret_left_out)
     struct log_event *event = log_event_at(name);
     int64_t now_ms = loop_now_ms(logger.loop);
     *ret_left_out = 0;
-    if (event == NULL) {
+    if (!event) {
         return true;
     }
     if (event->lines == 0 || now_ms - event->since_ms >= LOG_SECOND_MS) {

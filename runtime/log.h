@@ -2,7 +2,7 @@
  *
  *   ts=2026-11-21T14:03:22.123Z level=info service=order event=saga_failed saga=0193.. reason=".."
  *
- * What a client sent is only logged through LOG_VALUE, which quotes and escapes. */
+ * What a client sent is only logged through log_quote, which quotes and escapes. */
 #ifndef KASSA_RUNTIME_LOG_H
 #define KASSA_RUNTIME_LOG_H
 
@@ -10,8 +10,8 @@
 
 struct loop;
 
-/* Of one event at most so many lines in a second, debug lines excepted; the next one tells how many
- * were left out: a fault that everybody meets must not fill the disk. */
+/* Lines a second of one event, debug lines excepted; the next one says how many were left out: a
+ * common fault must not fill the disk. */
 #define LOG_EVENT_LINES 10
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };

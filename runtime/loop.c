@@ -98,7 +98,7 @@ static void loop_hooks_run(struct loop *loop)
     assert(!loop->is_in_hooks);
     loop->is_in_hooks = true;
     for (int place = 0; place < LOOP_HOOK_COUNT; place++) {
-        /* The count is read anew each time: a hook may add another. */
+        /* The count is read each time: a hook may add another. */
         for (unsigned i = 0; i < loop->hook_count[place]; i++) {
             struct loop_hook_entry entry = loop->hooks[place][i];
             if (entry.hook) {

@@ -26,7 +26,7 @@ int64_t loop_now_ms(const struct loop *loop);  /* monotonic, of this turn */
 int64_t loop_wall_ms(const struct loop *loop); /* since 1970, read once a turn */
 
 typedef void loop_on_timer(void *ctx);
-/* repeat_ms 0: once. Starting a running timer sets it anew.
+/* repeat_ms 0: once. Starting a running timer restarts it.
  * Owns: the caller, until loop_timer_free (NULL is fine, also from inside the callback). */
 struct loop_timer *loop_timer_new(struct loop *loop, loop_on_timer *on_timer, void *ctx);
 void loop_timer_start(struct loop_timer *t, int64_t delay_ms, int64_t repeat_ms);

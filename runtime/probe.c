@@ -54,7 +54,7 @@ int probe_health(const char *host, int port, struct buf *ret_sentence)
     bool is_any = strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
     snprintf(service, sizeof(service), "%d", port);
     int failed = getaddrinfo(is_any ? "127.0.0.1" : host, service, &hints, &address);
-    if (failed != 0) {
+    if (failed) {
         return probe_fail(ret_sentence, host, port, gai_strerror(failed));
     }
     int fd = probe_connect(address);

@@ -1,5 +1,5 @@
-/* Asks a process of ours on this machine whether it is well: GET /health, as a container's
- * healthcheck wants it, in one short-lived process without any other tool. */
+/* Checks the health of a Kassa process on this machine: GET /health, for a container's
+ * healthcheck, in one short-lived process without any other tool. */
 #ifndef KASSA_RUNTIME_PROBE_H
 #define KASSA_RUNTIME_PROBE_H
 

@@ -74,8 +74,12 @@ static int service_open_metrics(struct service_process *p)
         return 0;
     }
     struct buf sentence = {0};
-    int err = http_open(p->context.loop, http_conf(&p->context.conf), conf->metrics_host,
-                        (int)conf->metrics_port, service_on_request, p, &p->metrics, &sentence);
+    const struct http_listener listener = {.host = conf->metrics_host,
+                                           .port = (int)conf->metrics_port,
+                                           .on_request = service_on_request,
+                                           .ctx = p};
+    int err =
+        http_open(p->context.loop, http_conf(&p->context.conf), &listener, &p->metrics, &sentence);
     if (err) {
         log_error("metrics_failed", "error=%s reason=%s", err_name(err),
                   log_quote(buf_slice(&sentence)));
@@ -109,8 +113,8 @@ static void service_on_signal(void *ctx, int number)
     struct service_process *p = ctx;
     const char *name = number == SIGTERM ? "SIGTERM" : "SIGINT";
     if (p->is_draining) {
-        /* Asked twice: whoever does that does not want to wait, and nothing is lost by a sudden
-         * death that could not be lost by a crash. */
+        /* A second signal means: do not wait. A sudden death loses nothing that a crash
+         * could not lose. */
         log_warn("exit", "signal=%s reason=asked_twice", name);
         log_stop();
         _exit(SERVICE_FAILED);

@@ -1,14 +1,14 @@
-/* Who keeps a server waiting: connections whose request is not complete in time, and those that
- * take up room and ask for nothing.
+/* Clients that keep a server waiting: connections whose request is not complete in time, and
+ * idle ones that take up room.
  *
  * The HTTP library's own timeout is one of silence: a byte now and then keeps a connection for
- * good. So each one is looked at once a second: one that has sent something since its last request
- * and has not completed the next one within `receive_ms` is shut down. Asking the kernel how much
- * it has sent is left to that look, and not done with each request; so what came between a
- * request's end and the look is missed if it is less than a line. Who stops there rests, as any
- * connection may; who goes on is found by the next byte.
+ * good. So this looks at each connection once a second, and shuts down one that has sent
+ * something since its last request and has not completed the next one within `receive_ms`. It
+ * asks the kernel only at that look, not with each request; so it misses what came between a
+ * request's end and the look, if that is less than a line. A client that pauses there is treated
+ * as idle; its next byte makes it visible again.
  *
- * Who rests may do so until there is no room for others: then whoever has rested longest goes. */
+ * Idle connections may stay until others need the room: then the longest idle goes first. */
 #ifndef KASSA_RUNTIME_SLOW_H
 #define KASSA_RUNTIME_SLOW_H
 
@@ -23,18 +23,17 @@ struct slow *slow_new(struct loop *loop, int64_t receive_ms);
 void slow_free(struct slow *s); /* when all have gone: asserted; NULL is fine */
 
 /* `fd` is a TCP socket, borrowed until slow_gone. It is shut down, not closed: its owner reads the
- * end of it. */
+ * end of file. */
 struct slow_client *slow_came(struct slow *s, int fd);
 void slow_gone(struct slow_client *c);
 
-/* A request's course: its line is here; it is complete, so that it is us who are slow; and it was
- * answered, or given up. */
+/* A request has started; is complete (from here on the delay is ours); has ended. */
 void slow_line(struct slow_client *c);
 void slow_complete(struct slow_client *c);
 void slow_over(struct slow_client *c);
 
-/* Makes room: shuts down up to `count` of those without a complete request, who has been so longest
- * first. Returns how many: fewer when nobody else rests. */
+/* Makes room: shuts down up to `count` connections without a complete request, the longest idle
+ * first. Returns how many: fewer when no other is idle. */
 unsigned slow_make_room(struct slow *s, unsigned count);
 
 #endif

@@ -16,16 +16,16 @@ struct uuid {
 /* Ids made in one millisecond by one process are in increasing order. */
 struct uuid uuid_make(int64_t wall_ms);
 
-/* The same, marked: the record of its command is kept for as long as a client's key is good
+/* The same, marked: the record of its command is kept for as long as a client's key is valid
  * (idempotency/once.lua). It is a UUIDv7 like any other; the first bit of its counter is set. */
 struct uuid uuid_make_kept(int64_t wall_ms);
 
-/* One of that time whose bits, where they are not version, variant and mark, are those of `random`:
- * the same for the same. kept: as uuid_make_kept. */
+/* One of that time, whose bits other than version, variant and mark are those of `random`:
+ * equal inputs give equal ids. kept: as uuid_make_kept. */
 struct uuid uuid_of(int64_t wall_ms, const unsigned char random[UUID_RANDOM_BYTES], bool is_kept);
 
 /* From now on ids are a function of `seed` and of the times given; for simulations, where a seed
- * has to replay to the byte. */
+ * has to repeat to the byte. */
 void uuid_seed(uint64_t seed);
 
 /* The time of a UUIDv7 that `id` begins with. Errors: false when it does not begin with one. */

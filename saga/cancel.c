@@ -1,10 +1,10 @@
 /* An operator gives a saga up. Nobody guesses: the journal moves to the way back only
- * from where there is one, and the participants then undo, or tell that it is too late.
+ * from where there is one, and the participants then undo, or answer that it is too late.
  *
  *   round 0: look --ended--> 409     round 1: compare-and-set --moved--> refund or stock.cancel
  *              |--on its way back--> 202                         |--overtaken--> look again
  *              '--can be cancelled--> round 1
- * Source: protocol.md section 2, "Cancel-or-tell". */
+ * Source: protocol.md, "Re-send, lease, deadline". */
 #include <stdio.h>
 
 #include "consumer/answer.h"

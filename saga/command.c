@@ -72,17 +72,17 @@ int saga_command_due(const struct saga_definition *def, const struct journal_rec
     return command_make(def, record, &due, ret_out);
 }
 
-/* One that was refused before the slip came to this row has never come to it, and one that ended as
- * it began to nobody. */
+/* One that was refused before the slip came to this step has never come to it, and one that
+ * ended as it began to nobody. */
 static bool has_come_to(const struct saga_definition *def, const struct journal_record *record,
                         struct saga_state state, unsigned row)
 {
     unsigned first = row;
     bool is_undone = false;
-    while (def->rows[first].acting == NULL) { /* passed on by the one before */
+    while (!def->rows[first].acting) { /* passed on by the one before */
         first--;
         const char *undoing = def->rows[first].compensating;
-        is_undone = is_undone || (undoing != NULL && journal_has_entered(record, undoing));
+        is_undone = is_undone || (undoing && journal_has_entered(record, undoing));
     }
     return journal_has_entered(record, def->rows[first].acting) &&
            (first == row || state.phase != SAGA_ABORTED || is_undone);
@@ -97,7 +97,7 @@ int saga_command_again(const struct saga_definition *def, const struct journal_r
         return -ERR_RECORD;
     }
     int err = saga_replay(def, state, row, &again);
-    if (err != 0 || !has_come_to(def, record, state, row)) {
+    if (err || !has_come_to(def, record, state, row)) {
         return -ERR_TRANSITION;
     }
     return command_make(def, record, &again, ret_out);

@@ -1,5 +1,5 @@
-/* What a saga tells participants and those who wait, made from its journal: the tables of the
- * definition say which command, which fields, which queue. Pure. */
+/* A saga's commands to participants and notices to waiters, made from its journal: the tables of
+ * the definition say which command, which fields, which queue. Pure. */
 #ifndef KASSA_SAGA_COMMAND_H
 #define KASSA_SAGA_COMMAND_H
 
@@ -20,8 +20,8 @@ void saga_outgoing_free(struct saga_outgoing *out);
 int saga_command_due(const struct saga_definition *def, const struct journal_record *record,
                      struct saga_outgoing *ret_out);
 
-/* The command that a row's participant is told again when its store may have lost its tail
- * (saga_replay). Errors: -ERR_TRANSITION when there is none, -ERR_RECORD. */
+/* The command that a replay sends to a step's participant (saga_replay).
+ * Errors: -ERR_TRANSITION when there is none, -ERR_RECORD. */
 int saga_command_again(const struct saga_definition *def, const struct journal_record *record,
                        unsigned row, struct saga_outgoing *ret_out);
 
@@ -29,10 +29,10 @@ int saga_command_again(const struct saga_definition *def, const struct journal_r
 bool saga_event_of(const struct saga_definition *def, enum message_type type,
                    enum saga_event_kind *ret_kind);
 
-/* The row that a service carries out. Errors: false for one that has no part in it. */
+/* The step that a service carries out. Errors: false for a service without one. */
 bool saga_row_of(const struct saga_definition *def, struct slice participant, unsigned *ret_row);
 
-/* What an ended saga tells the waiter `request`; of any other, not valid. */
+/* The notice of an ended saga for the waiter `request`; of any other, not valid. */
 struct message saga_outcome(const struct saga_definition *def, const struct journal_record *record,
                             struct slice request);
 

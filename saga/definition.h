@@ -1,13 +1,13 @@
-/* What a saga is made of: a table of steps, and what each of them says to whom. The engine reads
- * nothing else: whoever writes such a table, and a library with its entity (journal.lua), has a
+/* What a saga is made of: a table of steps, with the commands of each. The engine reads
+ * nothing else: such a table, and a library with its entity (journal.lua), make a
  * saga.
  *
- *   rows      the steps: names of states, commands, who carries them out     (step.h, pure)
+ *   rows      the steps: names of states, commands, participants             (step.h, pure)
  *   fields    which part of the frozen entity fills which field of a command (command.h)
  *   answers   which event an answer of a participant is
- *   ends      what those who wait are told
+ *   ends      what the waiters get
  *
- * Source: protocol.md sections 1 and 2. */
+ * Source: protocol.md, "Principles", "The states". */
 #ifndef KASSA_SAGA_DEFINITION_H
 #define KASSA_SAGA_DEFINITION_H
 
@@ -29,20 +29,20 @@ struct saga_field {
         MESSAGE_FIELD_COUNT, 0                                                                     \
     }
 
-/* One row of a definition: a step. The first step without compensation is the pivot: once it has
- * acted the saga only goes forward. It must have a cancel; what is behind it refuses nothing and
- * needs none. */
+/* A step. The first one without compensation is the pivot: once it has
+ * acted the saga only goes forward. It must have a cancel; steps after it refuse nothing and
+ * need none. */
 struct saga_row {
     const char *name;   /* in command ids: saga:attempt:<name> */
     const char *acting; /* names of the states, as they stand in the journal; NULL: there is no
-                         * such state, because the row before passes this one on */
+                         * such state, because the step before passes this one on */
     const char *compensating; /* NULL: cannot be undone */
     const char *cancelling;   /* NULL: cancelled by its compensation */
     const char *stuck;        /* its compensation does not succeed; NULL: has none */
     int action;               /* message types; 0: none */
     int compensation;
     int cancel;
-    bool passes_on; /* the participant sends the next row's action when it has acted */
+    bool passes_on; /* the participant sends the next step's action when it has acted */
 
     const char *participant; /* the service that carries it out */
     enum queue queue;
@@ -52,13 +52,13 @@ struct saga_row {
 
 /* X(name, wire, meaning) */
 #define SAGA_EVENTS(X)                                                                             \
-    X(ACTED, "acted", "the row's action is done, durably")                                         \
-    X(REFUSED, "refused", "the row's action was refused, for good")                                \
-    X(COMPENSATED, "compensated", "the row's action is undone, or will never be done")             \
-    X(CANCELLED, "cancelled", "the row's action was not done and never will be")                   \
+    X(ACTED, "acted", "the step's action is done, durably")                                        \
+    X(REFUSED, "refused", "the step's action was refused, for good")                               \
+    X(COMPENSATED, "compensated", "the step's action is undone, or will never be done")            \
+    X(CANCELLED, "cancelled", "the step's action was not done and never will be")                  \
     X(DUE, "due", "no answer yet: send the outstanding command again")                             \
     X(CANCEL, "cancel", "give the saga up: its deadline has passed, or an operator says so")       \
-    X(STICK, "stick", "asked for too often: raise the alarm, and go on asking")
+    X(STICK, "stick", "too many retries: raise the alarm and keep retrying")
 
 enum saga_event_kind {
 #define X(name, wire, meaning) SAGA_EVENT_##name,

@@ -25,7 +25,7 @@ struct driver *driver_new(struct consumer *consumer, const struct saga_definitio
 {
     struct driver *d = mem_new(sizeof(*d));
     struct buf fault = {0};
-    if (saga_definition_fault(def, &fault) != NULL) {
+    if (saga_definition_fault(def, &fault)) {
         log_error("saga_unsound", "fault=%s", log_quote(buf_slice(&fault)));
         assert(!"a definition that is not sound");
     }
@@ -47,7 +47,7 @@ struct driver *driver_new(struct consumer *consumer, const struct saga_definitio
 void driver_free(void *driver)
 {
     struct driver *d = driver;
-    if (d != NULL) {
+    if (d) {
         recovery_free(d->recovery);
         restore_free(d->restore);
         saga_outgoing_free(&d->out);
@@ -67,7 +67,7 @@ void driver_unreadable(struct driver *d, const struct journal_record *record)
               SLICE_ARG(record->entity), log_quote(record->state));
 }
 
-/* Everybody who asked for this saga is told of its end. */
+/* Every waiter of this saga gets a notice of its end. */
 static void driver_tell_waiters(struct driver *d, const struct journal_record *record)
 {
     log_debug("saga_ended", "saga=%.*s %s=%.*s state=%.*s reason=%s", SLICE_ARG(record->saga),
@@ -77,12 +77,12 @@ static void driver_tell_waiters(struct driver *d, const struct journal_record *r
     struct slice waiters = record->waiters, waiter;
     while (slice_cut(&waiters, ',', &waiter)) {
         struct slice gateway;
-        if (slice_cut(&waiter, '/', &gateway) && waiter.data != NULL) {
+        if (slice_cut(&waiter, '/', &gateway) && waiter.data) {
             struct message outcome = saga_outcome(d->def, record, waiter);
             if (message_is_valid(&outcome)) {
                 consumer_tell(d->consumer, gateway, &outcome);
             } else {
-                driver_unreadable(d, record); /* who asks again is told so */
+                driver_unreadable(d, record); /* a retry gets that answer */
             }
         }
     }
@@ -96,7 +96,7 @@ void driver_follow(struct driver *d, struct consumer_work *work,
         driver_tell_waiters(d, record);
     } else if (saga_command_due(d->def, record, &d->out) != 0) {
         driver_unreadable(d, record);
-    } else if (work != NULL) {
+    } else if (work) {
         consumer_send(work, d->out.queue, &d->out.message);
     } else {
         consumer_resend(d->consumer, d->out.queue, &d->out.message, NULL, NULL);
@@ -119,7 +119,7 @@ int driver_move(struct driver *d, struct journal_move move, struct saga_event ev
 {
     struct saga_output output;
     int err = saga_step(d->def, move.from, event, &output);
-    if (err != 0) {
+    if (err) {
         return err;
     }
     move.to = output.next;
@@ -159,7 +159,7 @@ int driver_event_record(struct consumer_work *work, struct args *call)
     return err == -ERR_TRANSITION ? -ERR_FIELD : err; /* its step can never give this answer */
 }
 
-/* Is the answer for the saga that the record tells of? Then *ret_state is where that is. */
+/* True when the answer is for the record's saga; *ret_state is then its state. */
 static bool driver_is_of(const struct driver *d, const struct message *in,
                          const struct journal_record *record, struct saga_event *ret_event,
                          struct saga_state *ret_state)

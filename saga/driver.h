@@ -1,14 +1,15 @@
-/* Drives the sagas of one definition: what comes in moves the journal, and what the journal then
- * says is followed. Every transition is: step (pure), compare-and-set, then follow the state that
- * the journal now has.
+/* Drives the sagas of one definition: an answer, an operator or a timer moves the journal, and
+ * the driver then follows the new state. Every transition is: step (pure), compare-and-set, then
+ * follow the state that the journal now has.
  *
- *   answer --> driver_event_*  ----.
- *   operator --> driver_cancel_* --+--> saga_step --> journal_advance --> driver_follow -->
- * command, nobody answers --> recovery ---'                                          or the waiters
- * hear a lost tail --> restore: what was done there is sent again
+ *   answer ----> driver_event_*  --.
+ *   operator --> driver_cancel_* --+--> saga_step --> journal_advance -> driver_follow --> command,
+ *   no answer -> recovery ---------'                                                    or notices
+ *   lost tail -> restore: replays the participant's commands
  *
- * A service has one: its consumer's on_start makes it, and its table of commands names the handlers
- * below. Source: protocol.md sections 1.1, 1.3, 1.4 and 2. */
+ * A service has one: its consumer's on_start makes it, and its table of commands names the
+ * handlers below. Source: protocol.md, "The journal is the truth", "Command ids are
+ * deterministic", "Five beats", "Re-send, lease, deadline". */
 #ifndef KASSA_SAGA_DRIVER_H
 #define KASSA_SAGA_DRIVER_H
 
@@ -17,8 +18,8 @@
 #include "saga/command.h"
 #include "saga/conf.h"
 
-/* X(field, kind, name, labels, help). All of it is there from the start, at 0: who watches a
- * counter that appears with its first increment misses that one. */
+/* X(field, kind, name, help). All exist from the start, at 0: a counter that appears with its
+ * first increment hides that one. */
 #define DRIVER_STATS(X)                                                                            \
     X(stale, counter, "kassa_saga_events_stale_total",                                             \
       "answers that did not fit the saga's state: repeats, mostly")                                \
@@ -58,7 +59,7 @@ struct driver {
  * driver_free, after the consumer's store was freed. */
 struct driver *driver_new(struct consumer *consumer, const struct saga_definition *def);
 void driver_free(void *driver); /* NULL is fine; for on_stop */
-/* That of a command's service: what its on_start has made. */
+/* The driver of a command's service: what its on_start has made. */
 struct driver *driver_of(const struct consumer_work *work);
 
 /* Builds the compare-and-set of a saga's journal from move.from to where the event leads. The other
@@ -67,20 +68,20 @@ struct driver *driver_of(const struct consumer_work *work);
 int driver_move(struct driver *d, struct journal_move move, struct saga_event event,
                 struct args *call);
 
-/* Sends what the journal says is outstanding, or tells the waiters of the end. work NULL: outside
+/* Sends the journal's outstanding command, or the notices of the end. work NULL: outside
  * a delivery (recovery). */
 void driver_follow(struct driver *d, struct consumer_work *work,
                    const struct journal_record *record);
 
-/* A journal that no version of ours writes: counted and logged. */
+/* A journal that no version of Kassa writes: counted and logged. */
 void driver_unreadable(struct driver *d, const struct journal_record *record);
 
 /* Handlers: every answer to a saga command. */
 int driver_event_record(struct consumer_work *work, struct args *call);
 enum consumer_next driver_event_answer(struct consumer_work *work, struct texts reply);
 
-/* Handler: an operator gives a saga up. Cancel-or-tell: it either starts the way back, or answers
- * that there is none any more (cancel.c). */
+/* Handler: an operator gives a saga up. Cancel or tell: it either starts the way back, or answers
+ * that it is too late (cancel.c). */
 int driver_cancel_record(struct consumer_work *work, struct args *call);
 enum consumer_next driver_cancel_answer(struct consumer_work *work, struct texts reply);
 

@@ -72,7 +72,7 @@ int journal_advance(const struct journal *journal, const struct saga_definition 
 {
     char bucket[ONCE_BUCKET_TEXT_BYTES + 1];
     int err = once_bucket(move->saga, bucket);
-    if (err != 0) {
+    if (err) {
         return err;
     }
     struct args *c = ret_command;

@@ -1,10 +1,11 @@
-/* The saga journal as the orchestrator sees it: calls of its function library, records of sagas.
+/* The saga journal as the orchestrator sees it: calls of its function library, sagas as records.
  *
  * The journal is the truth; nothing about a saga is kept in the process. It is one text in the hash
  * of its entity. saga/journal.lua does the work inside the store; a library built on it
  * (order/order.lua) has the functions <library>_advance, which takes a row for each saga, and
  * <library>_lease, with key <library>:open.
- * Source: protocol.md sections 1.1, 1.3 and 2. */
+ * Source: protocol.md, "The journal is the truth", "Command ids are deterministic", "The
+ * journal". */
 #ifndef KASSA_SAGA_JOURNAL_H
 #define KASSA_SAGA_JOURNAL_H
 
@@ -13,7 +14,7 @@
 
 #define JOURNAL_FROZEN_MAX 4
 
-/* A saga as the store tells it: one text. All slices are borrowed from it. */
+/* A saga as the store returns it: one text. All slices are borrowed from it. */
 struct journal_record {
     struct slice outcome; /* moved, stale, due, begun, running, paid, .. */
     struct slice entity;  /* "" or absent: the outcome is all there is */
@@ -38,7 +39,7 @@ bool journal_record_at(const struct journal *journal, struct texts reply, unsign
 /* Begins the call of <library><what>, as journal.lua names them: keys and arguments follow. */
 void journal_call(const struct journal *journal, const char *what, int key_count, struct args *c);
 
-/* Has the saga ever been in the state of that name? */
+/* True when the saga has ever been in the state of that name. */
 bool journal_has_entered(const struct journal_record *record, const char *state);
 
 /* Builds the compare-and-set of a saga from `from` to `to`, due after resend_ms unless it ends
@@ -57,8 +58,7 @@ int journal_advance(const struct journal *journal, const struct saga_definition 
                     const struct journal_move *move, struct args *ret_command);
 
 /* Builds the lease of at most `limit` due sagas. The reply is the time of the store, in ms since
- * 1970, and behind it their records. One whose journal cannot be read is handed out without its
- * parts. */
+ * 1970, then their records. A saga with an unreadable journal comes without its parts. */
 void journal_lease(const struct journal *journal, int64_t limit, int64_t resend_ms,
                    int64_t resend_max_ms, struct args *ret_command);
 

@@ -8,17 +8,18 @@
 --         attempt   counts the sagas of this entity, from 1
 --         state     its state
 --         due_ms    when the outstanding command, which the state names, is to be sent again; 0: ended
---         retries   how often that was done in this state
+--         retries   how often it was sent again in this state
 --         reason    why it was refused
---         waiters   who is told of the end: gateway/request,..
+--         waiters   who gets a notice of the end: gateway/request,..
 --         frozen    what the saga's commands are made of: fields of the entity, as they were when it
 --                   began
 --         story     state:wall_ms:retries,.. of every state entered; the retries of the last one
 --                   are in `retries`
 -- Open sagas are in a sorted set by due time; the score may be early, due_ms is the truth, so that
 -- an ordinary transition need not touch the set. All times are by the store's clock.
--- What is handed out is a record: outcome|entity|journal, or an outcome alone.
--- Source: protocol.md sections 1.1, 1.3, 2 and 4 (windows 6, 12, 14).
+-- Functions return a saga in the form of a record: outcome|entity|journal, or an outcome alone.
+-- Source: protocol.md, "The journal is the truth", "Command ids are deterministic", "The journal",
+-- "The windows" (6, 12, 14).
 
 local WAITERS_MAX = 64
 
@@ -69,7 +70,8 @@ local function journal_begin(key, entity, saga, state, waiter, now_ms, due_ms, l
     return text
 end
 
--- Who asks for a running saga is told of its end. One too many asks again each second instead.
+-- A request that finds a saga running becomes one of its waiters and gets a notice when it ends.
+-- Beyond WAITERS_MAX it is not added and retries instead.
 -- Returns the journal's text.
 local function journal_attach(key, now, waiter)
     local count = 0

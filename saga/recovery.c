@@ -60,7 +60,7 @@ static void recovery_on_moved(void *ctx, int err, struct texts reply)
     struct recovery *r = ctx;
     struct journal_record record;
     /* lost, or overtaken: the saga is due again later, and is looked at afresh */
-    if (err == 0 && journal_record_at(&r->driver->def->journal, reply, 0, &record) &&
+    if (!err && journal_record_at(&r->driver->def->journal, reply, 0, &record) &&
         slice_is(record.outcome, "moved")) {
         crash_point("recovery.move.after");
         driver_follow(r->driver, NULL, &record);
@@ -94,7 +94,7 @@ static void recovery_move(struct recovery *r, const struct journal_record *recor
     int err = saga_state_parse(def, record->state, &move.from)
                   ? driver_move(r->driver, move, (struct saga_event){.kind = kind}, &r->call)
                   : -ERR_RECORD;
-    if (err != 0) {
+    if (err) {
         stat_add(r->driver->immovable, 1);
         log_error("saga_immovable", "%s reason=%s", recovery_text(r, record), err_name(err));
         return;
@@ -133,7 +133,7 @@ static void recovery_recover(struct recovery *r, const struct journal_record *re
     enum saga_event_kind kind;
     recovery_saw(r, record, now_ms);
     int err = recovery_event(r->driver->def, record, r->driver->conf, now_ms, &kind);
-    if (err != 0) {
+    if (err) {
         driver_unreadable(r->driver, record);
         return;
     }
@@ -157,7 +157,7 @@ static void recovery_on_leased(void *ctx, int err, struct texts reply)
     struct journal_record record;
     int64_t now_ms; /* of the clock that the journals' times are of */
     unsigned n = 0;
-    if (err != 0 || reply.count == 0 || !slice_int64(texts_at(reply, 0), &now_ms)) {
+    if (err || reply.count == 0 || !slice_int64(texts_at(reply, 0), &now_ms)) {
         return;
     }
     for (; journal_record_at(&r->driver->def->journal, reply, n + 1, &record); n++) {
@@ -188,7 +188,7 @@ static void recovery_on_counted(void *ctx, int err, struct texts reply)
 {
     struct recovery *r = ctx;
     int64_t open;
-    if (err == 0 && slice_int64(texts_at(reply, 0), &open)) {
+    if (!err && slice_int64(texts_at(reply, 0), &open)) {
         stat_set(r->driver->open, open);
         recovery_pace(r, open == 0);
     }

@@ -1,10 +1,10 @@
-/* Recovery: sends again what no answer came for, cancels what took too long, raises the alarm for
+/* Recovery: re-sends unanswered commands, cancels sagas that took too long, raises the alarm for
  * a compensation that does not succeed.
  *
  * Each process of the orchestrator leases due sagas every RECOVERY_MS: the lease moves a saga's due
  * time forward in the store, so that no other process has it until then, and a process that wakes
- * from a pause finds its lease gone and its compare-and-set refused. Source: protocol.md
- * sections 1.1, 1.5, 2 "Cancel-or-tell" and 4 (windows 5, 6, 14). */
+ * from a pause finds its lease gone and its compare-and-set refused. Source: protocol.md, "The
+ * journal is the truth", "Re-send, lease, deadline", "The windows" (5, 6, 14). */
 #ifndef KASSA_SAGA_RECOVERY_H
 #define KASSA_SAGA_RECOVERY_H
 
@@ -20,7 +20,7 @@ struct recovery;
 struct recovery *recovery_new(struct driver *driver);
 void recovery_free(struct recovery *r);
 
-/* What is to be done about a due saga: 0 and SAGA_EVENT_DUE (send again), _CANCEL or _STICK.
+/* The event for a due saga: 0 and SAGA_EVENT_DUE (re-send), _CANCEL or _STICK.
  * Pure. Errors: -ERR_RECORD. */
 int recovery_event(const struct saga_definition *def, const struct journal_record *record,
                    const struct saga_conf *conf, int64_t now_ms, enum saga_event_kind *ret_kind);

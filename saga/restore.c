@@ -1,19 +1,19 @@
 /* A participant's store is another server than the one it was announced under, and may have lost
- * its tail: credit or pieces, and the records of who has them, together. What the sagas of that
- * time have done there is sent again, under the same ids: what is there is answered from its
- * record, what is not is done now.
+ * its tail: credit or pieces together with their records. The orchestrator re-sends the commands
+ * of that time's sagas to it, under the same ids: those with a record are answered from it, the
+ * others act now.
  *
  *   order.replay --> journal in the store (saga/restore.lua) --> ack: nobody waits for the rest
  *                       |  ^
  *        take, or step  v  '---- all of it confirmed ----.
  *                    a part of a bucket's sagas --> their commands --> broker
  *
- *   pass 0: what has to be undone      pass 1: what has to stand, which may need that credit
+ *   pass 0: what must be undone      pass 1: what must stand, which may need that credit
  *
- * Each process looks for journals; one has it, by a token, and moves it after each part that
- * the broker has confirmed. If it dies another one goes on from there, when it has seen the journal
- * stand still for RESTORE_PATIENCE_MS: nobody's wall clock is asked.
- * Source: protocol.md section 3.5. */
+ * Each process looks for journals; one has it, by a token, and moves it after each part that the
+ * broker has confirmed. If it dies another one resumes, when it has seen the journal stand still
+ * for RESTORE_PATIENCE_MS: no wall clock matters.
+ * Source: protocol.md, "Sending it again". */
 #include "saga/restore.h"
 
 #include <assert.h>
@@ -152,7 +152,7 @@ static void course_retry(struct course *c)
 static void on_ended(void *ctx, int err, struct texts reply)
 {
     struct course *c = ctx;
-    if (err != 0) {
+    if (err) {
         course_retry(c);
         return;
     }
@@ -209,8 +209,8 @@ static void course_send(struct course *c, const struct journal_record *record)
     if (err == -ERR_RECORD) {
         driver_unreadable(d, record);
     }
-    bool is_action = err == 0 && (int)d->out.message.type == d->def->rows[c->row].action;
-    if (err != 0 || is_action != (c->pass == PASS_DO)) {
+    bool is_action = !err && (int)d->out.message.type == d->def->rows[c->row].action;
+    if (err || is_action != (c->pass == PASS_DO)) {
         return;
     }
     c->open++;
@@ -238,8 +238,8 @@ static void course_turn(struct course *c, struct slice bucket, struct slice curs
 static void on_part(void *ctx, int err, struct texts reply)
 {
     struct course *c = ctx;
-    unsigned count = err == 0 ? reply.count : 0;
-    if (err != 0) {
+    unsigned count = err ? 0 : reply.count;
+    if (err) {
         course_retry(c);
         return;
     }
@@ -310,7 +310,7 @@ static void on_looked(void *ctx, int err, struct texts reply)
     struct course *c = ctx;
     char token[NUMBER_BYTES], beat[NUMBER_BYTES];
     c->state = COURSE_NONE;
-    if (err != 0) {
+    if (err) {
         return;
     }
     strcpy(token, c->token);
@@ -396,7 +396,7 @@ struct restore *restore_new(struct driver *driver)
 
 void restore_free(struct restore *r)
 {
-    if (r != NULL) {
+    if (r) {
         loop_timer_free(r->timer);
         args_free(&r->call);
         free(r);

@@ -1,18 +1,18 @@
--- restore.lua: replays that are under way. What the sagas of a time have done at a participant is
--- sent again, from their newest bucket of records to the oldest, twice: first what has to be undone.
+-- restore.lua: replays that are under way. The commands of a time's sagas to a participant are
+-- sent again, from their newest bucket of records to the oldest, twice: first what must be undone.
 --
 -- <library>:replay:<participant>, a hash that is there until it is done:
 --   since     ms since 1970: what ended before that is not lost
 --   first     number of the oldest bucket to look into; last: of the newest
---   pass      0: what has to be undone; 1: what has to stand
---   bucket    of this pass: what is newer is sent and confirmed
---   token     fences: a new one for each process that takes it, and when it begins anew, from the
+--   pass      0: what must be undone; 1: what must stand
+--   bucket    of this pass: newer ones are sent and confirmed
+--   token     fences: a new one for each process that takes it, and when it starts over, from the
 --             counter in <library>:replays. Never that of an earlier replay: its end may come twice
---   beat      the steps that were made. Nobody's clock is asked: who sees it stand still takes it
+--   beat      the steps made. No wall clock matters: a process that sees it stand still takes it
 --   sent      commands, in all
 --   begun_ms  when it was announced first
--- No cursor: that would be good for one run of one server only. Who takes it begins the bucket anew.
--- Source: protocol.md section 3.5.
+-- No cursor: that would be valid for one run of one server only. A new holder starts its bucket over.
+-- Source: protocol.md, "Sending it again".
 
 local REPLAY_FIELDS =
     {'since', 'first', 'last', 'pass', 'bucket', 'token', 'beat', 'sent', 'begun_ms'}
@@ -30,7 +30,7 @@ local function replay_read(key)
 end
 
 -- KEYS: bucket of its once-record, journal. ARGV: id, since, first, last, now_ms. Another one while
--- one is under way widens it, and it begins anew: what was sent until now may be lost again.
+-- one is under way widens it, and it starts over: what was sent until now may be lost again.
 local function replay_begin(keys, argv)
     return once(keys[1], argv[1], function()
         local since, first, last = tonumber(argv[2]), tonumber(argv[3]), tonumber(argv[4])
@@ -48,7 +48,7 @@ local function replay_begin(keys, argv)
     end)
 end
 
--- KEYS: journal. ARGV: token and beat, if the caller has seen them for so long that whoever has it
+-- KEYS: journal. ARGV: token and beat, if the caller has seen them for so long that the holder
 -- must be gone. Takes it if so, or if nobody has had it yet. '1': taken, else '0'; then its fields, or
 -- nothing when there is none.
 local function replay_take(keys, argv)

@@ -31,7 +31,7 @@ static struct saga_output step_forward(const struct saga_definition *def, unsign
     return output_send(SAGA_ACTING, row, row_at(def, row)->action);
 }
 
-/* Compensates rows below `end`, the latest first. */
+/* Compensates steps below `end`, the latest first. */
 static struct saga_output step_backward(const struct saga_definition *def, unsigned end)
 {
     if (end == 0) {
@@ -43,7 +43,7 @@ static struct saga_output step_backward(const struct saga_definition *def, unsig
 static bool is_past_pivot(const struct saga_definition *def, unsigned row)
 {
     for (unsigned i = 0; i < row; i++) {
-        if (row_at(def, i)->compensating == NULL) {
+        if (!row_at(def, i)->compensating) {
             return true;
         }
     }
@@ -59,13 +59,13 @@ static bool is_on_slip(const struct saga_definition *def, unsigned first, unsign
     return first == row;
 }
 
-/* The answer may be that of a later row of the slip: those before it have acted. */
+/* The answer may be that of a later step of the slip: those before it have acted. */
 static int step_acting(const struct saga_definition *def, unsigned row, struct saga_event event,
                        struct saga_output *ret_output)
 {
     switch (event.kind) {
     case SAGA_EVENT_ACTED:
-        if (event.row + 1 < def->row_count && row_at(def, event.row + 1)->acting == NULL) {
+        if (event.row + 1 < def->row_count && !row_at(def, event.row + 1)->acting) {
             return -ERR_TRANSITION; /* passed on: its own answer says so */
         }
         *ret_output = step_forward(def, event.row + 1);
@@ -80,12 +80,12 @@ static int step_acting(const struct saga_definition *def, unsigned row, struct s
         if (is_past_pivot(def, row)) {
             return -ERR_TRANSITION;
         }
-        /* how far the slip has come nobody knows: so the last row that can be stopped is asked */
-        while (row_at(def, row)->compensating != NULL && row_at(def, row)->passes_on) {
+        /* nobody knows how far the slip has come: so ask the last step that can be stopped */
+        while (row_at(def, row)->compensating && row_at(def, row)->passes_on) {
             row++;
         }
         /* the compensation of a step that has not acted leaves a tombstone */
-        *ret_output = row_at(def, row)->compensating != NULL
+        *ret_output = row_at(def, row)->compensating
                           ? step_backward(def, row + 1)
                           : output_send(SAGA_CANCELLING, row, row_at(def, row)->cancel);
         return 0;
@@ -193,7 +193,7 @@ int saga_replay(const struct saga_definition *def, struct saga_state now, unsign
     const struct saga_row *at = row_at(def, row);
     int command = at->action;
     if (now.phase == SAGA_ACTING && is_on_slip(def, now.row, row)) {
-        return step_due(def, now, ret_output); /* the slip comes to this row again */
+        return step_due(def, now, ret_output); /* the slip comes to this step again */
     }
     if ((now.phase == SAGA_ACTING || now.phase == SAGA_CANCELLING) && row > now.row) {
         return -ERR_TRANSITION;
@@ -245,7 +245,7 @@ bool saga_state_parse(const struct saga_definition *def, struct slice name,
         for (unsigned i = 0; i < sizeof(of_rows) / sizeof(of_rows[0]); i++) {
             struct saga_state state = {.phase = of_rows[i], .row = row};
             const char *text = saga_state_text(def, state);
-            if (text != NULL && slice_is(name, text)) {
+            if (text && slice_is(name, text)) {
                 *ret_state = state;
                 return true;
             }
@@ -296,7 +296,7 @@ bool saga_command_parse(const struct saga_definition *def, struct slice id,
     struct slice name;
     int64_t attempt;
     if (!slice_cut(&id, ':', &command.saga) || !slice_cut(&id, ':', &command.attempt) ||
-        !slice_cut(&id, ':', &name) || id.data != NULL || !slice_is_id(command.saga) ||
+        !slice_cut(&id, ':', &name) || id.data || !slice_is_id(command.saga) ||
         !slice_int64(command.attempt, &attempt) || attempt < 1) {
         return false;
     }

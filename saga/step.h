@@ -10,10 +10,10 @@
  *   ABORTED <-..- COMPENSATING 0                  it had not acted); the pivot is asked to cancel
  *                                                 or tell (CANCELLING), nobody guesses
  *
- * A routing slip spares a hop: a row that passes on carries the next row's action along, and its
- * participant, when it has acted, sends that on itself. Then ACTING 0 stands for both rows, and
+ * A routing slip saves a hop: a step that passes on carries the next step's action along, and its
+ * participant, when it has acted, passes that on itself. Then ACTING 0 stands for both steps, and
  * the answer of the later one proves the earlier one.
- * Source: protocol.md sections 1 and 2. */
+ * Source: protocol.md, "Principles", "The states". */
 #ifndef KASSA_SAGA_STEP_H
 #define KASSA_SAGA_STEP_H
 
@@ -28,7 +28,7 @@ enum saga_phase {
     SAGA_STUCK,
 };
 
-/* row is 0 where the phase has no row. */
+/* row: of the step, in the definition; 0 where the phase has none. */
 struct saga_state {
     enum saga_phase phase;
     unsigned row;
@@ -51,18 +51,18 @@ struct saga_output {
 int saga_step(const struct saga_definition *def, struct saga_state now, struct saga_event event,
               struct saga_output *ret_output);
 
-/* What a step's participant is told again when it may have forgotten what it did: in a saga that
+/* The command that a replay sends to a step's participant: in a saga that
  * is `now`, the action while it stands or goes on; on the way back, and after it, the compensation
  * or, where there is none, the cancel, so that a late action finds a tombstone.
  * Errors: -ERR_TRANSITION when the saga has not come to this step. */
 int saga_replay(const struct saga_definition *def, struct saga_state now, unsigned row,
                 struct saga_output *ret_output);
 
-/* The state in which an answer of this kind and row is awaited, as a rule: where a row was passed
+/* The state in which an answer of this kind and step is usually awaited: where a step was passed
  * on, the one that began it. */
 struct saga_state saga_awaits(const struct saga_definition *def, struct saga_event event);
 
-/* The beginning: what a new saga's state is and what it sends. */
+/* The beginning: a new saga's state and its command. */
 struct saga_output saga_begin(const struct saga_definition *def);
 
 /* The state's name, and back. Errors: false for a name the definition does not have. */
@@ -70,13 +70,14 @@ const char *saga_state_text(const struct saga_definition *def, struct saga_state
 bool saga_state_parse(const struct saga_definition *def, struct slice name,
                       struct saga_state *ret_state);
 
-/* Does an answer that does not fit deny what a saga that has ended has had done? */
+/* True when a stale answer contradicts an ended saga. */
 bool saga_is_denial(struct saga_state now, struct saga_event event);
 
 bool saga_has_ended(struct saga_state now);
 
 /* Command ids are saga:attempt:name for an action, its cancel too (it speaks of that command),
- * and saga:attempt:name-undo for a compensation. Deterministic: protocol.md section 1.3. */
+ * and saga:attempt:name-undo for a compensation. Deterministic: protocol.md, "Command ids are
+ * deterministic". */
 struct saga_command {
     struct slice saga;
     struct slice attempt;

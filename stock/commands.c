@@ -78,7 +78,7 @@ static enum consumer_next item_answer(struct consumer_work *work, struct texts r
     /* item|stock, item|stock|price, or subtracted|line|stock */
     struct message answer = answer_begin(work, MESSAGE_ITEM);
     message_set(&answer, stock, record_int(record.detail[is_item ? 0 : 1]));
-    if (is_item && record.detail[1].data != NULL) {
+    if (is_item && record.detail[1].data) {
         message_set(&answer, price, record_int(record.detail[1]));
     }
     return answer_send(work, &answer);

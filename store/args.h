@@ -16,7 +16,7 @@ struct args {
     uint32_t *end; /* where each argument ends in bytes */
     unsigned count, size;
     unsigned row;  /* the first argument of its row; 0: it travels alone */
-    bool is_alone; /* nothing else is to be out at the server meanwhile */
+    bool is_alone; /* nothing else may be out at the server meanwhile */
 };
 
 void args_reset(struct args *c);

@@ -18,7 +18,7 @@ struct backlog {
 void backlog_init(struct backlog *b);
 void backlog_push(struct backlog *b, const struct args *c, struct waiter waiter);
 bool backlog_is_alone(const struct backlog *b); /* the first one; not when empty */
-/* Takes the first one out; `ret_command` NULL: nobody wants to send it. Not when empty. */
+/* Takes the first one out; `ret_command` NULL: it will not be sent. Not when empty. */
 struct waiter backlog_pop(struct backlog *b, struct args *ret_command);
 
 #endif

@@ -18,7 +18,7 @@ static bool copies_are_late(const struct copies *c, int64_t now_ms)
     return c->short_ms > 0 && now_ms - c->short_ms >= c->degrade_ms;
 }
 
-/* The time begins anew, when one is missing then. */
+/* The time starts over, if one is missing then. */
 static void copies_restart(struct copies *c)
 {
     c->short_ms = 0;

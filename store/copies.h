@@ -1,37 +1,38 @@
-/* How many replicas have to have what was written, before anybody concludes anything from it: all
- * there are.
+/* How many replicas must have a write before anything follows from it: all of them.
  *
- * One that is missing may have been promoted, without this master knowing it; then what the others
- * acknowledge here is lost. So it is done without only
- * - when the master itself has not listed it for `degrade_ms`, in which the Sentinels tell each
- *   other of a promotion, no replica has come to it in that time, and most of them name this master
- *   still, each asked after that time;
- * - or when it is the old master, in whose place most of them have just named this one, and which
- *   has not come back yet. (Back to the old one is no succession: a Sentinel that has not heard of
- *   the promotion yet says so, too.)
+ * A missing replica may have been promoted without this master knowing it; then writes that only
+ * the others acknowledge here are lost. We do without a replica in only two cases:
+ * 1. The master itself has not listed it for `degrade_ms`, long enough for the Sentinels to
+ *    gossip a promotion; no replica has connected in that time, and after it most Sentinels
+ *    still name this master.
+ * 2. It is the old master, most Sentinels have just named this one in its place, and it has not
+ *    come back yet. (Falling back to the old master does not count as a succession: a Sentinel
+ *    that has not heard of the promotion yet names it, too.)
  *
- * A WAIT for fewer than all says no more than that so many have it, even if the missing one is back
- * long since, and is promoted next. So such a WAIT is followed by a ROLE: what is not listed then
- * will take over all that was written before, when it comes back. And it must not come and go
- * unnoticed, nor another one go in its place: it is looked for twice a second, and since a look may
- * be late, because the server is slow or this process stood still, the master is asked how often a
- * replica has come. It counts those that have gone on where they were (sync_partial_ok); so does
- * whoever is about to be promoted, for who was given everything anew is in doubt until he connects
- * again.
+ * A WAIT for fewer than all proves only that so many have the write, even if the missing replica
+ * has long been back and is promoted next. So a ROLE follows such a WAIT: a replica that is not
+ * listed then will copy everything written before, when it comes back. It must not come and go
+ * unnoticed, nor another one leave in its place. So the connection looks twice a second; and
+ * since a look may be late, because the server is slow or this process stood still, it asks the
+ * master how often a replica has come. sync_partial_ok counts those that resumed their stream;
+ * every replica about to be promoted has done so, for one that took a full sync is in doubt
+ * until it reconnects.
  *
- * Nor is it done without before that is written down where all who have what is answered then have
- * it: the master keeps a list of them in its data (deploy/compose/copy.sh), which is asked for
- * before each WAIT while one is missing. Each node on it has to be the master, or listed behind the
- * WAIT. So one that is left out, and promoted by mistake, is known as such. Without a list there is
- * no such rule.
+ * Nor do we do without a replica before that is written where every node with all answered
+ * writes has it: the master keeps a list of these nodes in its data (deploy/compose/copy.sh),
+ * which the connection reads before each WAIT while one is missing. Each node on it must be the
+ * master, or listed behind the WAIT. So a node that is left out, and promoted by mistake, can be
+ * recognised. Without a list there is no such rule.
  *
- * What a replica acknowledges is on its disk only when its own file is whole. While it is not known
- * to be, the replica is connected under a name that says so (deploy/compose/redis.sh), and its
- * acknowledgement is taken off the count:
+ * What a replica acknowledges is on its disk only when its own file is whole. Until that is
+ * certain, the replica connects under a name that says so (deploy/compose/redis.sh), and its
+ * acknowledgement does not count:
  * - COPIES_IN_DOUBT: it will not be promoted. It is as good as missing;
- * - COPIES_UNSURE: it may be. It counts for nothing, and is not done without.
- * A name holds for one connection: who connects anew has to be asked anew.
- * Source: protocol.md section 3; Redis manual: WAIT, ROLE, Sentinel. */
+ * - COPIES_UNSURE: it may be promoted. It does not count, and we do not do without it.
+ *
+ * A name is valid for one connection: after a reconnect the replica must prove itself again.
+ * Source: protocol.md, "All replicas, unless one is known to be missing", "On a disk"; Redis
+ * manual: WAIT, ROLE, Sentinel. */
 #ifndef KASSA_STORE_COPIES_H
 #define KASSA_STORE_COPIES_H
 
@@ -43,15 +44,15 @@
 
 #define COPIES_LOOK_MS    500                 /* between two ROLEs, while one is missing */
 #define COPIES_NODE_BYTES (CONF_TEXT_MAX + 8) /* of host:port, terminated */
-#define COPIES_WITH_BYTES 512 /* of the list; what is longer lets nobody be done without */
+#define COPIES_WITH_BYTES 512 /* of the list; a longer one: every replica is needed */
 
-/* What stands before the address of a replica that is not known to have on disk what it has. */
+/* Before the address of a replica whose disk may lack what it has in memory. */
 #define COPIES_IN_DOUBT "in-doubt."
 #define COPIES_UNSURE   "unsure."
 
-/* Zero-initialised is: none is waited for. The owner sets the first three. */
+/* Zero-initialised: no replica is needed. The owner sets the first three. */
 struct copies {
-    unsigned all; /* replicas; 0: none is waited for */
+    unsigned all; /* replicas; 0: none is needed */
     int64_t degrade_ms;
     unsigned sentinels; /* how many there are, at most 32 */
 
@@ -81,30 +82,30 @@ struct copies_list {
 };
 void copies_list_add(struct copies_list *l, const struct copies *c, const char *node);
 
-/* A Sentinel, by its number, has named the master: of the connection that there is, or of the next
- * one. Who is connected to another one has to go first. `now_ms` is never 0, here and below. */
+/* A Sentinel, by its number, has named the master: of the present connection, or of the next
+ * one. A connection to another one has to end first. `now_ms` is never 0, here and below. */
 void copies_named(struct copies *c, const char *node, unsigned sentinel, int64_t now_ms);
 /* The list in the master's data: addresses with spaces between. Absent: it keeps none. */
 void copies_kept(struct copies *c, struct slice with);
 /* The master has listed its replicas. */
 void copies_listed(struct copies *c, const struct copies_list *l);
-/* It has said how often a replica has come and gone on where it was; -1: it does not say. To be
- * told before it lists them. */
+/* It has said how often a replica has come and resumed; -1: it does not say. To be called before
+ * copies_listed. */
 void copies_came(struct copies *c, int64_t comings, int64_t now_ms);
-/* It cannot be reached, or another one was named: what was known of it is old. */
+/* It cannot be reached, or another one was named: what was known of it is stale. */
 void copies_lost(struct copies *c);
-/* Has the master, and have the Sentinels, to be asked again each COPIES_LOOK_MS? */
+/* True while master and Sentinels are to be polled each COPIES_LOOK_MS. */
 bool copies_are_missing(const struct copies *c);
 
 /* How many are needed now. */
 unsigned copies_needed(const struct copies *c, int64_t now_ms);
 /* The number for the WAIT that makes sure of `needed`: doubtful ones may be the first to answer. */
 unsigned copies_asked(const struct copies *c, unsigned needed);
-/* A WAIT for as many as are needed has said `count`, and the ROLE behind it was told. Is it enough?
- */
+/* A WAIT for as many as are needed has said `count`, and the ROLE behind it has answered. True when
+ * it is enough. */
 bool copies_counted(struct copies *c, unsigned needed, unsigned count, int64_t now_ms);
 
-/* What is waited for, in words for an operator: appended to `out`. */
+/* What is missing, in words for an operator: appended to `out`. */
 void copies_tell(const struct copies *c, struct buf *out);
 
 #endif

@@ -43,8 +43,8 @@ void flight_ask_files(struct args *c)
     flight_waitaof(c, 0, 1); /* 0 ms would be for ever */
 }
 
-/* Of WAITAOF: the own file and those of the replicas. Who has not written it itself counts for
- * nothing, whoever has it else: it would come back without it. */
+/* Of WAITAOF: the own file and those of the replicas. While the master's own file lacks it, no
+ * replica counts: the master would come back without it. */
 static bool flight_read_count(const struct flight *f, struct texts reply, unsigned *ret_count)
 {
     int64_t own = 1, replicas;

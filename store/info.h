@@ -1,4 +1,4 @@
-/* What a server says of itself: the reply of INFO. */
+/* A server's own figures: the reply of INFO. */
 #ifndef KASSA_STORE_INFO_H
 #define KASSA_STORE_INFO_H
 

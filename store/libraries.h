@@ -1,7 +1,7 @@
 /* Which versions of a service's functions lie in its store: marks the own one as used, and drops
- * those that nobody has used for a day. A process that still has one of those loads it again at its
- * next connection, so nothing is lost by dropping too much.
- * Source: protocol.md section 3.6. */
+ * those that no process has used for a day. A process that still needs one loads it again at its
+ * next connection, so dropping too much loses nothing.
+ * Source: protocol.md, "Versions side by side". */
 #ifndef KASSA_STORE_LIBRARIES_H
 #define KASSA_STORE_LIBRARIES_H
 

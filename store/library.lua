@@ -2,12 +2,12 @@
 -- says when a process greets the store. deploy/embed.sh sets LIBRARY and HASH.
 --
 -- The hash of the library's text is in each name, so all versions of a library stand side by side in
--- a store, and each process calls the functions of its own: who connects last replaces nobody's.
+-- a store, and each process calls the functions of its own; none replaces another's.
 --   <library>:schema     'readers|writer' (below)
 --   <library>:libraries  names of the libraries in use, by when they were used last
 --   <library>:readers    a hash, while a new schema is not written yet: which of these libraries read
 --                        it, by name; since: when the first one came, by the slow clock, in ms
--- Source: protocol.md section 3.6.
+-- Source: protocol.md, "Versions side by side".
 
 local function register(name, callback, flags)
     redis.register_function{function_name = name .. '_' .. HASH, callback = callback,

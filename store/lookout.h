@@ -1,10 +1,11 @@
-/* While replicas of a store are missing, or slow: looks for them twice a second, and says what is
- * waited for, in /metrics, in the log, and to whoever asks the store why it does not answer.
+/* While replicas of a store are missing, or slow: polls for them twice a second, and reports
+ * what is missing, in /metrics, in the log, and to callers of the store that ask why it does not
+ * answer.
  *
  *   missing --> store_degraded 1, on_look each COPIES_LOOK_MS, until all are back
  *   a flight is short for REDIS_TIMEOUT_MS --> store_waits --enough have it--> store_goes_on
  *
- * Slow is not dead, and so the second may last. Source: protocol.md section 3.1. */
+ * Slow is not dead, and so the second may last. Source: protocol.md, "One flight at a time". */
 #ifndef KASSA_STORE_LOOKOUT_H
 #define KASSA_STORE_LOOKOUT_H
 
@@ -14,7 +15,7 @@
 
 struct lookout;
 
-/* To ask the master who is there. */
+/* Called to ask the master for its replicas. */
 typedef void lookout_on_look(void *ctx);
 
 /* Borrows copies and connection. Owns: the caller, until lookout_free (NULL is fine). */
@@ -23,12 +24,12 @@ struct lookout *lookout_new(struct loop *loop, const char *group, const struct c
                             lookout_on_look *on_look, void *ctx);
 void lookout_free(struct lookout *l);
 
-void lookout_see(struct lookout *l);    /* what is known of the replicas may be another now */
-void lookout_short(struct lookout *l);  /* too few have a flight */
+void lookout_see(struct lookout *l);    /* the view of the replicas may have changed */
+void lookout_short(struct lookout *l);  /* too few replicas have a flight */
 void lookout_enough(struct lookout *l); /* .. and now they have it */
-void lookout_lost(struct lookout *l);   /* the connection is over */
+void lookout_lost(struct lookout *l);   /* the connection has ended */
 
-/* What is waited for, and has been for long; NULL: nothing. Borrowed for this turn. */
+/* What has been missing for long; NULL: nothing. Borrowed for this turn. */
 const char *lookout_sentence(const struct lookout *l);
 
 #endif

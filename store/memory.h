@@ -1,20 +1,20 @@
-/* How much memory a store uses, and whether it is short of it. Writes are refused when it is full
+/* How much memory a store uses, and whether it is short of it. A full store refuses writes
  * (noeviction), so new work has to be refused before.
  *
- *   INFO memory, each MEMORY_MS --> used, limit --> tight from 70 % on, over again below 65 %
- *                                              '--> short from 90 % on, over again below 85 %
+ *   INFO memory, each MEMORY_MS --> used, limit --> tight from 70 % on, until below 65 %
+ *                                              '--> short from 90 % on, until below 85 %
  *
- * While it is tight, records go earlier (once.h), and it may never get short.
- * A store that is too full to load the library is short as well, and nobody can ask it.
- * Used is what the server itself compares with its limit; the limit may be changed while it runs.
- * Source: protocol.md section 2.7; Redis manual: INFO, maxmemory. */
+ * While it is tight, records are dropped earlier (once.h), so it may never get short. A store
+ * that is too full to load the library is short as well, and cannot be asked. Used is what the
+ * server itself compares with its limit; the limit may be changed while it runs.
+ * Source: protocol.md, "A store that is nearly full"; Redis manual: INFO, maxmemory. */
 #ifndef KASSA_STORE_MEMORY_H
 #define KASSA_STORE_MEMORY_H
 
 #include "store/store.h"
 
 #define MEMORY_MS 1000
-/* Percent of the limit: from there on, and over again below. */
+/* Percent of the limit: where each begins, and where it ends. */
 #define MEMORY_TIGHT_PART  70
 #define MEMORY_LOOSE_PART  65
 #define MEMORY_SHORT_PART  90
@@ -29,7 +29,7 @@ struct memory_use {
 
 /* Reads what INFO says. Errors: false when it is not that, or not all. */
 bool memory_read(struct slice info, struct memory_use *ret_use);
-/* Is it tight, or short, when it was or was not before? */
+/* True when it is tight, or short, given whether it was before. */
 bool memory_is_tight_of(struct memory_use use, bool was_tight);
 bool memory_is_short_of(struct memory_use use, bool was_short);
 
@@ -37,7 +37,7 @@ bool memory_is_short_of(struct memory_use use, bool was_short);
 
 struct memory;
 
-/* Called after each answer that says so, and once when it is over. */
+/* Called after each answer that says so, and once at its end. */
 typedef void memory_on_short(void *ctx, bool is_short);
 
 /* `group`: the store's, static text. on_short may be NULL. Owns: the caller, until memory_free; the

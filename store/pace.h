@@ -1,6 +1,6 @@
-/* How fast to try again, and how often to say why: the first attempt after a loss is at once,
- * the next ones after a growing time with jitter, so that a store that comes back is not met by
- * all its clients in the same millisecond. */
+/* How fast to retry, and how often to log why: the first attempt after a loss is at once, the
+ * next ones after a growing delay with jitter, so that a store that comes back does not meet all
+ * its clients in the same millisecond. */
 #ifndef KASSA_STORE_PACE_H
 #define KASSA_STORE_PACE_H
 
@@ -10,10 +10,10 @@
 #define PACE_FIRST_MS     20    /* doubles with each attempt */
 #define PACE_MAX_MS       1000  /* upper bound of a delay */
 #define PACE_STEADY_MS    1000  /* up for this long: the next loss is a new one */
-#define PACE_TELL_MS      10000 /* the same reason is worth another line after this */
+#define PACE_TELL_MS      10000 /* the same reason is logged again after this */
 #define PACE_REASON_BYTES 160
 
-/* Zero-initialised is: nothing went wrong yet. */
+/* Zero-initialised: nothing went wrong yet. */
 struct pace {
     unsigned attempts;
     int64_t up_since_ms; /* 0: not up */
@@ -26,7 +26,7 @@ void pace_up(struct pace *p, int64_t now_ms);
 /* Lost, or not reached: the delay to the next attempt. `dice` is any random number. */
 int64_t pace_lost(struct pace *p, int64_t now_ms, uint32_t dice);
 
-/* Is this reason news? Then it counts as told. */
+/* True when this reason is news; it then counts as told. */
 bool pace_tell(struct pace *p, int64_t now_ms, const char *reason);
 
 #endif

@@ -58,7 +58,7 @@ static void on_known(void *ctx, int err, struct texts reply)
     struct pulse *p = ctx;
     int64_t has;
     if (err != 0) {
-        return; /* the next connection asks again */
+        return; /* the next connection retries */
     }
     if (!slice_int64(texts_at(reply, 0), &has)) {
         has = 0;

@@ -91,7 +91,7 @@ static void store_fail(struct store *s, struct waiter waiter, int err)
     }
 }
 
-/* Tells those that failed so far. Who calls again meanwhile, in vain, is told another time:
+/* Reports the failures so far. Calls made meanwhile, in vain, fail another time:
  * otherwise a caller that does not wait for the store to be up would hold the loop forever. */
 static void store_tell_failed(struct store *s)
 {

@@ -61,7 +61,7 @@ static bool subscription_on_answer(void *ctx, struct texts reply, bool is_error)
 
 static void subscription_on_down(void *ctx, int err)
 {
-    (void)ctx; /* it is told when it is up again, and subscribes anew */
+    (void)ctx; /* on_up comes again, and subscribes */
     (void)err;
 }
 

@@ -1,11 +1,11 @@
 /* A channel, subscribed for as long as its owner wants, whatever happens to the connection.
  *
  *   up --> SUBSCRIBE --> "subscribe": it holds --> "message": on_message, for each
- *    |                                        '--> PING each second: is anybody there?
+ *    |                                        '--> PING each second
  *    '<------- connection lost: again
  *
- * A link that is dead without saying so looks like a channel on which nothing happens; hence the
- * pings. What was published meanwhile is lost: notices are hints (protocol.md section 2).
+ * A dead link looks like a silent channel; hence the
+ * pings. Messages published meanwhile are lost: notices are hints (protocol.md, "Vocabulary").
  * Source: Redis manual: Pub/sub. */
 #ifndef KASSA_STORE_SUBSCRIPTION_H
 #define KASSA_STORE_SUBSCRIPTION_H

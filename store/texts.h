@@ -4,7 +4,7 @@
  *   texts_box   owns them: filled by whoever reads them off a wire
  *     texts     a view of all of them, or of some: a row of a batched call is a view of one
  *
- * What a store sends is input: a text that is not there is absent, never an error. */
+ * Replies of a store are input: a missing text is absent, never an error. */
 #ifndef KASSA_STORE_TEXTS_H
 #define KASSA_STORE_TEXTS_H
 
@@ -27,7 +27,7 @@ struct texts_chunk;
 struct texts_box {
     struct slice *all;
     unsigned count, size;
-    struct texts_chunk *chunk; /* where they lie; those that are full are behind it */
+    struct texts_chunk *chunk; /* where they lie; full chunks follow it */
 };
 
 void texts_box_reset(struct texts_box *box); /* empty; keeps the memory, unless it is much */
@@ -35,15 +35,15 @@ void texts_box_add(struct texts_box *box, struct slice text);
 struct texts texts_box_view(const struct texts_box *box); /* until something is added */
 void texts_box_free(struct texts_box *box); /* and the box, from mem_new; NULL is fine */
 
-/* What an error of the server means, by its first words. Errors: -ERR_STORE_DOWN: it is not the
- * server to talk to, or has lost our library; -ERR_STORE_FULL, -ERR_TOO_OLD; else -ERR_STORE_REPLY.
+/* What an error of the server means, by its first words. Errors: -ERR_STORE_DOWN: it is not a
+ * usable server, or has lost our library; -ERR_STORE_FULL, -ERR_TOO_OLD; else -ERR_STORE_REPLY.
  */
 int texts_error(struct slice error);
 
 /* Who waits for a reply. Errors: 0 with a reply; -ERR_STORE_DOWN (RETRY: the effect is unknown);
- * -ERR_STORE_TIMEOUT (the same, and it was out when the server fell silent: its caller counts that,
- * and makes one that was out too often alone, with is_alone); -ERR_STORE_REPLY (RETRY: the server
- * answered with an error, which is text 0 then). */
+ * -ERR_STORE_TIMEOUT (the same, and it was out when the server fell silent: the caller counts that,
+ * and after too many silences makes the call alone, with is_alone); -ERR_STORE_REPLY (RETRY: the
+ * server answered with an error, which is text 0 then). */
 typedef void texts_on_reply(void *ctx, int err, struct texts reply);
 
 #endif

@@ -4,15 +4,15 @@
 
 #include "store/texts.h"
 
-/* Whose answer it is. But for calls and questions it is the connection's own (copies.h). */
+/* Whose answer it is. Other than calls and questions they are the connection's own (copies.h). */
 enum waiter_kind {
     WAITER_CALL,
     WAITER_PUBLISH, /* .. or the WAIT before a WAITAOF: its answer says nothing, unless an error */
-    WAITER_KEPT,    /* while one is missing: who has all of it, by the data */
+    WAITER_KEPT,    /* while one is missing: the list in the data (copies.h) */
     WAITER_WAIT,
     WAITER_ROLE, /* behind a WAIT */
     WAITER_LOOK, /* a ROLE alone */
-    WAITER_CAME, /* before a ROLE: has somebody come since? */
+    WAITER_CAME, /* before a ROLE: has a replica come since? */
     WAITER_TIME,
     WAITER_ASK /* about the server: store_ask */
 };
@@ -22,8 +22,8 @@ struct waiter {
     unsigned needed;          /* of a WAIT and its ROLE: replicas */
     texts_on_reply *on_reply; /* NULL: nobody wants to know */
     void *ctx;
-    int err;                 /* of an answer that is held back, as on_reply will be told */
-    struct texts_box *reply; /* that answer. Owns: it, until who waits is told */
+    int err;                 /* of an answer that is held back, for on_reply */
+    struct texts_box *reply; /* that answer. Owns: it, until on_reply has it */
 };
 
 /* Zero-initialised is empty and valid. Owns: ring, until waiters_free. */

@@ -19,7 +19,7 @@ struct wire_events {
     void (*on_heard)(void *ctx);
     /* An answer, in the order of what was sent, or a push. Borrowed, unless it is taken. */
     void (*on_answer)(void *ctx, struct texts reply, bool is_error);
-    /* It is over, and gone when this returns. Not called after wire_close. */
+    /* It has ended, and is freed when this returns. Not called after wire_close. */
     void (*on_lost)(void *ctx, const char *reason);
 };
 
@@ -30,7 +30,7 @@ struct wire *wire_open(struct loop *loop, const char *address, int port,
                        size_t reason_size);
 void wire_close(struct wire *w); /* NULL is fine */
 
-/* Has the server taken the connection? */
+/* True when the server has accepted the connection. */
 bool wire_is_connected(const struct wire *w);
 
 /* Appends a command to what is written at the turn's end. */
@@ -39,7 +39,7 @@ void wire_send(struct wire *w, const struct args *c);
 /* The turn's end: true when there was something to write. May call on_lost. */
 bool wire_write(struct wire *w);
 
-/* Moves the reply in hand out of the wire: it lives on when on_answer returns, whatever becomes of
+/* Moves the current reply out of the wire: it lives on when on_answer returns, whatever happens to
  * the wire. Only inside on_answer, once. Owns: the caller, until texts_box_free. */
 struct texts_box *wire_take(struct wire *w);
 

@@ -8,7 +8,7 @@
 #   <room>/conf.h, runtime/err.h --+--> <!-- begin NAME --> .. <!-- end NAME -->
 #
 # What has no table in the source (routes, metrics, events of the log, states) has to be named in
-# the document that tells about it.
+# the document that tells about it. What documents and comments cite has to be there (test/cites.sh).
 set -eu
 cd "$(dirname "$0")/.."
 protocol=docs/protocol.md
@@ -186,12 +186,32 @@ for name in messages fields queues events errors conf crash; do
 done
 
 rooms='runtime broker store catalogue idempotency consumer saga order stock payment gateway'
+# Not of a document, but with marks all the same.
+front=deploy/nginx/nginx.conf
+sh deploy/nginx/bodies.sh >"$work/bodies"
+if [ "${1:-}" = --write ]; then
+    awk -v file="$work/bodies" '
+        $1 == "#" && $2 == "end" && $3 == "bodies" { is_inside = 0 }
+        !is_inside
+        $1 == "#" && $2 == "begin" && $3 == "bodies" {
+            is_inside = 1
+            while ((getline line < file) > 0) { print line }
+        }' $front >"$work/front"
+    cat "$work/front" >$front
+elif ! awk '/# end bodies/ { is_inside = 0 } is_inside; /# begin bodies/ { is_inside = 1 }' $front |
+    diff - "$work/bodies" >"$work/diff"; then
+    printf '%s: the routes with a body differ from gateway/api (>); sh test/docs.sh --write mends it\n' $front
+    cat "$work/diff"
+    status=1
+fi
+
+rooms='runtime broker store idempotency consumer saga order stock payment gateway'
 # shellcheck disable=SC2086  # a list of rooms
 sources() {
     grep -rhoE --include='*.[ch]' "$1" $rooms
 }
 
-grep -hoE '"/[^"]*"' gateway/routes.c | tr -d '"' | grep '^/[a-z]' >"$work/names"
+grep -hoE '"/[^"]*"' gateway/api/*.c | tr -d '"' | grep '^/[a-z]' >"$work/names"
 named README.md route
 
 sources '"kassa_[a-z_]+"' | tr -d '"' | sort -u >"$work/names"
@@ -227,5 +247,7 @@ fi
 grep -hoE '(acting|compensating|cancelling|stuck|completed|aborted) = "[A-Z]+"' checkout/checkout.c |
     grep -oE '[A-Z]+' | sort -u >"$work/names"
 named $protocol state
+
+sh test/cites.sh || status=1
 
 exit $status

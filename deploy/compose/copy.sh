@@ -1,31 +1,32 @@
 # shellcheck shell=sh disable=SC2154  # redis.sh, of which this is a part, sets what is not set here
-# What a node of a Redis group may be taken for, by what is in its own file. This loop runs beside the
+# The state of a node of a Redis group, judged by its own file. This loop runs beside the
 # server and looks twice a second:
 #
-#   room      the server has loaded its file, and listens where only the other nodes look for it
+#   room      the server has loaded its file, and listens on a port that only the other nodes use
 #   in doubt  it follows a master; its file is not known to hold what it acknowledges. It is not
 #             promoted (replica-priority 0), and its name tells the services not to count it
 #   sure      it follows a master, its file holds what it acknowledges, and it may be promoted
 #   master
 #
-# After a full sync the file is the old one until a rewrite is done; a kill brings that back. So doubt
-# ends by a look at the file, never by time. A replica tells its name when it connects, so a name is good
-# for one connection: who has become sure connects anew, which costs nothing, and the name for whatever
-# connection comes next is "unsure" again. (Sentinels ignore a name that is no address.)
+# After a full sync the file is the old one until a rewrite ends; a kill restores that. So only a
+# look at the file ends doubt, never time. A replica gives its name when it connects, so a name is valid
+# for one connection: a node that has become sure reconnects, which costs nothing, and its name for the
+# next connection is "unsure" again. (Sentinels ignore a name that is no address.)
 #
-# How far the data of a node goes says the data itself: each master counts in it, `term` when it becomes
-# one and `pulse` at each look. A replica is sure only when it has its master's term, so nothing is
-# answered in a term that the answer's copies do not know of. Whatever was answered is in the files of
-# two nodes: of any two of three nodes the one that is further has all of it. When no node serves, that
-# is how a master is found; a node alone waits, or for an operator: redis.sh trust.
+# The data itself says how far a node's data goes: each master counts in it, `term` when it becomes
+# one and `pulse` at each look. A replica is sure only when it has its master's term, so no write is
+# answered in a term that its copies do not know. Every answered write is in the files of
+# two nodes: of any two of three nodes the one that is further has all of them. When no node serves, that
+# decides who becomes master; a node alone waits, for another or for an operator: redis.sh trust.
 #
-# Who has all of it is in the data as well: `with`, the nodes, and `kept`, which grows with each change.
-# A master leaves out who was not sure for SILENCE_S: by then it is not promotable, and the services wait
-# for it still. So whoever has what was answered without a node has this, too, and does not follow a
-# master that is left out and does not know it. It was promoted all the same: it stood still, say, and
-# so did this loop. Nobody is sure of such a master, so it has answered nothing, and goes back to the room.
+# The data also says who has all of it: `with`, the nodes, and `kept`, which grows with each change.
+# A master drops a node that was not sure for SILENCE_S: by then it is not promotable, and the services
+# still wait for it. So a node with writes answered without another one has this list, too, and does not
+# follow a master that was left out and does not know it. Such a master was promoted all the same: it
+# stood still, say, and so did this loop. No replica is sure of it, so it has answered nothing, and goes
+# back to the room.
 #
-# Source: docs/protocol.md, section 3.1; store/copies.h, which knows the names.
+# Source: docs/protocol.md, "On a disk"; store/copies.h, which knows the names.
 COPY=kassa:copy
 LOOK_S=0.5
 DECIDE_S=1 # between two looks while others have to be asked

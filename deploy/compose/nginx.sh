@@ -1,8 +1,8 @@
 #!/bin/sh
-# nginx in front of as many gateways as there are: their addresses are looked up each second. When
-# there is a new one nginx reads its configuration anew; requests that are under way are not dropped,
-# but idle connections of clients are closed. So who is at work is told first, with an answer, that its
-# connection ends; and one that has gone is left out only after a while: until then nginx finds by itself
+# nginx in front of any number of gateways: this looks up their addresses each second. For a new
+# gateway nginx reloads its configuration; it finishes the requests under way, but closes idle
+# connections of clients. So a busy client first gets an answer that closes its connection; and a
+# gateway that has gone is left out only after a while: until then nginx finds by itself
 # that it does not answer, and most come back.
 set -eu
 dir=/tmp/nginx

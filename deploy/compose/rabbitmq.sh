@@ -1,6 +1,6 @@
 #!/bin/sh
 # Starts a node of the broker's cluster, with the cookie of this installation and a user for each
-# service. Who consumes a queue declares and reads it; everybody may send to all of them.
+# service. The consumer of a queue declares and reads it; every service may send to all of them.
 #
 #   rabbitmq.sh <name of each node of the cluster> ..
 set -eu

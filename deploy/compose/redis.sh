@@ -3,14 +3,14 @@
 #
 #   redis.sh <group> <own address> <those of the other nodes>..
 #   redis.sh all         one server for all groups, alone
-#   redis.sh well        is this node of use: the master, or a replica that has on disk what it has?
-#   redis.sh trust       an operator says: what this node has is to be the truth
+#   redis.sh well        exit status 0: the master, or a replica whose file holds what it acknowledges
+#   redis.sh trust       an operator declares this node's data to be the truth
 #
 # Only a majority of the Sentinels says who the master is: this node may have missed a promotion, and
-# what it has may be older than what was answered. They begin with the group's first node. What has to
-# be so before a node is master, or may become one, says copy.sh.
+# its data may be older than what was answered. They begin with the group's first node. copy.sh says
+# when a node is master, or may become one.
 #
-# Source: docs/protocol.md, section 3.1.
+# Source: docs/protocol.md, "A node that starts".
 set -eu
 DATA=${KASSA_DATA:-/data}
 RUN=${KASSA_RUN:-/tmp}        # what is written here is gone when the container is
@@ -26,7 +26,7 @@ say() {
     echo "redis.sh: $*" >&2
 }
 
-# ask SENTINEL WORD..: what that one says to a question about this group.
+# ask SENTINEL WORD..: its answer to a question about this group.
 ask() {
     sentinel=$1
     shift

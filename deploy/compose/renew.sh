@@ -1,12 +1,12 @@
 #!/bin/sh
-# Puts containers of a new image in the place of the old ones, one after the other: nobody notices.
+# Replaces containers by those of a new image, one after the other: clients do not notice.
 #
 #   sh deploy/compose/renew.sh [<service>..]      order, payment, stock and gateway, if none is named
 #
 # Build or pull first. `up` alone would stop all containers of a service at once. The gateways come
-# last, also when they are named: who reads has to know what is new before who writes it does.
+# last, also when they are named: readers have to know a new form before writers use it.
 #
-# Source: docs/protocol.md, section 3.6.
+# Source: docs/protocol.md, "Versions side by side".
 set -eu
 cd "$(dirname "$0")/../.."
 WAIT_S=120

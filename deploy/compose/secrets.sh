@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the passwords of this installation, once. They are in volumes and nowhere else: the servers'
-# has all of them, that of a service its own two.
+# Makes the passwords of this installation, once. They are in volumes only: the servers'
+# volume has all of them, that of a service its own two.
 #
 #   /run/kassa/           redis_password, rabbitmq_password: of the servers among themselves, and of
 #                         operators; erlang_cookie; redis_<service>, rabbitmq_<service>

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Starts a Sentinel that watches all four groups. What it learns it writes down, in its volume.
+# Starts a Sentinel that watches all four groups. It keeps its state in its volume.
 #
 #   sentinel.sh <own address> <group>=<address of its first node> ..
 #
-# Anybody in the network may ask it for the master; to tell it something takes the password.
+# Any client in the network may ask it for the master; commands need the password.
 set -eu
 own=$1
 shift

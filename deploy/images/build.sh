@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the images of the highly available stack where no registry can be reached: the bare Debian
-# (deploy/base-image.sh), and on it stand-ins for all others; and tells compose of them, in .env.
+# (deploy/base-image.sh), and on it stand-ins for all others; and names them to compose, in .env.
 #
 #   sh deploy/images/build.sh
 set -eu

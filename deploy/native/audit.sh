@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# audit: the proof from the stores alone. Where Redis is down it is started on its data, alone, and
-# stopped again: nothing else runs then, so nothing can move.
+# audit: the proof from the stores alone. If Redis is down this starts it on its data, alone, and
+# stops it again: nothing else runs then, so nothing can move.
 
 AUDIT_STATUS=2 # could not run, until the audit itself says otherwise
 AUDIT_HAS_STARTED=no

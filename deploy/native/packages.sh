@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2034  # the other parts read the variables set here
-# The Debian packages Kassa needs, and how they get here. This is the only list.
+# The Debian packages Kassa needs, and how they get here. The image of the containers has a list of
+# its own (deploy/images/kassa.Dockerfile).
 
 PACKAGES_BUILD=(gcc libc6-dev make pkg-config
     libuv1-dev librabbitmq-dev libhiredis-dev libmicrohttpd-dev libjson-c-dev uthash-dev)
@@ -64,7 +65,7 @@ packages_as_root() {
 packages_install() {
     local missing log=$KASSA_VAR/log/packages.log command
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-        say_warn "without apt-get and dpkg-query: taking it that these are here: $*"
+        say_warn "without apt-get and dpkg-query: assuming these are installed: $*"
         return
     fi
     mapfile -t missing < <(packages_missing "$@")

@@ -2,7 +2,7 @@
 # Processes that outlive the shell which started them, found again by their pid files.
 #
 # A pid file holds: pid, start time in clock ticks since boot, start time in seconds since 1970.
-# A pid alone may have been given to somebody else since; with the start time it is ours, or gone.
+# A pid alone may belong to another process by now; with the start time it is ours, or gone.
 
 PROCESS_LOG_BYTES_MAX=10000000
 

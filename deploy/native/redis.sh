@@ -2,8 +2,8 @@
 # The private Redis servers: data under data/, loopback only, a password of their own.
 #
 #   redis       users, items, orders, journals and records
-#   saga_redis  idempotency keys, and the notices to gateways: what Redis has to say to anybody it
-#               says after the fsync of its turn, and nothing that a notice tells waits for one
+#   saga_redis  idempotency keys, and the notices to gateways: Redis sends everything after the
+#               fsync of its turn, and no notice needs to wait for one
 
 # redis_maxmemory PART: of the machine's memory. What is over goes to the broker, the services and
 # the disk's cache.

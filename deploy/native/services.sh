@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034  # the other parts read the variables set here
-# Kassa's own four processes, and the environment they are told their ports and passwords by.
+# Kassa's own four processes, and the environment with their ports and passwords.
 
 SERVICES=(gateway order stock payment)
 
@@ -28,7 +28,7 @@ services_port() {
     printf '%s' "${STATE_KEPT[$variable]:-}"
 }
 
-# services_build [GOAL..]: the services, or what make is told.
+# services_build [GOAL..]: the services, or these goals of make.
 services_build() {
     local log=$KASSA_VAR/log/build.log
     say_logged "$log" services_make -C "$KASSA_ROOT" VARIANT="$VARIANT" "$@" || {

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# status and config: what runs, and what everything is set to.
+# status and config: what runs, and with which settings.
 
 # status_row NAME PORT STATE
 status_row() {

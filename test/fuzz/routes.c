@@ -17,24 +17,14 @@ static const struct gateway_conf *conf_get(void)
     return &conf;
 }
 
-/* What the gateway adds to a command before it sends it (gateway.c, pending_begin). */
+/* What the gateway adds to a command before it sends it (asking.c, asking_begin). */
 static void command_complete(struct message *command, enum message_field creates)
 {
     const struct slice id = SLICE_TEXT("0193a000-0000-7000-8000-000000000001");
     message_set(command, id, id);
     message_set(command, gateway, id);
-    switch (creates) {
-    case MESSAGE_HAS_user:
-        message_set(command, user, id);
-        break;
-    case MESSAGE_HAS_item:
-        message_set(command, item, id);
-        break;
-    case MESSAGE_HAS_order:
-        message_set(command, order, id);
-        break;
-    default:
-        break;
+    if (creates != MESSAGE_HAS_id) {
+        message_put(command, creates, id);
     }
 }
 
@@ -59,25 +49,25 @@ static void command_check(struct route_match *match)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const methods[] = {"GET", "POST", "HEAD", "PUT", "DELETE", "", "get", "*"};
-    static struct route_match match;
+    struct route_match match;
+    struct route_text text;
     if (size < 1) {
         return 0;
     }
     const char *method = methods[data[0] % (sizeof(methods) / sizeof(methods[0]))];
     struct slice query = fuzz_slice(data + 1, size - 1), path;
     slice_cut(&query, '?', &path);
-    memset(&match, 0, sizeof(match));
-    route_find(conf_get(), method, path, query, &match);
+    const struct route_request request = {method, path, query, query};
+    route_find(&route_api, conf_get(), &request, &text, &match);
     if (match.route == NULL) {
         assert(match.status == 400 || match.status == 404 || match.status == 405);
         assert((match.status == 405) == (match.allow[0] != '\0'));
-        fuzz_check_sentence(buf_slice(&match.refusal), 120);
+        fuzz_check_sentence(slice_from(match.sentence), 120);
     } else {
         assert(match.status == 0);
-        if (match.route->place == ROUTE_SERVICE) {
+        if (!match.route->serve) {
             command_check(&match);
         }
     }
-    route_match_free(&match);
     return 0;
 }

@@ -66,7 +66,7 @@ void rig_skip(struct rig *s, unsigned texts);        /* of it: its first texts *
 /* From now on until FLUSHALL that is what time it is, for the functions of the store's library. */
 void rig_clock(struct rig *s, int64_t ms);
 
-/* For what takes a connection of its own accord (saga/sweep.h). */
+/* For what takes a connection of its own accord (consumer/sweep.h). */
 struct loop *rig_loop(struct rig *s);
 struct store *rig_store(struct rig *s);
 const char *rig_node(const struct rig *s); /* host:port of its server */

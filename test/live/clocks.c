@@ -1,5 +1,6 @@
 /* Clocks that jump, as the orders' store sees them, in a real server: what is begun by a clock that
- * differs, and what was written while the store's own was wrong. Protocol.md section 3.3. */
+ * differs, and what was written while the store's own was wrong. Source:
+ * protocol.md, "One clock for each store". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* A store whose memory is full, in a real server: each function that ends or frees something works
- * there, and each that begins something is refused. Which is which: protocol.md section 2.7. */
+ * there, and each that begins something is refused. Which is which: protocol.md, "A store that
+ * is nearly full". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* Which records open sagas need, and that all others go by themselves, in a real server.
- * Protocol.md section 3.3. */
+ * protocol.md, "How long". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* What a client's key stands for is remembered for longer than the rest, in a real server.
- * Protocol.md section 3.3. */
+ * protocol.md, "How long". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* Old records are dropped, and the books stay balanced: payment, stock and order, in a real
- * server. What the sweep is for: protocol.md section 3.3. What is kept for clients: kept.c; what
+ * server. What the sweep is for: protocol.md, "How long". What is kept for clients: kept.c; what
  * open sagas need: keep.c. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,7 +6,7 @@
  *                         ^                             '--not understood--> later --.
  *                         '----------------------------------------------------------'
  *
- * Processes are objects of this one. Source: protocol.md section 3.6. */
+ * Processes are objects of this one. Source: protocol.md, "Versions side by side". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
 #   clients --> nginx --> gateway-1, gateway-2 --.
 #                         order, stock, payment --+--> proxy --> redis, rabbitmq
 #
-# The drill has to know how each process died, so it starts them itself: here each one's command is
-# only written down, as run/<name>.argv, the arguments ended by NUL.
+# The drill has to know how each process died, so it starts them itself: this only writes each
+# command to run/<name>.argv, the arguments ended by NUL.
 
 DRILL_PROCESSES=(epmd rabbitmq redis proxy order stock payment gateway-1 gateway-2 nginx)
 DRILL_SHIMMED=(redis order stock payment gateway-1 gateway-2) # their clocks and disks can be broken
@@ -22,7 +22,7 @@ drill_note() {
     printf '%s\0' "${shim[@]}" "${@:2}" >"$KASSA_VAR/run/$1.argv"
 }
 
-# drill_shim NAME: sets `shim` to what preloads it; what it is told is in run/shim/NAME/.
+# drill_shim NAME: sets `shim` to what preloads it; the files in run/shim/NAME/ control it.
 drill_shim() {
     mkdir -p "$KASSA_VAR/run/shim/$1"
     shim=(env "LD_PRELOAD=$KASSA_VAR/run/shim.so" "KASSA_SHIM=$KASSA_VAR/run/shim/$1")

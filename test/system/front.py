@@ -24,8 +24,10 @@ def free_port():
 class Front:
     """nginx on a port of its own, until close."""
 
-    def __init__(self, host, port, clients=None):
-        """clients: requests of one address at once, instead of those of the template."""
+    def __init__(self, host, port, clients=None, bodies=(), others=()):
+        """clients: requests of one address at once, instead of those of the template. bodies: lines
+        of the map of routes that take a body, beside those of the template. others: ports of other
+        gateways."""
         self.port = free_port()
         self.directory = tempfile.TemporaryDirectory(prefix="kassa-front.")
         self.mark = pathlib.Path(self.directory.name) / "closing"
@@ -38,13 +40,16 @@ class Front:
             "ACCESS": "off",
             "RESOLVER": "127.0.0.1",
             "AGAIN": "gateways",
-            "GATEWAYS": f"server {host}:{port} max_fails=0;",
+            "GATEWAYS": " ".join(f"server {host}:{p} max_fails=0;" for p in (port, *others)),
         }.items():
             text = text.replace(f"@{name}@", value)
         if clients is not None:
             text, changed = re.subn("limit_conn clients [0-9]+;", f"limit_conn clients {clients};",
                                     text)
             assert changed == 1, "the template has no limit"
+        mark = "# end bodies\n"
+        assert text.count(mark) == 1, "the template has no routes with bodies"
+        text = text.replace(mark, "\n".join((*bodies, mark)))
         (directory / "nginx.conf").write_text(text)
         self.log = directory / "nginx.log"
         with self.log.open("wb") as log:

@@ -1,16 +1,22 @@
 """nginx reads its configuration anew, as when a gateway comes: no client loses a request by it."""
 
+import http.client
+import http.server
 import itertools
+import json
 import secrets
+import subprocess
+import tempfile
 import threading
 import time
 import unittest
 
 import client
 from client import Case, Client
-from front import NGINX, Front
+from front import NGINX, TEMPLATE, Front
 from servers import VAR, redis
 
+BODIES = str(TEMPLATE.parent / "bodies.sh")
 CLIENTS = 16
 RELOADS = 5
 CLOSING_S = 0.5  # these clients are never idle
@@ -160,6 +166,103 @@ class NoClaim(ThroughFront):
             self.assertEqual(answer.headers.get("idempotency-key"), key)
         self.assert_credit(user, 5)
         self.assertEqual(self.claims(), 1)
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """In a gateway's place: says what has come."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        length = self.headers.get("Content-Length")
+        came = {"request": f"{self.command} {self.path}", "length": length,
+                "encoding": self.headers.get("Transfer-Encoding"),
+                "body": self.rfile.read(int(length or 0)).hex()}
+        refuses = self.server.refusals > 0
+        self.server.refusals -= refuses
+        text = json.dumps(came).encode()
+        self.send_response(503 if refuses else 200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = do_PUT = do_DELETE = answer
+
+    def log_message(self, *args):
+        pass
+
+
+@unittest.skipUnless(NGINX, "nginx is not installed")
+class Bodies(unittest.TestCase):
+    """A body goes to the gateway where a route has one, and nowhere else."""
+
+    BODY = bytes(range(256)) * 230  # nearly all that nginx lets through
+
+    def setUp(self):
+        self.servers = [self.server(), self.server()]
+        with tempfile.NamedTemporaryFile("w", suffix=".c") as rows:
+            rows.write("""static const struct route rows[] = {
+                {"GET", "/notes/{note}", "find_note", MESSAGE_NOTE_FIND, QUEUE_NOTE},
+                {"PUT", "/notes/{note}/texts/{text}", "put_text", MESSAGE_NOTE_PUT, QUEUE_NOTE,
+                 .body = text_body, .body_max = 4096},
+                {"DELETE", "/notes", "delete_notes", MESSAGE_NOTE_DELETE, QUEUE_NOTE},
+            };""")
+            rows.flush()
+            made = subprocess.run(["sh", BODIES, rows.name], check=True, capture_output=True, text=True)
+        port, other = (server.server_address[1] for server in self.servers)
+        self.front = Front("127.0.0.1", port, bodies=made.stdout.splitlines(), others=(other,))
+        self.addCleanup(self.front.close)
+
+    def server(self):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+        server.refusals = 0
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return server
+
+    def ask(self, method, path, body, chunked=False):
+        connection = http.client.HTTPConnection("127.0.0.1", self.front.port, timeout=20)
+        self.addCleanup(connection.close)
+        connection.request(method, path, body=iter([body[:7], body[7:]]) if chunked else body,
+                           encode_chunked=chunked,
+                           headers={"Transfer-Encoding": "chunked"} if chunked else {})
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+
+    def assert_body(self, method, path, body, **how):
+        status, came = self.ask(method, path, body, **how)
+        self.assertEqual(status, 200)
+        self.assertEqual(came, {"request": f"{method} {path}", "length": str(len(body)), "encoding": None,
+                                "body": body.hex()})
+
+    def assert_no_body(self, method, path, body, **how):
+        status, came = self.ask(method, path, body, **how)
+        self.assertEqual(status, 200)
+        self.assertEqual(came, {"request": f"{method} {path}", "length": None, "encoding": None, "body": ""})
+
+    def test_where_a_route_has_one(self):
+        for path in ("/notes/n%201/texts/t", "/notes/n/texts/t?q=1"):
+            self.assert_body("PUT", path, self.BODY)
+            self.assert_body("PUT", path, self.BODY, chunked=True)
+            self.assert_body("PUT", path, b"")
+
+    def test_nowhere_else(self):
+        for method, path in (("POST", "/notes/n/texts/t"), ("GET", "/notes/n"), ("PUT", "/notes/n/texts"),
+                             ("DELETE", "/notes"), ("PUT", "/notes/n/texts/t/more"),
+                             ("PUT", "/more/notes/n/texts/t"), ("POST", "/orders/checkout/o")):
+            self.assert_no_body(method, path, b"text")
+            self.assert_no_body(method, path, self.BODY, chunked=True)
+
+    def test_a_second_try_has_it_too(self):
+        self.servers[0].refusals = 1
+        for _ in self.servers:  # one of the two comes to it first
+            self.assert_body("PUT", "/notes/n/texts/t", self.BODY)
+        self.assertEqual(self.servers[0].refusals, 0)
+
+    def test_too_large(self):
+        self.assertEqual(self.ask("PUT", "/notes/n/texts/t", bytes(70000)),
+                         (413, {"error": "body too large"}))
 
 
 if __name__ == "__main__":

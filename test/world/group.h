@@ -7,7 +7,7 @@
  * promoted, because the master is dead, or because an operator wants it, while the old master
  * lives, takes calls, and is followed by the other replica for some moments more. Sentinels hear of
  * it one after the other. Two troubles at once are not made, but for those that belong together:
- * what is lost by two is written down in docs/protocol.md, section 4. */
+ * what is lost by two is written down in docs/protocol.md, "The windows". */
 #ifndef KASSA_TEST_GROUP_H
 #define KASSA_TEST_GROUP_H
 

@@ -22,20 +22,18 @@ struct http_request {
 
 struct http {
     struct node *node;
-    http_on_request *on_request;
-    void *ctx;
+    struct http_listener listener;
 };
 
 static struct http *listeners[WORLD_NODES_MAX];
 static LIST_HEAD(, http_request) open_requests = LIST_HEAD_INITIALIZER(open_requests);
 
-int http_open(struct loop *loop, const struct http_conf *conf, const char *host, int port,
-              http_on_request *on_request, void *ctx, struct http **ret_http,
-              struct buf *ret_sentence)
+int http_open(struct loop *loop, const struct http_conf *conf, const struct http_listener *listener,
+              struct http **ret_http, struct buf *ret_sentence)
 {
-    (void)loop, (void)conf, (void)host, (void)port, (void)ret_sentence;
+    (void)loop, (void)conf, (void)ret_sentence;
     struct http *http = mem_new(sizeof(*http));
-    *http = (struct http){.node = world.current, .on_request = on_request, .ctx = ctx};
+    *http = (struct http){.node = world.current, .listener = *listener};
     listeners[world.current - world.nodes] = http;
     *ret_http = http;
     return 0;
@@ -87,7 +85,7 @@ static void on_arrived(void *ctx)
 {
     struct http_request *r = ctx;
     r->http = listeners[world.current - world.nodes];
-    r->http->on_request(r->http->ctx, r);
+    r->http->listener.on_request(r->http->listener.ctx, r);
 }
 
 static void on_nobody(void *ctx)
@@ -160,6 +158,13 @@ struct slice http_request_header(const struct http_request *r, const char *name)
     return strcmp(name, "Idempotency-Key") == 0 ? slice_from(r->key)
            : strcmp(name, FRONT_HEADER) == 0    ? slice_from(r->name)
                                                 : (struct slice){0};
+}
+
+/* Clients of the world send none. */
+struct slice http_request_body(const struct http_request *r)
+{
+    (void)r;
+    return (struct slice){0};
 }
 
 void http_world_glance(struct node *gateway, const char *path)

@@ -19,7 +19,7 @@ unsigned shop_requests(void);
 /* Requests that were not answered yet. */
 unsigned shop_waiting(void);
 unsigned shop_checkouts(void);
-/* Holds every answer to the stores (C1-C6 and C8 of docs/protocol.md section 5). */
+/* Holds every answer to the stores (C1 to C6 and C8 of drills.md, "What is checked"). */
 void shop_check(void);
 
 #endif

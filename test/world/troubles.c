@@ -239,7 +239,7 @@ bool troubles_are_over(const struct group *g)
     return true;
 }
 
-/* What comes and goes within a second nobody need notice: docs/protocol.md, section 4. */
+/* What comes and goes within a second nobody need notice: docs/protocol.md, "The windows". */
 void troubles_on(void *ctx)
 {
     struct group *g = ctx;

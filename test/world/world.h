@@ -7,7 +7,7 @@
  *   world event -> a node's callback -> its turn-end hooks -> effects: more events
  *
  * A node dies by chance before any of its effects: what came before has happened, what follows
- * has not. Source: docs/protocol.md section 5. */
+ * has not. Source: testing.md, "The simulation". */
 #ifndef KASSA_TEST_WORLD_H
 #define KASSA_TEST_WORLD_H
 

@@ -40,8 +40,10 @@ static int teardown(void **state)
 
 static struct pending *park(struct pending_table *t, const char *id, int64_t now_ms)
 {
-    struct pending *p = pending_draft(t);
-    pending_park(t, p, now_ms);
+    static const struct route route = {.name = "a route"};
+    const struct route_text text = {0};
+    const struct route_match match = {.route = &route, .row = 7};
+    struct pending *p = pending_park(t, &match, &text, now_ms);
     strcpy(p->id.text, id);
     return p;
 }
@@ -72,19 +74,20 @@ static bool chain_has(const struct pending_table *t, const char *id, const struc
     return false;
 }
 
-/* A draft that was not parked is the next draft, with nothing left in it. */
-static void draft_again(void **state)
+/* What is parked has its route, and its command's texts for itself. */
+static void park_keeps(void **state)
 {
     struct pending_table *t = *state;
-    struct pending *p = pending_draft(t);
-    buf_add_text(&p->match.refusal, "no such path");
-    strcpy(p->key, "key");
-    p->is_claimed = true;
-    assert_ptr_equal(pending_draft(t), p);
-    assert_string_equal(p->key, "");
-    assert_false(p->is_claimed);
-    assert_null(p->match.refusal.data);
-    assert_int_equal(t->count, 0);
+    struct route_text text = {2, "o1"};
+    struct route_match match = {.row = 3, .command = {.type = MESSAGE_ORDER_FIND}};
+    message_set(&match.command, order, ((struct slice){text.at, 2}));
+    struct pending *p = pending_park(t, &match, &text, 0);
+    memset(&text, 0x5a, sizeof(text));
+    memset(&match, 0x5a, sizeof(match));
+    assert_int_equal(p->row, 3);
+    assert_int_equal(p->command.type, MESSAGE_ORDER_FIND);
+    assert_true(slice_is(p->command.order, "o1"));
+    assert_int_equal(t->count, 1);
 }
 
 /* A parked request is found only after it was entered, by its whole id. */
@@ -207,8 +210,6 @@ static void full_table(void **state)
         p[i] = i % 2 ? enter(t, ID_A, 0) : park(t, ID_B, 0);
     }
     assert_true(pending_is_full(t));
-    pending_draft(t); /* to be refused in */
-    assert_true(pending_is_full(t));
     pending_remove(t, p[0]);
     pending_free(p[0]);
     assert_false(pending_is_full(t));
@@ -318,7 +319,7 @@ static void withdraw_and_enter_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(draft_again),
+        TEST(park_keeps),
         TEST(enter_and_find),
         TEST(take_one),
         TEST(take_chain),

@@ -32,11 +32,26 @@ static struct message command_of(enum message_type type)
     return command;
 }
 
+/* The route whose command it is; commands of none are answered as those of a route without a reply.
+ */
+static const struct route *route_of(const struct message *command)
+{
+    static const struct route none;
+    for (unsigned t = 0; t < route_api.count; t++) {
+        for (unsigned i = 0; i < route_api.tables[t]->count; i++) {
+            if (route_api.tables[t]->routes[i].type == command->type) {
+                return &route_api.tables[t]->routes[i];
+            }
+        }
+    }
+    return &none;
+}
+
 static void assert_reply(const struct message *command, const struct message *answer,
                          unsigned status, const char *body)
 {
     struct reply reply;
-    assert_true(reply_make(command, answer, &reply));
+    assert_true(reply_make(route_of(command), command, answer, &reply));
     assert_int_equal(reply.status, status);
     assert_string_equal(reply.body.data, body);
     assert_int_equal(reply.has_retry_after, status == 429 || status == 503);
@@ -160,7 +175,7 @@ static void reply_running(void **state)
     struct message answer = {.type = MESSAGE_SAGA_RUNNING};
     message_set(&answer, saga, SLICE_TEXT(SAGA));
     message_set(&answer, state, SLICE_TEXT("CHARGING"));
-    assert_false(reply_make(&command, &answer, &reply));
+    assert_false(reply_make(route_of(&command), &command, &answer, &reply));
     assert_int_equal(reply.status, 77);
     message_set(&command, async, 1);
     assert_reply(&command, &answer, 202, "{\"saga_id\":\"" SAGA "\",\"state\":\"CHARGING\"}");
@@ -240,8 +255,31 @@ static void reply_to_no_answer(void **state)
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         struct reply reply = {.status = 77};
         struct message answer = {.type = types[i]};
-        assert_false(reply_make(&command, &answer, &reply));
+        assert_false(reply_make(route_of(&command), &command, &answer, &reply));
         assert_int_equal(reply.status, 77);
+    }
+}
+
+/* Each route takes the one answer that its command has, and no other: a type that is added later is
+ * said by nobody until its route says it. */
+static void reply_to_its_own_answer_only(void **state)
+{
+    (void)state;
+    for (unsigned t = 0; t < route_api.count; t++) {
+        for (unsigned i = 0; i < route_api.tables[t]->count; i++) {
+            const struct route *route = &route_api.tables[t]->routes[i];
+            struct message command = command_of(route->type);
+            unsigned taken = 0;
+            for (unsigned type = MESSAGE_NONE + 1; type < MESSAGE_TYPE_COUNT; type++) {
+                struct message answer = {.type = type};
+                struct reply reply;
+                if (reply_make(route, &command, &answer, &reply)) {
+                    taken += reply.status == 200;
+                    reply_free(&reply);
+                }
+            }
+            assert_int_equal(taken, route->reply ? 1 : 0);
+        }
     }
 }
 
@@ -279,6 +317,7 @@ int main(void)
         cmocka_unit_test(reply_saga),
         cmocka_unit_test(reply_sagas),
         cmocka_unit_test(reply_to_no_answer),
+        cmocka_unit_test(reply_to_its_own_answer_only),
         cmocka_unit_test(reply_errors),
     };
     return cmocka_run_group_tests_name("gateway/reply", tests, NULL, NULL);

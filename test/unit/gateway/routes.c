@@ -10,25 +10,38 @@
 #include <string.h>
 
 #include "gateway/routes.h"
+#include "runtime/http.h"
 
 static const struct gateway_conf conf = {.batch_max = 10000000};
 
 struct request {
+    struct route_text text;
     struct route_match match;
 };
+
+static const struct route *row_of(unsigned row)
+{
+    for (unsigned t = 0; t < route_api.count; t++) {
+        if (row < route_api.tables[t]->count) {
+            return &route_api.tables[t]->routes[row];
+        }
+        row -= route_api.tables[t]->count;
+    }
+    return NULL;
+}
 
 static const struct route_match *request_find(struct request *r, const char *method,
                                               const char *path, const char *query)
 {
-    route_match_free(&r->match);
-    memset(&r->match, 0, sizeof(r->match));
-    route_find(&conf, method, slice_from(path), slice_from(query), &r->match);
+    const struct route_request request = {method, slice_from(path), slice_from(query), {0}};
+    memset(r, 0x5a, sizeof(*r)); /* what is not set is not zero */
+    route_find(&route_api, &conf, &request, &r->text, &r->match);
     return &r->match;
 }
 
 #define H(field) (UINT64_C(1) << MESSAGE_HAS_##field)
 
-/* One good request for each row of the table, in the table's order. */
+/* One good request for each route. */
 static const struct {
     const char *method, *path;
     enum message_type type;
@@ -70,11 +83,16 @@ static const struct {
 static void route_every_row(void **state)
 {
     struct request *r = *state;
-    assert_int_equal(route_count, GOOD_COUNT);
+    bool is_found[GOOD_COUNT] = {0};
+    assert_int_equal(route_count(&route_api), GOOD_COUNT);
     for (size_t i = 0; i < GOOD_COUNT; i++) {
         const struct route_match *m = request_find(r, goods[i].method, goods[i].path, NULL);
-        assert_ptr_equal(m->route, &routes[i]);
+        assert_non_null(m->route);
+        assert_ptr_equal(m->route, row_of(m->row));
+        assert_false(is_found[m->row]);
+        is_found[m->row] = true;
         assert_int_equal(m->status, 0);
+        assert_string_equal(m->route->method, goods[i].method);
         assert_int_equal(m->command.type, goods[i].type);
         assert_int_equal(m->route->queue, goods[i].queue);
         assert_int_equal(m->command.has, goods[i].has);
@@ -106,12 +124,8 @@ static void route_makes_whole_commands(void **state)
         }
         message_set(&command, id, SLICE_TEXT("0193a000-0000-7000-8000-000000000001"));
         message_set(&command, gateway, SLICE_TEXT("gw"));
-        if (goods[i].creates == MESSAGE_HAS_user) {
-            message_set(&command, user, command.id);
-        } else if (goods[i].creates == MESSAGE_HAS_item) {
-            message_set(&command, item, command.id);
-        } else if (goods[i].creates == MESSAGE_HAS_order) {
-            message_set(&command, order, command.id);
+        if (goods[i].creates != MESSAGE_HAS_id) {
+            message_put(&command, goods[i].creates, command.id);
         }
         struct envelope_head table = {0};
         buf_reset(&text);
@@ -120,37 +134,56 @@ static void route_makes_whole_commands(void **state)
     buf_free(&text);
 }
 
+static bool same_requests(const struct route *a, const struct route *b)
+{
+    struct slice pa = slice_from(a->pattern), pb = slice_from(b->pattern), sa, sb;
+    if (strcmp(a->method, b->method) != 0) {
+        return false;
+    }
+    bool has_a = slice_cut(&pa, '/', &sa), has_b = slice_cut(&pb, '/', &sb);
+    while (has_a && has_b) {
+        bool is_any = (sa.bytes > 0 && sa.data[0] == '{') || (sb.bytes > 0 && sb.data[0] == '{');
+        if (!is_any && !slice_equal(sa, sb)) {
+            return false;
+        }
+        has_a = slice_cut(&pa, '/', &sa), has_b = slice_cut(&pb, '/', &sb);
+    }
+    return !has_a && !has_b;
+}
+
 /* Names of metrics are told apart. */
 static void route_names_differ(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < route_count; i++) {
+    for (unsigned i = 0; i < route_count(&route_api); i++) {
+        assert_ptr_equal(route_name(&route_api, i), row_of(i)->name);
         for (unsigned j = 0; j < i; j++) {
-            assert_string_not_equal(routes[i].name, routes[j].name);
+            assert_string_not_equal(route_name(&route_api, i), route_name(&route_api, j));
         }
     }
+    assert_string_equal(route_name(&route_api, route_count(&route_api)), "none");
 }
 
 /* A wrong method is 405 with what is allowed; a GET may also be asked for by HEAD. */
 static void route_methods(void **state)
 {
     struct request *r = *state;
-    static const char *const methods[] = {"GET",   "HEAD",    "POST",  "PUT",
-                                          "PATCH", "OPTIONS", "TRACE", "post"};
+    static const char *const methods[] = {"GET",   "HEAD",    "POST",  "PUT",  "DELETE",
+                                          "PATCH", "OPTIONS", "TRACE", "post", ""};
     for (size_t i = 0; i < GOOD_COUNT; i++) {
         bool is_get = strcmp(goods[i].method, "GET") == 0;
         for (size_t j = 0; j < sizeof(methods) / sizeof(methods[0]); j++) {
             const struct route_match *m = request_find(r, methods[j], goods[i].path, NULL);
             bool is_head = strcmp(methods[j], "HEAD") == 0;
             if (strcmp(methods[j], goods[i].method) == 0 || (is_get && is_head)) {
-                assert_ptr_equal(m->route, &routes[i]);
+                assert_string_equal(m->route->method, goods[i].method);
                 assert_string_equal(m->allow, "");
                 continue;
             }
             assert_null(m->route);
             assert_int_equal(m->status, 405);
             assert_string_equal(m->allow, is_get ? "GET, HEAD" : "POST");
-            assert_string_equal(m->refusal.data, "method not allowed");
+            assert_string_equal(m->sentence, "method not allowed");
         }
     }
 }
@@ -256,7 +289,7 @@ static void amount_minimum(void **state)
         assert_int_equal(m->status, rows[i].refusal ? 400 : 0);
         assert_int_equal(m->route == NULL, rows[i].refusal != NULL);
         if (rows[i].refusal) {
-            assert_string_equal(m->refusal.data, rows[i].refusal);
+            assert_string_equal(m->sentence, rows[i].refusal);
         }
     }
 }
@@ -299,8 +332,43 @@ static void batch_limits(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         assert_int_equal(request_find(r, "POST", rows[i].path, NULL)->status, rows[i].status);
     }
-    assert_string_equal(request_find(r, "POST", rows[1].path, NULL)->refusal.data,
+    assert_string_equal(request_find(r, "POST", rows[1].path, NULL)->sentence,
                         "n must be a whole number from 0 to 10000000");
+}
+
+/* Each row can be answered, by its service or by the gateway itself; and no two take the same
+ * request, so that their order does not matter. */
+static void route_rows_are_whole(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < route_count(&route_api); i++) {
+        const struct route *a = row_of(i);
+        assert_int_equal(a->type == MESSAGE_NONE, a->serve != NULL);
+        assert_int_equal(a->type == MESSAGE_NONE, a->queue == QUEUE_COUNT);
+        assert_true(!a->body || a->body_max > 0);
+        assert_true(a->body_max <= HTTP_BODY_MAX); /* nginx lets no more through */
+        for (unsigned j = 0; j < i; j++) {
+            assert_false(same_requests(a, row_of(j)));
+        }
+    }
+}
+
+/* A kept command borrows from its new text alone, and has the same values. */
+static void route_keeps_a_command(void **state)
+{
+    struct request *r = *state;
+    struct message kept;
+    struct route_text text;
+    const struct route_match *m = request_find(r, "POST", "/orders/addItem/o%31/i-2/%37", NULL);
+    assert_int_equal(m->status, 0);
+    assert_in_range((uintptr_t)m->command.order.data, (uintptr_t)&r->text,
+                    (uintptr_t)(&r->text + 1));
+    route_command_keep(&m->command, &r->text, &kept, &text);
+    memset(r, 0x5a, sizeof(*r));
+    assert_true(slice_is(kept.order, "o1"));
+    assert_true(slice_is(kept.item, "i-2"));
+    assert_true(kept.quantity == 7);
+    assert_int_equal(kept.has, H(order) | H(item) | H(quantity));
 }
 
 static int setup(void **state)
@@ -311,9 +379,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    struct request *r = *state;
-    route_match_free(&r->match);
-    free(r);
+    free(*state);
     return 0;
 }
 
@@ -322,10 +388,11 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(route_every_row),    TEST(route_makes_whole_commands),
-        TEST(route_names_differ), TEST(route_methods),
-        TEST(amount_table),       TEST(amount_minimum),
-        TEST(amount_too_long),    TEST(batch_limits),
+        TEST(route_every_row),      TEST(route_makes_whole_commands),
+        TEST(route_names_differ),   TEST(route_methods),
+        TEST(amount_table),         TEST(amount_minimum),
+        TEST(amount_too_long),      TEST(batch_limits),
+        TEST(route_rows_are_whole), TEST(route_keeps_a_command),
     };
     return cmocka_run_group_tests_name("gateway/routes", tests, NULL, NULL);
 }

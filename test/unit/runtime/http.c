@@ -11,17 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "runtime/err.h"
 #include "runtime/http.h"
 #include "runtime/loop.h"
-#include "test/lib/given.h"
+#include "test/lib/web.h"
 
 #define PARKED_MAX 64
-#define HOST       "Host: kassa\r\n"
+#define HOST       WEB_HOST
 
 struct fixture {
     struct loop *loop;
@@ -78,16 +77,22 @@ static void on_request(void *ctx, struct http_request *r)
     }
 }
 
+static void listen_anew(struct fixture *f)
+{
+    struct buf sentence = {0};
+    const struct http_listener listener = {.host = "127.0.0.1", .on_request = on_request, .ctx = f};
+    http_close(f->http);
+    assert_int_equal(http_open(f->loop, &f->conf, &listener, &f->http, &sentence), 0);
+}
+
 static int http_setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
-    struct buf sentence = {0};
     const struct http_header header = {"Retry-After", "1"};
     f->loop = loop_new();
     f->same = http_answer_new(429, &header, 1, SLICE_TEXT("{\"error\":\"same\"}"));
-    given_load(&http_conf_table, given_none, &f->conf);
-    assert_int_equal(
-        http_open(f->loop, &f->conf, "127.0.0.1", 0, on_request, f, &f->http, &sentence), 0);
+    web_conf(&f->conf);
+    listen_anew(f);
     *state = f;
     return 0;
 }
@@ -103,81 +108,38 @@ static int http_teardown(void **state)
     return 0;
 }
 
-static int64_t clock_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static int client(struct fixture *f)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)http_port(f->http))};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
-    return fd;
+    return web_client(http_port(f->http));
 }
 
 static void say_bytes(struct fixture *f, int fd, const char *data, size_t bytes)
 {
-    while (bytes > 0) {
-        ssize_t n = send(fd, data, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n < 0) {
-            loop_turn(f->loop, false);
-            continue;
-        }
-        data += n;
-        bytes -= (size_t)n;
-    }
+    web_say_bytes(f->loop, fd, data, bytes);
 }
 
 static void say(struct fixture *f, int fd, const char *text)
 {
-    say_bytes(f, fd, text, strlen(text));
+    web_say(f->loop, fd, text);
 }
 
 static void turns(struct fixture *f, int64_t ms)
 {
-    for (int64_t end = clock_ms() + ms; clock_ms() < end; usleep(200)) {
-        loop_turn(f->loop, false);
-    }
+    web_turns(f->loop, ms);
+}
+
+static bool hear(struct fixture *f, int fd, struct buf *heard, const char *text, int count)
+{
+    return web_hear(f->loop, fd, heard, text, count);
 }
 
 /* Turns the loop until `count` requests wait for their reply. */
 static void turns_until_parked(struct fixture *f, int count)
 {
-    for (int64_t end = clock_ms() + 2000; f->parked_count < count && clock_ms() < end;) {
+    for (int64_t end = web_clock_ms() + 2000; f->parked_count < count && web_clock_ms() < end;) {
         turns(f, 1);
     }
     assert_int_equal(f->parked_count, count);
-}
-
-/* Turns the loop until `count` times `text` has arrived, or the end of the connection when it is
- * NULL. Errors: false after two seconds. */
-static bool hear(struct fixture *f, int fd, struct buf *heard, const char *text, int count)
-{
-    for (int64_t end = clock_ms() + 2000; clock_ms() < end;) {
-        loop_turn(f->loop, false);
-        char piece[65536];
-        ssize_t n = recv(fd, piece, sizeof(piece), MSG_DONTWAIT);
-        if (n > 0) {
-            buf_add(heard, piece, (size_t)n);
-        } else if (n == 0 && !text) {
-            return true;
-        }
-        int found = 0;
-        for (const char *at = heard->data; text && at && (at = strstr(at, text)); at++) {
-            found++;
-        }
-        if (text && found >= count) {
-            return true;
-        }
-        struct pollfd p = {fd, POLLIN, 0};
-        poll(&p, 1, n > 0 ? 0 : 1);
-    }
-    return false;
 }
 
 /* Sends `text` on a connection of its own and expects `status` and then its end. */
@@ -221,20 +183,20 @@ static void http_keep_alive_test(void **state)
 {
     struct fixture *f = *state;
     int fd = client(f);
-    int64_t begin = clock_ms();
+    int64_t begin = web_clock_ms();
     for (int i = 0; i < 50; i++) {
         struct buf heard = {0};
         say(f, fd,
             i % 2 ? "POST /park HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi"
                   : "POST /a HTTP/1.1\r\n" HOST "\r\n");
-        for (int64_t end = clock_ms() + 1000; f->requests <= i && clock_ms() < end;) {
+        for (int64_t end = web_clock_ms() + 1000; f->requests <= i && web_clock_ms() < end;) {
             loop_turn(f->loop, false);
         }
         answer_parked(f);
         assert_true(hear(f, fd, &heard, "{\"ok\":true}", 1));
         buf_free(&heard);
     }
-    assert_true(clock_ms() - begin < 1000); /* 50 times 40 ms would be two seconds */
+    assert_true(web_clock_ms() - begin < 1000); /* 50 times 40 ms would be two seconds */
     assert_int_equal(f->requests, 50);
     close(fd);
 }
@@ -321,13 +283,13 @@ static void http_late_hook_test(void **state)
     int fd = client(f);
     loop_hook_add(f->loop, LOOP_HOOK_STORE, answer_parked, f);
     say(f, fd, "POST /park HTTP/1.1\r\n" HOST "\r\n");
-    int64_t begin = clock_ms();
-    while (f->requests == 0 && clock_ms() < begin + 1000) {
+    int64_t begin = web_clock_ms();
+    while (f->requests == 0 && web_clock_ms() < begin + 1000) {
         loop_turn(f->loop, false);
     }
     loop_turn(f->loop, true); /* must not sleep for long: there is a reply to be sent */
     loop_turn(f->loop, false);
-    assert_true(clock_ms() - begin < 1000);
+    assert_true(web_clock_ms() - begin < 1000);
     assert_true(hear(f, fd, &heard, "{\"ok\":true}", 1));
     close(fd);
     buf_free(&heard);
@@ -611,21 +573,18 @@ static void http_close_parked_test(void **state)
 static void http_idle_test(void **state)
 {
     struct fixture *f = *state;
-    http_close(f->http);
     f->conf.http_idle_s = 1;
-    struct buf sentence = {0};
-    assert_int_equal(
-        http_open(f->loop, &f->conf, "127.0.0.1", 0, on_request, f, &f->http, &sentence), 0);
+    listen_anew(f);
     int fd = client(f);
-    int64_t begin = clock_ms();
-    for (int64_t end = begin + 4000; clock_ms() < end;) {
+    int64_t begin = web_clock_ms();
+    for (int64_t end = begin + 4000; web_clock_ms() < end;) {
         loop_turn(f->loop, true);
         char none;
         if (recv(fd, &none, 1, MSG_DONTWAIT) == 0) {
             break;
         }
     }
-    assert_in_range(clock_ms() - begin, 900, 3500);
+    assert_in_range(web_clock_ms() - begin, 900, 3500);
     close(fd);
 }
 
@@ -665,11 +624,8 @@ static void http_herd_test(void **state)
 
 static void reopen_with_room_for(struct fixture *f, int64_t connections)
 {
-    struct buf sentence = {0};
-    http_close(f->http);
     f->conf.http_connections_max = connections;
-    assert_int_equal(
-        http_open(f->loop, &f->conf, "127.0.0.1", 0, on_request, f, &f->http, &sentence), 0);
+    listen_anew(f);
 }
 
 /* Has the other side ended it, with nothing to be read before? */
@@ -718,12 +674,12 @@ static void http_give_way_test(void **state)
     turns(f, 5);
     say(f, busy, "GET /a HTTP/1.1\r\n" HOST "\r\n");
     assert_true(hear(f, busy, &heard, "{\"ok\":true}", 1));
-    int64_t begin = clock_ms();
+    int64_t begin = web_clock_ms();
     int other = client(f);
     say(f, other, "GET /a HTTP/1.1\r\n" HOST "\r\n");
     buf_reset(&heard);
     assert_true(hear(f, other, &heard, "{\"ok\":true}", 1));
-    assert_in_range(clock_ms() - begin, 0, 500);
+    assert_in_range(web_clock_ms() - begin, 0, 500);
     assert_true(is_over(silent));
     say(f, busy, "GET /a HTTP/1.1\r\n" HOST "\r\n");
     assert_true(hear(f, busy, &again, "{\"ok\":true}", 1));
@@ -774,11 +730,11 @@ static void http_silent_crowd_test(void **state)
     turns(f, 5);
     for (int i = 0; i < 10; i++) {
         struct buf heard = {0};
-        int64_t begin = clock_ms();
+        int64_t begin = web_clock_ms();
         int fd = client(f);
         say(f, fd, "GET /health HTTP/1.1\r\n" HOST "\r\n");
         assert_true(hear(f, fd, &heard, "{\"ok\":true}", 1));
-        assert_in_range(clock_ms() - begin, 0, 500);
+        assert_in_range(web_clock_ms() - begin, 0, 500);
         close(fd);
         buf_free(&heard);
     }
@@ -793,16 +749,16 @@ static void http_open_refused_test(void **state)
     struct fixture *f = *state;
     struct http *other = NULL;
     struct buf sentence = {0};
-    assert_int_equal(http_open(f->loop, &f->conf, "127.0.0.1", http_port(f->http), on_request, f,
-                               &other, &sentence),
-                     -ERR_SYSTEM);
+    struct http_listener taken = {
+        .host = "127.0.0.1", .port = http_port(f->http), .on_request = on_request, .ctx = f};
+    assert_int_equal(http_open(f->loop, &f->conf, &taken, &other, &sentence), -ERR_SYSTEM);
     assert_null(other);
     char expected[100];
     snprintf(expected, sizeof(expected), "cannot listen on 127.0.0.1:%d: Address already in use",
              http_port(f->http));
     assert_string_equal(sentence.data, expected);
-    assert_int_equal(http_open(f->loop, &f->conf, "256.1.1.1", 0, on_request, f, &other, &sentence),
-                     -ERR_SYSTEM);
+    taken = (struct http_listener){.host = "256.1.1.1", .on_request = on_request, .ctx = f};
+    assert_int_equal(http_open(f->loop, &f->conf, &taken, &other, &sentence), -ERR_SYSTEM);
     assert_memory_equal(sentence.data, "cannot listen on 256.1.1.1:0: ", 30);
     buf_free(&sentence);
     http_close(NULL);

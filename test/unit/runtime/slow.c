@@ -47,7 +47,10 @@ static int setup(void **state)
     s->conf.http_receive_s = 1;
     s->loop = loop_new();
     assert_int_equal(
-        http_open(s->loop, &s->conf, "127.0.0.1", 0, on_request, s, &s->http, &sentence), 0);
+        http_open(s->loop, &s->conf,
+                  &(struct http_listener){.host = "127.0.0.1", .on_request = on_request, .ctx = s},
+                  &s->http, &sentence),
+        0);
     *state = s;
     return 0;
 }

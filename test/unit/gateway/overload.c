@@ -1,5 +1,5 @@
-/* Admission (gateway/admission): what it decides for a server of known capacity under load, bursts
- * and faults. The server takes one after the other; a tick is 1 ms. */
+/* Overload control (gateway/overload): what it decides for a server of known capacity under load,
+ * bursts and faults. The server takes one after the other; a tick is 1 ms. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/admission.h"
+#include "gateway/overload.h"
 
 #define CAPACITY  5     /* a ms */
 #define LEAST_MS  5     /* a request takes that long when nobody else is there */
@@ -19,12 +19,12 @@ static const struct gateway_conf conf = {
     .pending_max = 10000, .admission_min = 1024, .admission_target_ms = 50, .reask_ms = 1000};
 
 struct model {
-    struct admission admission;
+    struct overload overload;
     int64_t now_ms;
     int64_t began_ms[QUEUE_MAX];
     unsigned first, count;
     bool is_down; /* takes nothing */
-    enum admission_kind kind;
+    enum overload_kind kind;
     unsigned clients; /* closed loop: who got an answer comes again; 0: open loop */
     /* since the last model_reset: */
     unsigned answered, shed, most;
@@ -34,7 +34,7 @@ struct model {
 static int setup(void **state)
 {
     struct model *m = mem_new(sizeof(*m));
-    admission_init(&m->admission, &conf);
+    overload_init(&m->overload, &conf);
     m->now_ms = 123456;
     *state = m;
     return 0;
@@ -55,7 +55,7 @@ static void model_reset(struct model *m)
 static void model_arrive(struct model *m, unsigned requests)
 {
     for (unsigned i = 0; i < requests; i++) {
-        if (admission_let_in(&m->admission, m->count, m->now_ms)) {
+        if (overload_let_in(&m->overload, m->count, m->now_ms)) {
             m->began_ms[(m->first + m->count++) % QUEUE_MAX] = m->now_ms;
         } else {
             m->shed++;
@@ -75,7 +75,7 @@ static unsigned model_serve(struct model *m)
         m->count--;
         done++;
         m->longest_ms = wait_ms > m->longest_ms ? wait_ms : m->longest_ms;
-        admission_ended(&m->admission, m->kind, wait_ms, m->count, m->now_ms);
+        overload_ended(&m->overload, m->kind, wait_ms, m->count, m->now_ms);
     }
     m->answered += done;
     return done;
@@ -106,8 +106,8 @@ static void load_that_fits(void **state)
     model_run(m, 10000, 5);
     model_run(m, 10000, 9);
     assert_int_equal(m->shed, 0);
-    assert_false(m->admission.is_overloaded);
-    assert_int_equal(m->admission.limit, conf.pending_max);
+    assert_false(m->overload.is_overloaded);
+    assert_int_equal(m->overload.limit, conf.pending_max);
 }
 
 /* Three times what is possible: the server stays busy, the waits stay near the target, the rest is
@@ -119,7 +119,7 @@ static void three_times_too_much(void **state)
     assert_true(m->longest_ms < conf.reask_ms);
     model_reset(m);
     model_run(m, 10000, 30);
-    assert_true(m->admission.is_overloaded);
+    assert_true(m->overload.is_overloaded);
     assert_true(m->answered >= 10000 * CAPACITY * 99 / 100);
     assert_true(m->longest_ms <= 2 * conf.admission_target_ms);
     assert_in_range(m->shed, 10000 * CAPACITY * 19 / 10, 10000 * CAPACITY * 21 / 10);
@@ -152,13 +152,13 @@ static void recovery(void **state)
 {
     struct model *m = *state;
     model_run(m, 5000, 30);
-    model_run(m, ADMISSION_WINDOW_MS, 5);
+    model_run(m, OVERLOAD_WINDOW_MS, 5);
     model_reset(m);
     model_run(m, 1000, 5);
     assert_int_equal(m->shed, 0);
     assert_true(m->longest_ms <= 2 * LEAST_MS);
-    assert_false(m->admission.is_overloaded);
-    assert_int_equal(m->admission.limit, conf.pending_max);
+    assert_false(m->overload.is_overloaded);
+    assert_int_equal(m->overload.limit, conf.pending_max);
 }
 
 /* A door that was not looked at for a moment, since the process did not run, stays one: what is
@@ -168,10 +168,10 @@ static void a_stall_in_an_overload(void **state)
     struct model *m = *state;
     model_run(m, 5000, 30);
     for (int i = 0; i < 20; i++) {
-        m->now_ms += 2 * ADMISSION_WINDOW_MS;
+        m->now_ms += 2 * OVERLOAD_WINDOW_MS;
         model_run(m, 300, 30);
-        assert_true(m->admission.is_overloaded);
-        assert_true(m->admission.limit < conf.pending_max / 2);
+        assert_true(m->overload.is_overloaded);
+        assert_true(m->overload.limit < conf.pending_max / 2);
     }
 }
 
@@ -270,21 +270,21 @@ static void the_last_limit(void **state)
 static void kinds(void **state)
 {
     struct model *m = *state;
-    struct admission *a = &m->admission;
-    m->kind = ADMISSION_OTHER;
+    struct overload *a = &m->overload;
+    m->kind = OVERLOAD_OTHER;
     model_run(m, 3000, 30);
     assert_true(a->is_overloaded);
     model_run(m, 3000, 1);
     assert_false(a->is_overloaded);
     for (int ms = 0; ms < 5000; ms++) {
-        admission_ended(a, ADMISSION_CHECKOUT, 10, 5000, m->now_ms + ms);
-        admission_ended(a, ADMISSION_OTHER, 700, 5000, m->now_ms + ms);
+        overload_ended(a, OVERLOAD_CHECKOUT, 10, 5000, m->now_ms + ms);
+        overload_ended(a, OVERLOAD_OTHER, 700, 5000, m->now_ms + ms);
     }
     assert_false(a->is_overloaded);
     for (int ms = 5000; ms < 6000; ms++) {
-        admission_ended(a, ADMISSION_CHECKOUT, 100, 5000, m->now_ms + ms);
-        admission_ended(a, ADMISSION_OTHER, 2, 5000, m->now_ms + ms);
-        admission_let_in(a, 5000, m->now_ms + ms);
+        overload_ended(a, OVERLOAD_CHECKOUT, 100, 5000, m->now_ms + ms);
+        overload_ended(a, OVERLOAD_OTHER, 2, 5000, m->now_ms + ms);
+        overload_let_in(a, 5000, m->now_ms + ms);
     }
     assert_true(a->is_overloaded);
 }
@@ -295,7 +295,7 @@ static void smallest_limits(void **state)
     struct model *m = *state;
     static const struct gateway_conf small = {
         .pending_max = 1, .admission_min = 8, .admission_target_ms = 1, .reask_ms = 50};
-    admission_init(&m->admission, &small);
+    overload_init(&m->overload, &small);
     model_run(m, 1000, 30);
     assert_int_equal(m->most, 1);
     assert_true(m->answered >= 1000 / LEAST_MS - 1);
@@ -322,5 +322,5 @@ int main(void)
         TEST(kinds),
         TEST(smallest_limits),
     };
-    return cmocka_run_group_tests_name("gateway/admission", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("gateway/overload", tests, NULL, NULL);
 }
