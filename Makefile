@@ -61,7 +61,7 @@ $(OUT)/%.o: %.c Makefile
 
 LIBRARIES := $(LUA_SERVICES) key trip
 $(foreach l,$(LIBRARIES),$(eval $(OUT)/lua/$(l).c: $(LUA_$(l))))
-$(LIBRARIES:%=$(OUT)/lua/%.c): $(OUT)/lua/%.c: deploy/embed.sh services
+$(LIBRARIES:%=$(OUT)/lua/%.c): $(OUT)/lua/%.c: deploy/embed.sh services catalogue/names.h
 	$(call say,LUA,$*)
 	@mkdir -p $(@D)
 	$(Q)sh deploy/embed.sh $* $(LUA_$*) > $@.new && mv $@.new $@

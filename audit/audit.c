@@ -5,8 +5,10 @@
 #include <stdlib.h>
 
 #include "audit/reading.h"
+#include "catalogue/names.h"
 #include "idempotency/once.h"
 #include "runtime/log.h"
+#include "store/address.h"
 
 #define CONNECT_MS 10000
 #define SILENCE_MS 30000 /* a large reply takes its time, and nobody waits but us */
@@ -23,15 +25,23 @@ static void on_tick(void *ctx)
     (void)ctx;
 }
 
-static void audit_open(struct audit *a, const struct conf *conf, struct conf *patient)
+const struct conf_table *const audit_tables[] = {
+    &address_tables[ADDRESS_ORDER],
+    &address_tables[ADDRESS_STOCK],
+    &address_tables[ADDRESS_PAYMENT],
+    &store_conf_table,
+    NULL,
+};
+
+static void audit_open(struct audit *a, const struct conf *conf, struct store_conf *patient)
 {
     const char *nodes[STORE_COUNT] = {
-        [STORE_ORDER] = patient->order_redis,
-        [STORE_STOCK] = patient->stock_redis,
-        [STORE_PAYMENT] = patient->payment_redis,
+        [STORE_ORDER] = address_of(conf, ADDRESS_ORDER),
+        [STORE_STOCK] = address_of(conf, ADDRESS_STOCK),
+        [STORE_PAYMENT] = address_of(conf, ADDRESS_PAYMENT),
     };
     static const char *const what[STORE_COUNT] = {"orders", "items", "users"};
-    *patient = *conf;
+    *patient = *store_conf(conf);
     patient->redis_timeout_ms = SILENCE_MS;
     a->loop = loop_new();
     log_start(a->loop, "audit", "error"); /* what is wrong is told by the report */
@@ -83,7 +93,7 @@ static bool audit_floors(struct audit *a)
 {
     char key[32];
     for (int i = 0; i < STORE_COUNT; i++) {
-        snprintf(key, sizeof(key), "%s:floor", reading_prefix((enum audit_store)i));
+        snprintf(key, sizeof(key), "%s%s", reading_prefix((enum audit_store)i), PART.floor);
         reading_call(a, (enum audit_store)i, on_floor, a, "GET", key);
     }
     return reading_wait(a, 0);
@@ -123,9 +133,11 @@ static void audit_close(struct audit *a)
             free(b);
         }
     }
+    reading_free_kept(a);
     log_stop();
     loop_free(a->loop);
     args_free(&a->call);
+    buf_free(&a->scratch);
     book_free(&a->book);
     report_free(&a->report);
     free(a);
@@ -154,7 +166,7 @@ enum audit_verdict audit_stores(const struct conf *conf, struct audit_options *o
     enum audit_verdict verdict = AUDIT_FAILED;
     bool is_overtaken = true;
     for (unsigned i = 0; i < AHEADS && is_overtaken; i++) {
-        struct conf patient;
+        struct store_conf patient;
         struct audit *a = mem_new(sizeof(*a));
         book_init(&a->book);
         a->is_progress = options->is_progress;

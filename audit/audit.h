@@ -9,6 +9,9 @@
 #include "runtime/buf.h"
 #include "runtime/conf.h"
 
+/* What of the configuration it reads, for conf_load. */
+extern const struct conf_table *const audit_tables[];
+
 enum audit_verdict { AUDIT_CLEAN = 0, AUDIT_VIOLATIONS = 1, AUDIT_FAILED = 2 };
 
 struct audit_options {

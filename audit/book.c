@@ -280,18 +280,17 @@ void saga_set_refund(struct book_saga *s, const struct record_payment *r)
 }
 
 /* The lines as the order has them: without generations. */
-void saga_set_take(struct book_saga *s, const struct record_stock *r)
+void saga_set_take(struct book_saga *s, const struct record_stock *r, struct buf *scratch)
 {
-    static struct buf lines;
     struct slice rest = r->lines, item, gen;
     int64_t pieces;
     s->take = (uint8_t)r->outcome;
     s->taken_pieces = 0;
-    buf_reset(&lines);
+    buf_reset(scratch);
     while (record_taken_next(&rest, &item, &pieces, &gen)) {
         s->taken_pieces += pieces;
-        buf_add_text(&lines, lines.bytes > 0 ? "," : "");
-        buf_add(&lines, item.data, (size_t)(gen.data - 1 - item.data));
+        buf_add_text(scratch, scratch->bytes > 0 ? "," : "");
+        buf_add(scratch, item.data, (size_t)(gen.data - 1 - item.data));
     }
-    s->taken_lines = record_hash(buf_slice(&lines));
+    s->taken_lines = record_hash(buf_slice(scratch));
 }

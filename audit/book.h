@@ -113,6 +113,6 @@ struct record_journal {
 bool saga_set_journal(struct book_saga *s, const struct record_journal *j);
 void saga_set_charge(struct book_saga *s, const struct record_payment *r);
 void saga_set_refund(struct book_saga *s, const struct record_payment *r);
-void saga_set_take(struct book_saga *s, const struct record_stock *r);
+void saga_set_take(struct book_saga *s, const struct record_stock *r, struct buf *scratch);
 
 #endif

@@ -6,6 +6,7 @@
  *   HLEN, HSCAN of each bucket -> records
  *   HMGET of each item and user          (after the records) */
 #include "audit/reading.h"
+#include "catalogue/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +79,7 @@ static void order_read(struct audit *a, struct slice name)
     struct entity_call *call = mem_new(sizeof(*call));
     char key[320];
     *call = (struct entity_call){a, STORE_ORDER, order};
-    snprintf(key, sizeof(key), "order:order:%.*s", SLICE_ARG(name));
+    snprintf(key, sizeof(key), "%s%.*s", KEY.order_order, SLICE_ARG(name));
     reading_call(a, STORE_ORDER, on_order, call, "HMGET", key, "journal", "user", "total", "lines");
     reading_progress(a, "orders", 1);
 }
@@ -135,18 +136,14 @@ static void paid_enter(struct audit *a, struct slice number)
 static void key_enter(struct audit *a, enum audit_store store, struct slice key)
 {
     static const char *const entities[STORE_COUNT] = {
-        [STORE_ORDER] = "order:order:",
-        [STORE_STOCK] = "stock:item:",
-        [STORE_PAYMENT] = "payment:user:",
+        [STORE_ORDER] = KEY.order_order,
+        [STORE_STOCK] = KEY.stock_item,
+        [STORE_PAYMENT] = KEY.payment_user,
     };
-    static const char *const records[STORE_COUNT] = {
-        [STORE_ORDER] = "order:once:",
-        [STORE_STOCK] = "stock:once:",
-        [STORE_PAYMENT] = "payment:once:",
-    };
-    if (cut_prefix(&key, records[store])) {
-        bucket_enter(a, store, key);
-    } else if (store == STORE_ORDER && cut_prefix(&key, "order:paid:")) {
+    struct slice record = key;
+    if (cut_prefix(&record, reading_prefix(store)) && cut_prefix(&record, PART.once)) {
+        bucket_enter(a, store, record);
+    } else if (store == STORE_ORDER && cut_prefix(&key, KEY.order_paid_bucket)) {
         paid_enter(a, key);
     } else if (cut_prefix(&key, entities[store]) && store == STORE_ORDER) {
         order_read(a, key);
@@ -186,10 +183,10 @@ static void on_keys(void *ctx, int err, struct texts reply)
 /* A step's HMGETs are answered before the next step's keys: what is out stays bounded. */
 static bool read_keys(struct audit *a, enum audit_store store)
 {
-    static struct scan scans[STORE_COUNT]; /* a store that failed tells of its calls later */
-    scans[store] = (struct scan){a, store};
+    struct scan *s = reading_keep(a, sizeof(*s), NULL);
+    *s = (struct scan){a, store};
     a->done = 0;
-    keys_step(&scans[store], "0");
+    keys_step(s, "0");
     return reading_wait(a, 0);
 }
 
@@ -302,8 +299,8 @@ static bool read_entities(struct audit *a, enum audit_store store)
         struct entity_call *call = mem_new(sizeof(*call));
         char key[320];
         *call = (struct entity_call){a, store, i};
-        snprintf(key, sizeof(key), "%s%s",
-                 store == STORE_STOCK ? "stock:item:" : "payment:user:", book_entity_name(l, i));
+        snprintf(key, sizeof(key), "%s%s", store == STORE_STOCK ? KEY.stock_item : KEY.payment_user,
+                 book_entity_name(l, i));
         reading_call(a, store, on_entity, call, "HMGET", key,
                      store == STORE_STOCK ? "quantity" : "credit",
                      store == STORE_STOCK ? "added" : "funded", "gen");

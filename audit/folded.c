@@ -7,6 +7,7 @@
  * it lies below all floors and none of the stores is older than its sums.
  * Source: protocol.md, "What was dropped is summed up"; idempotency/folded.lua. */
 #include "audit/reading.h"
+#include "catalogue/names.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,18 +28,19 @@ struct period {
     UT_hash_handle hh;
 };
 
+struct store_call {
+    struct folded *folded;
+    enum audit_store store;
+};
+
 struct folded {
     struct audit *audit;
+    struct store_call calls[STORE_COUNT]; /* contexts */
     struct period *periods;
     int64_t floor[STORE_COUNT], exact[STORE_COUNT];
     int64_t left[STORE_COUNT][LEFT_MAX]; /* numbers of buckets below the floor */
     unsigned left_count[STORE_COUNT];
     bool has_moved; /* what was read does not belong together */
-};
-
-struct store_call {
-    struct folded *folded;
-    enum audit_store store;
 };
 
 /* ---- sums ---- */
@@ -190,7 +192,7 @@ static void on_sums(void *ctx, int err, struct texts reply)
 static void left_call(struct audit *a, enum audit_store store)
 {
     char buckets[32], limit[8];
-    snprintf(buckets, sizeof(buckets), "%s:buckets", reading_prefix(store));
+    snprintf(buckets, sizeof(buckets), "%s%s", reading_prefix(store), PART.buckets);
     snprintf(limit, sizeof(limit), "%d", LEFT_MAX);
     reading_call(a, store, NULL, NULL, "ZRANGEBYSCORE", buckets, "-inf", "+inf", "WITHSCORES",
                  "LIMIT", "0", limit);
@@ -198,19 +200,18 @@ static void left_call(struct audit *a, enum audit_store store)
 
 static bool store_read(struct folded *f, enum audit_store store)
 {
-    static struct store_call calls[STORE_COUNT]; /* a store that failed tells of its calls later */
     struct audit *a = f->audit;
     char key[BUCKET_KEY_BYTES];
-    calls[store] = (struct store_call){f, store};
-    snprintf(key, sizeof(key), "%s:floor", reading_prefix(store));
+    f->calls[store] = (struct store_call){f, store};
+    snprintf(key, sizeof(key), "%s%s", reading_prefix(store), PART.floor);
     reading_call(a, store, NULL, NULL, "MULTI");
     reading_call(a, store, NULL, NULL, "GET", key);
     left_call(a, store);
-    reading_call(a, store, on_left, &calls[store], "EXEC");
+    reading_call(a, store, on_left, &f->calls[store], "EXEC");
     if (!reading_wait(a, 0)) {
         return false;
     }
-    snprintf(key, sizeof(key), "%s:folded", reading_prefix(store));
+    snprintf(key, sizeof(key), "%s%s", reading_prefix(store), PART.folded);
     reading_call(a, store, NULL, NULL, "MULTI");
     reading_call(a, store, NULL, NULL, "HLEN", key);
     reading_call(a, store, NULL, NULL, "HGETALL", key);
@@ -220,7 +221,7 @@ static bool store_read(struct folded *f, enum audit_store store)
         reading_call(a, store, NULL, NULL, "HGETALL", key);
     }
     left_call(a, store);
-    reading_call(a, store, on_sums, &calls[store], "EXEC");
+    reading_call(a, store, on_sums, &f->calls[store], "EXEC");
     return reading_wait(a, 0);
 }
 
@@ -342,8 +343,7 @@ static void on_pause(void *ctx)
 
 bool look_at_folded(struct audit *a)
 {
-    static struct folded folded; /* a store that failed tells of its calls later */
-    struct folded *f = &folded;
+    struct folded *f = reading_keep(a, sizeof(*f), NULL);
     int64_t until_ms = loop_now_ms(a->loop) + SETTLE_MS, moving;
     struct loop_timer *pause = loop_timer_new(a->loop, on_pause, NULL);
     f->audit = a;

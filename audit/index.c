@@ -2,6 +2,7 @@
  * is in the index, look.c has seen.) And that of buckets: each one with records is in it, or no
  * replay and no sweep would ever find them. Both are in one store, so one instant shows it. */
 #include "audit/reading.h"
+#include "catalogue/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,10 +43,10 @@ static void member_look(struct audit *a, const char *order)
     struct member *m = mem_new(sizeof(*m));
     char key[320];
     *m = (struct member){a, mem_text(slice_from(order))};
-    snprintf(key, sizeof(key), "order:order:%s", order);
+    snprintf(key, sizeof(key), "%s%s", KEY.order_order, order);
     reading_call(a, STORE_ORDER, NULL, NULL, "MULTI");
     reading_call(a, STORE_ORDER, NULL, NULL, "HGET", key, "journal");
-    reading_call(a, STORE_ORDER, NULL, NULL, "ZSCORE", "order:open", order);
+    reading_call(a, STORE_ORDER, NULL, NULL, "ZSCORE", KEY.order_open, order);
     reading_call(a, STORE_ORDER, on_member, m, "EXEC");
 }
 
@@ -67,7 +68,7 @@ static void on_index(void *ctx, int err, struct texts reply)
 bool look_at_index(struct audit *a)
 {
     a->report.checked[CHECK_OPEN] = a->report.open;
-    reading_call(a, STORE_ORDER, on_index, a, "ZRANGE", "order:open", "0", "-1");
+    reading_call(a, STORE_ORDER, on_index, a, "ZRANGE", KEY.order_open, "0", "-1");
     return reading_wait(a, 0);
 }
 
@@ -99,7 +100,7 @@ static void bucket_look(struct audit *a, enum audit_store store, int64_t number)
     char key[BUCKET_KEY_BYTES], index[32];
     *n = (struct named){a, store, number};
     bucket_key(store, number, key);
-    snprintf(index, sizeof(index), "%s:buckets", reading_prefix(store));
+    snprintf(index, sizeof(index), "%s%s", reading_prefix(store), PART.buckets);
     reading_call(a, store, NULL, NULL, "MULTI");
     reading_call(a, store, NULL, NULL, "HLEN", key);
     reading_call(a, store, NULL, NULL, "ZSCORE", index, strrchr(key, ':') + 1);

@@ -7,6 +7,7 @@
  *
  * Did it stand still, then the records were what they are while the saga was in that state. */
 #include "audit/reading.h"
+#include "catalogue/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,12 +83,12 @@ static void look_journal(struct look *l)
         return;
     }
     bucket_key(STORE_ORDER, l->bucket, bucket);
-    snprintf(key, sizeof(key), "order:order:%s", l->order);
+    snprintf(key, sizeof(key), "%s%s", KEY.order_order, l->order);
     reading_call(l->audit, STORE_ORDER, NULL, NULL, "MULTI");
     reading_call(l->audit, STORE_ORDER, NULL, NULL, "HMGET", key, "journal", "user", "total",
                  "lines");
     reading_call(l->audit, STORE_ORDER, NULL, NULL, "HGET", bucket, l->id);
-    reading_call(l->audit, STORE_ORDER, NULL, NULL, "ZSCORE", "order:open", l->order);
+    reading_call(l->audit, STORE_ORDER, NULL, NULL, "ZSCORE", KEY.order_open, l->order);
     reading_call(l->audit, STORE_ORDER, on_journal, l, "EXEC");
 }
 
@@ -200,7 +201,7 @@ static void judge_records(const struct look *l, struct book_saga *s, struct reco
         saga_set_refund(s, &refund);
     }
     if (l->take != NULL && record_stock_parse(slice_from(l->take), take)) {
-        saga_set_take(s, take);
+        saga_set_take(s, take, &l->audit->scratch);
     }
 }
 
@@ -270,11 +271,20 @@ static void look_free(struct look *l)
 
 #define FOR_LOOKS(l) for (struct look *l = looks; l < looks + count; l++)
 
-/* Looks at `count` sagas; those that moved come back to the front of `sagas`. Errors: false. */
-static bool look_batch(struct audit *a, uint32_t *sagas, size_t count, size_t *ret_moved)
+static void looks_free(void *kept)
 {
-    static struct look looks[LOOKS_AT_ONCE];
-    memset(looks, 0, sizeof(looks));
+    struct look *looks = kept;
+    size_t count = LOOKS_AT_ONCE;
+    FOR_LOOKS(l)
+    {
+        look_free(l);
+    }
+}
+
+/* Looks at `count` sagas; those that moved come back to the front of `sagas`. Errors: false. */
+static bool look_batch(struct audit *a, struct look *looks, uint32_t *sagas, size_t count,
+                       size_t *ret_moved)
+{
     FOR_LOOKS(l)
     {
         const struct book_saga *s = &a->book.sagas[sagas[l - looks]];
@@ -306,7 +316,7 @@ static bool look_batch(struct audit *a, uint32_t *sagas, size_t count, size_t *r
     is_well = is_well && reading_wait(a, 0);
     *ret_moved = 0;
     if (!is_well) {
-        return false; /* what is out still speaks of the looks: they are left to the process' end */
+        return false; /* what is out still speaks of the looks: they are left to looks_free */
     }
     FOR_LOOKS(l)
     {
@@ -316,6 +326,7 @@ static bool look_batch(struct audit *a, uint32_t *sagas, size_t count, size_t *r
             sagas[(*ret_moved)++] = l->saga;
         }
         look_free(l);
+        *l = (struct look){0};
     }
     a->report.looks += (int64_t)count;
     return true;
@@ -327,12 +338,12 @@ static void on_pause(void *ctx)
 }
 
 /* One round over all of `sagas`. */
-static bool look_round(struct audit *a, uint32_t *sagas, size_t *count)
+static bool look_round(struct audit *a, struct look *looks, uint32_t *sagas, size_t *count)
 {
     size_t left = 0, moved;
     for (size_t at = 0; at < *count; at += LOOKS_AT_ONCE) {
         size_t batch = *count - at < LOOKS_AT_ONCE ? *count - at : LOOKS_AT_ONCE;
-        if (!look_batch(a, sagas + at, batch, &moved)) {
+        if (!look_batch(a, looks, sagas + at, batch, &moved)) {
             return false;
         }
         memmove(sagas + left, sagas + at, moved * sizeof(*sagas));
@@ -346,11 +357,12 @@ static bool look_round(struct audit *a, uint32_t *sagas, size_t *count)
 static bool look_all(struct audit *a, uint32_t *sagas, size_t count)
 {
     bool is_well = true;
+    struct look *looks = reading_keep(a, LOOKS_AT_ONCE * sizeof(*looks), looks_free);
     struct loop_timer *pause = loop_timer_new(a->loop, on_pause, NULL);
     a->done = 0;
     while (count > 0 && loop_now_ms(a->loop) < a->settle_ms) {
         a->report.rounds++;
-        is_well = look_round(a, sagas, &count);
+        is_well = look_round(a, looks, sagas, &count);
         if (!is_well || count == 0) {
             break;
         }

@@ -31,7 +31,7 @@ int main(int argc, char **argv)
     if (argc > 2 || (argc == 2 && !is_json)) {
         return usage(stderr, AUDIT_FAILED);
     }
-    if (conf_load(&conf, lookup, &text) != 0) {
+    if (conf_load(&conf, audit_tables, lookup, &text) != 0) {
         fprintf(stderr, "kassa-audit: %s\n", text.data);
         buf_free(&text);
         return AUDIT_FAILED;

@@ -3,6 +3,7 @@
  * the first to the last; an order that a split moves goes to a later one. */
 #include "audit/packed.h"
 #include "audit/reading.h"
+#include "catalogue/names.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +14,8 @@
 struct bucket_of_paid {
     struct audit *audit;
     uint64_t number;
-    uint64_t buckets; /* when it was asked for */
+    uint64_t buckets;          /* when it was asked for */
+    struct packed_order order; /* scratch */
 };
 
 struct order_of_paid {
@@ -33,7 +35,7 @@ static void on_buckets(void *ctx, int err, struct texts reply)
 
 static bool buckets_count(struct audit *a)
 {
-    reading_call(a, STORE_ORDER, on_buckets, a, "HGET", "order:paid", "buckets");
+    reading_call(a, STORE_ORDER, on_buckets, a, "HGET", KEY.order_paid, "buckets");
     return reading_wait(a, 0);
 }
 
@@ -56,9 +58,9 @@ static void twice_look(struct audit *a, uint32_t order, uint64_t bucket, struct 
     char key[320];
     *o = (struct order_of_paid){a, order};
     reading_call(a, STORE_ORDER, NULL, NULL, "MULTI");
-    snprintf(key, sizeof(key), "order:order:%s", book_entity_name(&a->book.orders, order));
+    snprintf(key, sizeof(key), "%s%s", KEY.order_order, book_entity_name(&a->book.orders, order));
     reading_call(a, STORE_ORDER, NULL, NULL, "EXISTS", key);
-    snprintf(key, sizeof(key), "order:paid:%" PRIu64, bucket);
+    snprintf(key, sizeof(key), "%s%" PRIu64, KEY.order_paid_bucket, bucket);
     args_reset(&a->call);
     args_text(&a->call, "HEXISTS");
     args_text(&a->call, key);
@@ -78,29 +80,29 @@ static bool is_placed(const struct audit *a, const struct bucket_of_paid *b, str
     return false;
 }
 
-static void order_enter(struct audit *a, const struct bucket_of_paid *b, struct slice name,
+static void order_enter(struct audit *a, struct bucket_of_paid *b, struct slice name,
                         struct slice value)
 {
-    static struct packed_order packed;
+    struct packed_order *packed = &b->order;
     struct record_key saga;
-    if (!packed_read(name, value, &packed) || !record_key_parse(packed.saga, &saga)) {
-        reading_fault(a, "packed orders that cannot be read", (struct slice){0}, packed.order);
+    if (!packed_read(name, value, packed) || !record_key_parse(packed->saga, &saga)) {
+        reading_fault(a, "packed orders that cannot be read", (struct slice){0}, packed->order);
         return;
     }
     size_t before = a->book.orders.entity_count;
-    uint32_t order = book_entity(&a->book.orders, packed.order);
+    uint32_t order = book_entity(&a->book.orders, packed->order);
     if (order < before) {
         twice_look(a, order, b->number, name);
     }
     if (!is_placed(a, b, name)) {
-        reading_fault(a, "packed orders where nobody looks for them", packed.saga, packed.order);
+        reading_fault(a, "packed orders where nobody looks for them", packed->saga, packed->order);
     }
     if (record_key_bucket(&saga) >= a->keep_from) {
-        reading_fault(a, "orders packed while the records of their saga are kept", packed.saga,
-                      packed.order);
+        reading_fault(a, "orders packed while the records of their saga are kept", packed->saga,
+                      packed->order);
     }
-    const struct record_journal j = {packed.saga, packed.attempt, SLICE_TEXT("PAID"),
-                                     packed.user, packed.total,   packed.lines};
+    const struct record_journal j = {packed->saga, packed->attempt, SLICE_TEXT("PAID"),
+                                     packed->user, packed->total,   packed->lines};
     reading_enter_order(a, order, &j);
     reading_progress(a, "paid orders", 1);
 }
@@ -114,6 +116,7 @@ static void on_bucket(void *ctx, int err, struct texts reply)
             order_enter(b->audit, b, texts_at(reply, i), texts_at(reply, i + 1));
         }
     }
+    buf_free(&b->order.texts);
     free(b);
 }
 
@@ -121,10 +124,10 @@ static bool bucket_read(struct audit *a, uint64_t number)
 {
     struct bucket_of_paid *b = mem_new(sizeof(*b));
     char key[64];
-    *b = (struct bucket_of_paid){a, number, a->paid_buckets};
-    snprintf(key, sizeof(key), "order:paid:%" PRIu64, number);
+    *b = (struct bucket_of_paid){.audit = a, .number = number, .buckets = a->paid_buckets};
+    snprintf(key, sizeof(key), "%s%" PRIu64, KEY.order_paid_bucket, number);
     reading_call(a, STORE_ORDER, on_bucket, b, "HGETALL", key);
-    reading_call(a, STORE_ORDER, on_buckets, a, "HGET", "order:paid", "buckets");
+    reading_call(a, STORE_ORDER, on_buckets, a, "HGET", KEY.order_paid, "buckets");
     return reading_wait(a, BUCKETS_AT_ONCE);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "catalogue/names.h"
 #include "idempotency/once.h"
 #include "runtime/err.h"
 
@@ -59,6 +60,33 @@ bool reading_is_answer(struct audit *a, int err, struct texts reply)
     return false;
 }
 
+struct reading_kept {
+    struct reading_kept *next;
+    reading_on_end *on_end;
+    _Alignas(max_align_t) unsigned char bytes[];
+};
+
+void *reading_keep(struct audit *a, size_t bytes, reading_on_end *on_end)
+{
+    struct reading_kept *kept = mem_new(sizeof(*kept) + bytes);
+    kept->on_end = on_end;
+    kept->next = a->kept;
+    a->kept = kept;
+    return kept->bytes;
+}
+
+void reading_free_kept(struct audit *a)
+{
+    while (a->kept) {
+        struct reading_kept *kept = a->kept;
+        a->kept = kept->next;
+        if (kept->on_end) {
+            kept->on_end(kept->bytes);
+        }
+        free(kept);
+    }
+}
+
 void reading_progress(struct audit *a, const char *what, int64_t count)
 {
     a->done += count;
@@ -84,7 +112,7 @@ struct bucket *bucket_at(struct audit *a, enum audit_store store, int64_t number
 
 void bucket_key(enum audit_store store, int64_t number, char ret_key[BUCKET_KEY_BYTES])
 {
-    snprintf(ret_key, BUCKET_KEY_BYTES, "%s:once:%09" PRIx64, reading_prefix(store),
+    snprintf(ret_key, BUCKET_KEY_BYTES, "%s%s%09" PRIx64, reading_prefix(store), PART.once,
              (uint64_t)number & UINT64_C(0xfffffffff));
 }
 
@@ -210,7 +238,7 @@ static void enter_stock(struct audit *a, const struct record_command *command, s
         record_taken_next(&first, &item, &pieces, &gen);
         struct book_saga *s = saga_of(a, command, "item", item, &is_new);
         if (s != NULL) {
-            saga_set_take(s, &r);
+            saga_set_take(s, &r, &a->scratch);
         }
     } else if (!is_old && r.outcome == OUTCOME_DONE) {
         is_new = book_plain(&a->book.items, &command->key);
@@ -263,9 +291,6 @@ static void enter_order(struct audit *a, const struct record_command *command, s
 void reading_enter(struct audit *a, enum audit_store store, const struct bucket *bucket,
                    struct slice id, struct slice record)
 {
-    static void (*const enter[STORE_COUNT])(struct audit *, const struct record_command *,
-                                            struct slice, struct slice, bool) = {
-        [STORE_ORDER] = enter_order, [STORE_STOCK] = enter_stock, [STORE_PAYMENT] = enter_payment};
     struct record_command command;
     if (!record_command_parse(id, &command)) {
         misfit(a, store, id, "commands that are none of ours", 1, 0);
@@ -274,7 +299,16 @@ void reading_enter(struct audit *a, enum audit_store store, const struct bucket 
     if (record_key_bucket(&command.key) != bucket->number) {
         misfit(a, store, id, "in the bucket", bucket->number, record_key_bucket(&command.key));
     }
-    enter[store](a, &command, id, record, bucket->is_old);
+    switch (store) {
+    case STORE_ORDER:
+        enter_order(a, &command, id, record, bucket->is_old);
+        break;
+    case STORE_STOCK:
+        enter_stock(a, &command, id, record, bucket->is_old);
+        break;
+    default:
+        enter_payment(a, &command, id, record, bucket->is_old);
+    }
 }
 
 /* ---- one user or item: left, given, gen ---- */

@@ -58,6 +58,8 @@ struct audit {
     bool is_progress;      /* shown on standard error */
     bool has_failed;       /* a store went away: nothing is proved */
     char reason[200];
+    struct buf scratch;
+    struct reading_kept *kept;
 };
 
 /* One call, of these words. */
@@ -67,6 +69,11 @@ void reading_call_words(struct audit *a, enum audit_store store, texts_on_reply 
                         void *ctx, const char *const *words);
 /* Turns the loop until at most so many calls are out. Errors: false when a store has failed. */
 bool reading_wait(struct audit *a, unsigned left);
+/* Zeroed, for what a call's context points at: it stays until the audit is closed, for a store that
+ * failed tells of its calls later. on_end, which may be NULL, frees what it owns. */
+typedef void reading_on_end(void *kept);
+void *reading_keep(struct audit *a, size_t bytes, reading_on_end *on_end);
+void reading_free_kept(struct audit *a); /* when its stores are freed */
 /* In an on_reply: false, and the audit has failed, when there is no reply. */
 bool reading_is_answer(struct audit *a, int err, struct texts reply);
 void reading_progress(struct audit *a, const char *what, int64_t count);

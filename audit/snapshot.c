@@ -11,6 +11,7 @@
  * Records that the sweep drops are taken off `funded` in the same call: so buckets that are so old
  * are read anew, all together, whenever one of them has changed. */
 #include "audit/reading.h"
+#include "catalogue/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +75,7 @@ static bool lengths_read(struct snapshot *s)
     struct audit *a = s->audit;
     struct bucket *b, *next;
     char names[32], key[BUCKET_KEY_BYTES];
-    snprintf(names, sizeof(names), "%s:buckets", reading_prefix(s->store));
+    snprintf(names, sizeof(names), "%s%s", reading_prefix(s->store), PART.buckets);
     reading_call(a, s->store, on_names, s, "ZRANGE", names, "0", "-1", "WITHSCORES");
     if (!reading_wait(a, 0)) {
         return false;
@@ -166,7 +167,7 @@ static void instant_call(struct snapshot *s, size_t suspects)
     }
     for (size_t i = 0; i < suspects; i++) {
         bool is_item = s->store == STORE_STOCK;
-        snprintf(key, sizeof(key), "%s%s", is_item ? "stock:item:" : "payment:user:",
+        snprintf(key, sizeof(key), "%s%s", is_item ? KEY.stock_item : KEY.payment_user,
                  book_entity_name(s->ledger, s->suspects[s->suspect_count - 1 - i]));
         reading_call(a, s->store, NULL, NULL, "HMGET", key, is_item ? "quantity" : "credit",
                      is_item ? "added" : "funded", "gen");
@@ -297,8 +298,7 @@ static bool suspects_decide(struct snapshot *s)
 
 bool snapshot_take(struct audit *a, enum audit_store store)
 {
-    static struct snapshot snapshots[STORE_COUNT]; /* a store that failed tells of calls later */
-    struct snapshot *s = &snapshots[store];
+    struct snapshot *s = reading_keep(a, sizeof(*s), NULL);
     *s = (struct snapshot){.audit = a, .store = store};
     s->ledger = store == STORE_STOCK ? &a->book.items : &a->book.users;
     s->entity_count = (uint32_t)a->report.stores[store].entities;

@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "bench/clock.h"
+#include "broker/conf.h"
 #include "runtime/log.h"
+#include "store/address.h"
+#include "store/conf.h"
 
 #define TICK_MS  10
 #define READY_MS 30000
@@ -124,6 +127,9 @@ static bool read_options(int argc, char **argv, struct run *r)
     return r->kind != NULL && r->at_once > 0;
 }
 
+static const struct conf_table *const floor_tables[] = {
+    &address_tables[ADDRESS_PAYMENT], &store_conf_table, &broker_conf_table, NULL};
+
 int main(int argc, char **argv)
 {
     struct conf conf;
@@ -135,7 +141,7 @@ int main(int argc, char **argv)
     if (!read_options(argc, argv, &run)) {
         return usage(stderr, FLOOR_USAGE);
     }
-    if (conf_load(&conf, lookup, &sentence) != 0) {
+    if (conf_load(&conf, floor_tables, lookup, &sentence) != 0) {
         fprintf(stderr, "kassa-floor: %s\n", sentence.data);
         buf_free(&sentence);
         return FLOOR_USAGE;

@@ -10,7 +10,7 @@
 
 struct floor_workload {
     struct loop *loop;
-    struct conf *conf; /* its own */
+    struct broker_conf conf; /* its own */
     struct broker *broker;
     unsigned commands; /* of an envelope */
     uint64_t sent;     /* envelopes */
@@ -30,13 +30,11 @@ static struct floor_workload *broker_floor_open(struct loop *loop, const struct 
                                                 unsigned commands)
 {
     struct floor_workload *w = mem_new(sizeof(*w));
-    struct conf *own = mem_new(sizeof(*own));
-    *own = *conf;
-    own->envelope_commands_max = commands; /* so an envelope leaves as soon as it has so many */
+    w->conf = *broker_conf(conf);
+    w->conf.envelope_commands_max = commands; /* so an envelope leaves as soon as it has so many */
     w->loop = loop;
-    w->conf = own;
     w->commands = commands;
-    w->broker = broker_new(loop, own, "floor", &message_schema, &queues_topology);
+    w->broker = broker_new(loop, &w->conf, "floor", &message_schema, &queues_topology);
     broker_consume(w->broker, QUEUE_PAYMENT, broker_floor_on_delivery, w);
     return w;
 }
@@ -81,7 +79,7 @@ static void broker_floor_send(struct floor_workload *w)
 
 static void broker_floor_begin(struct floor_workload *w)
 {
-    for (int64_t i = 0; i < w->conf->window_envelopes; i++) {
+    for (int64_t i = 0; i < w->conf.window_envelopes; i++) {
         broker_floor_send(w);
     }
 }
@@ -110,7 +108,6 @@ static void broker_floor_close(struct floor_workload *w)
 {
     w->is_ending = true;
     broker_free(w->broker);
-    free(w->conf);
     free(w);
 }
 

@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "bench/floor.h"
+#include "catalogue/names.h"
 #include "idempotency/once.h"
 #include "runtime/uuid.h"
+#include "store/address.h"
 #include "store/store.h"
 
 #define USERS       1000
-#define USER_PREFIX "payment:user:floor-" /* payment_charge names the key */
+#define USER_FORMAT "floor-%u"
 #define USER_CREDIT INT64_C(1000000000000)
 #define BUCKETS_MAX 4096 /* of 4 s each: more than an hour */
 
@@ -36,7 +38,8 @@ static struct floor_workload *floor_store_open(struct loop *loop, const struct c
     struct floor_workload *w = mem_new(sizeof(*w));
     w->loop = loop;
     w->depth = depth;
-    w->redis = store_new(loop, conf, "floor", conf->payment_redis, &payment_library);
+    w->redis = store_new(loop, store_conf(conf), "floor", address_of(conf, ADDRESS_PAYMENT),
+                         &payment_library);
     return w;
 }
 
@@ -97,7 +100,7 @@ static void floor_store_charge(struct floor_workload *w)
         args_row_begins(&w->command);
     }
     args_format(&w->command, "%s:1:charge", saga.text);
-    args_format(&w->command, "floor-%u", user);
+    args_format(&w->command, USER_FORMAT, user);
     args_int(&w->command, 2);
     store_call(w->redis, &w->command, floor_store_on_charged, w);
     w->out++;
@@ -117,7 +120,7 @@ static void floor_store_begin(struct floor_workload *w)
     for (unsigned user = 0; user < USERS; user++) {
         args_reset(&w->command);
         args_text(&w->command, "HSET");
-        args_format(&w->command, USER_PREFIX "%u", user);
+        args_format(&w->command, "%s" USER_FORMAT, KEY.payment_user, user);
         args_text(&w->command, "credit");
         args_int(&w->command, USER_CREDIT);
         store_call(w->redis, &w->command, floor_store_on_prepared, w);
@@ -151,13 +154,13 @@ static bool floor_store_is_drained(struct floor_workload *w)
             floor_store_remove(w, "floor:once:", w->buckets[i]);
         }
         for (unsigned user = 0; user < USERS; user++) {
-            char name[16];
-            snprintf(name, sizeof(name), "%u", user);
-            floor_store_remove(w, USER_PREFIX, name);
+            char name[24];
+            snprintf(name, sizeof(name), USER_FORMAT, user);
+            floor_store_remove(w, KEY.payment_user, name);
         }
         floor_store_remove(w, "floor:", "buckets");
-        floor_store_remove(w, payment_library.name, ":schema"); /* of the greeting */
-        floor_store_remove(w, payment_library.name, ":libraries");
+        floor_store_remove(w, payment_library.name, PART.schema); /* of the greeting */
+        floor_store_remove(w, payment_library.name, PART.libraries);
     }
     return store_outstanding(w->redis) == 0;
 }

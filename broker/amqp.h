@@ -9,8 +9,8 @@
 #define KASSA_BROKER_AMQP_H
 
 #include "broker/topology.h"
+#include "broker/conf.h"
 #include "runtime/buf.h"
-#include "runtime/conf.h"
 
 struct amqp_peer;
 
@@ -19,7 +19,7 @@ struct amqp_peer;
 #define AMQP_PEER_BODY_MAX (4 << 20)
 
 struct amqp_peer_setup {
-    const struct conf *conf;
+    const struct broker_conf *conf;
     const char *service; /* names the connection at the broker */
     const struct topology *topology;
     bool is_publisher; /* else a consumer */

@@ -67,7 +67,7 @@ static void amqp_peer_tune(struct amqp_peer *p)
 
 static int amqp_peer_login(struct amqp_peer *p, const struct amqp_peer_setup *setup)
 {
-    const struct conf *conf = setup->conf;
+    const struct broker_conf *conf = setup->conf;
     char host[CONF_TEXT_MAX];
     int port;
     if (!conf_node(conf->rabbitmq_nodes, setup->node, host, sizeof(host), &port)) {

@@ -19,7 +19,7 @@ static void broker_on_turn_end(void *ctx)
     publisher_flush(b->publisher);
 }
 
-struct broker *broker_new(struct loop *loop, const struct conf *conf, const char *service,
+struct broker *broker_new(struct loop *loop, const struct broker_conf *conf, const char *service,
                           const struct envelope_schema *schema, const struct topology *topology)
 {
     struct broker *b = mem_new(sizeof(*b));

@@ -15,14 +15,14 @@
 
 #include "broker/envelope.h"
 #include "broker/topology.h"
-#include "runtime/conf.h"
+#include "broker/conf.h"
 #include "runtime/loop.h"
 
 struct broker;
 
 /* Starts connecting; never fails for an absent broker, keeps trying with jitter. What can be said
  * is in `schema`, where it goes in `topology`: a queue is a row of that. All outlive the broker. */
-struct broker *broker_new(struct loop *loop, const struct conf *conf, const char *service,
+struct broker *broker_new(struct loop *loop, const struct broker_conf *conf, const char *service,
                           const struct envelope_schema *schema, const struct topology *topology);
 /* Closes politely what can be closed at once. Anything unconfirmed is forgotten: drain first. */
 void broker_free(struct broker *b); /* NULL is fine */

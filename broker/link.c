@@ -168,7 +168,7 @@ static void link_connect(void *ctx)
     loop_work(l->loop, link_connect_work, link_connect_done, l);
 }
 
-struct link *link_new(struct loop *loop, const struct conf *conf, const char *service,
+struct link *link_new(struct loop *loop, const struct broker_conf *conf, const char *service,
                       const struct topology *topology, bool is_publisher,
                       const struct link_owner *owner, void *ctx)
 {

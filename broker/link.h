@@ -16,7 +16,7 @@ struct link_owner {
 };
 
 /* The first attempt is made in the first turn. `owner`, `conf` and `topology` outlive the link. */
-struct link *link_new(struct loop *loop, const struct conf *conf, const char *service,
+struct link *link_new(struct loop *loop, const struct broker_conf *conf, const char *service,
                       const struct topology *topology, bool is_publisher,
                       const struct link_owner *owner, void *ctx);
 void link_free(struct link *l); /* NULL is fine */

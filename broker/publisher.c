@@ -38,7 +38,7 @@ struct publisher_stats {
 
 struct publisher {
     struct loop *loop;
-    const struct conf *conf;
+    const struct broker_conf *conf;
     struct publisher_stats stats;
     struct link *link;
     bool is_connected;
@@ -178,8 +178,8 @@ void publisher_flush(struct publisher *p)
     stat_set(p->stats.unconfirmed, (int64_t)outbox_unconfirmed(p->outbox));
 }
 
-struct publisher *publisher_new(struct loop *loop, const struct conf *conf, const char *service,
-                                const struct envelope_schema *schema,
+struct publisher *publisher_new(struct loop *loop, const struct broker_conf *conf,
+                                const char *service, const struct envelope_schema *schema,
                                 const struct topology *topology)
 {
     struct publisher *p = mem_new(sizeof(*p));

@@ -10,8 +10,8 @@
 
 struct publisher;
 
-struct publisher *publisher_new(struct loop *loop, const struct conf *conf, const char *service,
-                                const struct envelope_schema *schema,
+struct publisher *publisher_new(struct loop *loop, const struct broker_conf *conf,
+                                const char *service, const struct envelope_schema *schema,
                                 const struct topology *topology);
 void publisher_free(struct publisher *p); /* NULL is fine; forgets what is not confirmed */
 

@@ -36,7 +36,7 @@ struct subscriber_queue {
 
 struct subscriber {
     struct loop *loop;
-    const struct conf *conf;
+    const struct broker_conf *conf;
     const char *service;
     const struct topology *topology;
     struct subscriber_stats stats;
@@ -156,8 +156,8 @@ void subscriber_gather(struct subscriber *s)
     }
 }
 
-struct subscriber *subscriber_new(struct loop *loop, const struct conf *conf, const char *service,
-                                  const struct topology *topology)
+struct subscriber *subscriber_new(struct loop *loop, const struct broker_conf *conf,
+                                  const char *service, const struct topology *topology)
 {
     assert(topology->count <= TOPOLOGY_QUEUES_MAX);
     struct subscriber *s = mem_new(sizeof(*s));

@@ -11,8 +11,8 @@
 
 struct subscriber;
 
-struct subscriber *subscriber_new(struct loop *loop, const struct conf *conf, const char *service,
-                                  const struct topology *topology);
+struct subscriber *subscriber_new(struct loop *loop, const struct broker_conf *conf,
+                                  const char *service, const struct topology *topology);
 void subscriber_free(struct subscriber *s); /* NULL is fine; acknowledges what is done */
 
 void subscriber_consume(struct subscriber *s, unsigned queue, broker_on_delivery *on_delivery,

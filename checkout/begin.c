@@ -1,19 +1,20 @@
 /* Builds the call that begins a checkout, and reads what follows from its reply. */
 #include "checkout/begin.h"
 
+#include "catalogue/names.h"
 #include "idempotency/once.h"
 #include "runtime/err.h"
 #include "consumer/keep.h"
 
-void checkout_begin(const struct message *request, const char *bucket, const struct conf *conf,
-                    struct args *call)
+void checkout_begin(const struct message *request, const char *bucket,
+                    const struct begin_conf *conf, struct args *call)
 {
     const struct saga_definition *def = &checkout_definition;
     args_reset(call);
     library_call(call, def->journal.library, "order_checkout", 3);
-    args_join(call, "order:once:", slice_from(bucket));
-    args_text(call, "order:open");
-    args_text(call, "order:recent");
+    args_join(call, KEY.order_once, slice_from(bucket));
+    args_text(call, KEY.order_open);
+    args_text(call, KEY.order_recent);
     args_int(call, conf->saga_resend_ms);
     args_int(call, KEEP_LATE_MS);
     args_row_begins(call);

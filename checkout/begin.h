@@ -11,13 +11,13 @@
 #define KASSA_CHECKOUT_BEGIN_H
 
 #include "checkout/checkout.h"
-#include "runtime/conf.h"
 #include "saga/command.h"
+#include "saga/conf.h"
 
 /* Builds the call, a row (args_row_begins). `request` is an order.checkout; `bucket` that of its
  * id (once_bucket). */
-void checkout_begin(const struct message *request, const char *bucket, const struct conf *conf,
-                    struct args *call);
+void checkout_begin(const struct message *request, const char *bucket,
+                    const struct begin_conf *conf, struct args *call);
 
 /* What follows: a command, an answer to the request, both, or none. */
 struct checkout_begun {

@@ -1,6 +1,8 @@
 /* The checkout saga, as a table. */
 #include "checkout/checkout.h"
 
+#include "catalogue/names.h"
+
 /* What order.lua freezes. */
 enum { PART_USER, PART_TOTAL, PART_LINES, PART_COUNT };
 
@@ -48,7 +50,7 @@ const struct saga_definition checkout_definition = {
     .row_count = sizeof(checkout_rows) / sizeof(checkout_rows[0]),
     .entity = MESSAGE_HAS_order,
     .journal = {.library = &order_library,
-                .entity_prefix = "order:order:",
+                .entity_prefix = KEY.order_order,
                 .frozen_count = PART_COUNT},
     .answers = checkout_answers,
     .answer_count = sizeof(checkout_answers) / sizeof(checkout_answers[0]),

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalogue/names.h"
 #include "idempotency/once.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"
@@ -43,7 +44,7 @@ static void announce_write(struct announce *a, texts_on_reply *on_reply)
 {
     args_reset(&a->call);
     args_text(&a->call, "SET");
-    args_format(&a->call, "%s:run", a->name);
+    args_format(&a->call, "%s%s", a->name, PART.run);
     args_format(&a->call, "%s|%lld", a->run, (long long)store_wall_ms(a->store));
     store_call(a->store, &a->call, on_reply, a);
 }
@@ -155,14 +156,14 @@ static void announce_ask(struct announce *a)
     store_call(a->store, &a->call, on_info, a);
     args_reset(&a->call);
     args_text(&a->call, "ZREVRANGE");
-    args_format(&a->call, "%s:buckets", a->name);
+    args_format(&a->call, "%s%s", a->name, PART.buckets);
     args_text(&a->call, "0");
     args_text(&a->call, "0");
     args_text(&a->call, "WITHSCORES");
     store_call(a->store, &a->call, on_newest, a);
     args_reset(&a->call);
     args_text(&a->call, "GET");
-    args_format(&a->call, "%s:run", a->name);
+    args_format(&a->call, "%s%s", a->name, PART.run);
     store_call(a->store, &a->call, on_known, a);
 }
 

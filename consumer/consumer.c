@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalogue/names.h"
 #include "consumer/work.h"
 #include "runtime/crash.h"
 
@@ -91,7 +92,7 @@ static void consumer_on_short(void *ctx, bool is_short)
     struct consumer *c = ctx;
     args_reset(&c->call);
     args_text(&c->call, "SET");
-    args_format(&c->call, MEMORY_SHORT_KEY "%s", c->definition->name);
+    args_join(&c->call, KEY.kassa_short, slice_from(c->definition->name));
     args_text(&c->call, "1");
     args_text(&c->call, "PX");
     args_int(&c->call, is_short ? SHORT_KEEP_MS : 1);
@@ -108,8 +109,8 @@ static void consumer_sweep(void *ctx, struct args *call, const char *seen, int64
         snprintf(keep, sizeof(keep), "%lld", (long long)bucket);
     }
     once_sweep(call, c->definition->library,
-               once_life(&c->context->conf, memory_is_tight(c->memory)), keep, seen, rise_ms,
-               SWEEP_LIMIT, cursor);
+               once_life(once_conf(&c->context->conf), memory_is_tight(c->memory)), keep, seen,
+               rise_ms, SWEEP_LIMIT, cursor);
 }
 
 static void consumer_on_tick(void *ctx)
@@ -127,17 +128,19 @@ static int consumer_start(struct service_context *context)
     struct consumer *c = mem_new(sizeof(*c));
     const struct conf *conf = &context->conf;
     c->definition = context->definition;
-    const char *node = (const char *)conf + c->definition->node_offset;
+    const char *node = address_of(conf, c->definition->address);
+    const char *notice_node = address_of(conf, ADDRESS_SAGA);
     context->state = c;
     c->context = context;
     TAILQ_INIT(&c->deliveries);
     TAILQ_INIT(&c->waiting);
-    buf_addf(&c->once, "%s:once:", c->definition->name);
+    buf_addf(&c->once, "%s%s", c->definition->name, PART.once);
     consumer_open_stats(c);
-    c->store = store_new(context->loop, conf, c->definition->name, node, c->definition->library);
-    c->notice_store = strcmp(node, conf->saga_redis) == 0
+    c->store = store_new(context->loop, store_conf(conf), c->definition->name, node,
+                         c->definition->library);
+    c->notice_store = strcmp(node, notice_node) == 0
                           ? c->store
-                          : store_new(context->loop, conf, "saga", conf->saga_redis, NULL);
+                          : store_new(context->loop, store_conf(conf), "saga", notice_node, NULL);
     c->notices = notices_new(context->loop, c->notice_store);
     store_watch_up(c->store, consumer_on_store_up, c);
     c->tick = loop_timer_new(context->loop, consumer_on_tick, c);
@@ -147,8 +150,8 @@ static int consumer_start(struct service_context *context)
     c->libraries = libraries_new(context->loop, c->store, c->definition->library);
     c->pulse = pulse_new(context->loop, c->store, c->definition->name);
     c->memory = memory_new(context->loop, c->store, c->definition->name, consumer_on_short, c);
-    c->broker =
-        broker_new(context->loop, conf, c->definition->name, &message_schema, &queues_topology);
+    c->broker = broker_new(context->loop, broker_conf(conf), c->definition->name, &message_schema,
+                           &queues_topology);
     c->later = later_new(context->loop, c->broker);
     if (c->definition->is_participant) {
         c->announce = announce_new(context->loop, c->store, c->broker, c->definition->name,
@@ -210,6 +213,7 @@ struct service consumer_service(const struct consumer_definition *definition)
         .name = definition->name,
         .summary = definition->summary,
         .definition = definition,
+        .tables = definition->tables,
         .start = consumer_start,
         .drain = consumer_drain,
         .is_drained = consumer_is_drained,

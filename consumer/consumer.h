@@ -19,7 +19,10 @@
 #include "catalogue/message.h"
 #include "catalogue/queues.h"
 #include "idempotency/once.h"
+#include "runtime/http_conf.h"
 #include "runtime/service.h"
+#include "runtime/service_conf.h"
+#include "store/address.h"
 #include "store/store.h"
 
 struct consumer;
@@ -62,11 +65,17 @@ struct consumer_handler {
     enum consumer_next (*answer)(struct consumer_work *work, struct texts reply);
 };
 
+/* The configuration that every consumer reads: the first of its tables. */
+#define CONSUMER_TABLES                                                                            \
+    &service_conf_table, &metrics_conf_table, &http_conf_table, &broker_conf_table,                \
+        &store_conf_table, &address_tables[ADDRESS_SAGA], &once_conf_table
+
 struct consumer_definition {
-    const char *name;              /* of the service, and of its keys in the store */
-    const char *summary;           /* for --help */
-    const struct library *library; /* functions of its store */
-    size_t node_offset;            /* of its store's address in struct conf */
+    const char *name;                       /* of the service, and of its keys in the store */
+    const char *summary;                    /* for --help */
+    const struct library *library;          /* functions of its store */
+    enum address address;                   /* of its store */
+    const struct conf_table *const *tables; /* CONSUMER_TABLES, its own, NULL */
     const struct consumer_handler *handlers;
     unsigned handler_count;
     enum queue queues[2];

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalogue/names.h"
 #include "runtime/log.h"
 
 #define SAID_MAX 64 /* of what was found lately: one for each 64th of the delay */
@@ -62,7 +63,7 @@ static void keep_say(struct keep *k)
     k->saying = k->bucket;
     args_reset(&k->call);
     args_text(&k->call, "SET");
-    args_text(&k->call, KEEP_KEY);
+    args_text(&k->call, KEY.kassa_keep);
     args_int(&k->call, k->bucket);
     store_call(k->shared, &k->call, on_said, k);
 }
@@ -121,7 +122,7 @@ static void keep_look(struct keep *k)
     char name[32];
     snprintf(name, sizeof(name), "%s_oldest", k->library->name);
     library_call(&k->call, k->library, name, 1);
-    args_format(&k->call, "%s:open", k->library->name);
+    args_join(&k->call, k->library->name, SLICE_TEXT(PART.open));
     args_text(&k->call, k->cursor);
     args_int(&k->call, KEEP_LIMIT);
     store_call(k->store, &k->call, on_looked, k);
@@ -145,7 +146,7 @@ static void keep_hear(struct keep *k)
     k->is_calling = true;
     args_reset(&k->call);
     args_text(&k->call, "GET");
-    args_text(&k->call, KEEP_KEY);
+    args_text(&k->call, KEY.kassa_keep);
     store_call(k->shared, &k->call, on_heard, k);
 }
 

@@ -19,7 +19,6 @@
 
 #define KEEP_MS    5000 /* between two looks */
 #define KEEP_LIMIT 100  /* sagas looked at in one call: the store is held for a fraction of a ms */
-#define KEEP_KEY   "kassa:keep"
 
 /* How old the id of a saga may be when it begins, which is more than a gateway waits; and the
  * owner's delay: together the least life of a record. */
@@ -29,7 +28,7 @@
 struct keep;
 
 /* `store` has the journal, `library` its functions; NULL: this is not the owner. `shared` has
- * KEEP_KEY. delay_ms: KEEP_DELAY_MS, except in a test. Owns: the caller, until
+ * kassa:keep. delay_ms: KEEP_DELAY_MS, except in a test. Owns: the caller, until
  * keep_free; the stores, longer than that. */
 struct keep *keep_new(struct loop *loop, struct store *store, const struct library *library,
                       struct store *shared, int64_t delay_ms);

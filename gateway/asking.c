@@ -104,7 +104,7 @@ static void asking_claim(struct pending *p)
     p->is_claiming = true;
     crash_point("gateway.claim.before");
     key_claim(&gw->call, slice_from(p->key), buf_slice(&fingerprint), slice_from(p->id.text),
-              gw->context->conf.idempotency_days);
+              gw->once->idempotency_days);
     store_call(gw->store, &gw->call, asking_on_claimed, p);
     crash_sent("gateway.claim.sent");
     buf_free(&fingerprint);
@@ -114,7 +114,7 @@ void asking_release(struct gateway *gw, const struct pending *p)
 {
     if (p->key[0] != '\0') {
         key_release(&gw->call, slice_from(p->key), slice_from(p->id.text),
-                    gw->context->conf.idempotency_days);
+                    gw->once->idempotency_days);
         store_call(gw->store, &gw->call, NULL, NULL);
     }
 }
@@ -163,7 +163,7 @@ void asking_park(struct gateway *gw, struct http_request *http, const struct rou
         message_set(&p->command, async, 1);
     }
     slice_copy(wanted->key, p->key, sizeof(p->key));
-    if (p->key[0] == '\0' || (p->is_front && gw->context->conf.front_ids)) {
+    if (p->key[0] == '\0' || (p->is_front && gw->conf->front_ids)) {
         asking_begin(p);
     } else {
         asking_claim(p);

@@ -4,11 +4,13 @@
 #include <stdlib.h>
 
 #include "checkout/begin.h"
+#include "gateway/conf.h"
 #include "idempotency/once.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
 #include "runtime/stat.h"
+#include "store/address.h"
 
 struct checkout {
     struct loop *loop;
@@ -16,7 +18,7 @@ struct checkout {
     struct broker *broker;
     checkout_on_answer *on_answer;
     void *ctx;
-    const struct conf *conf;
+    const struct begin_conf *conf;
     struct args call;
     struct checkout_begun begun; /* scratch: what follows from an answer */
     struct stat_value *asks, *unreadable;
@@ -37,12 +39,13 @@ struct checkout *checkout_new(struct loop *loop, const struct conf *conf, struct
     c->broker = broker;
     c->on_answer = on_answer;
     c->ctx = ctx;
-    c->conf = conf;
+    c->conf = begin_conf(conf);
     c->asks = stat_counter("kassa_checkouts_begun_total", "",
                            "checkouts taken to the orders' store by the gateway itself");
     c->unreadable = stat_counter("kassa_records_unreadable_total", "",
                                  "answers of the store that no version of ours gives");
-    c->store = store_new(loop, conf, "order", conf->order_redis, &order_library);
+    c->store =
+        store_new(loop, store_conf(conf), "order", address_of(conf, ADDRESS_ORDER), &order_library);
     return c;
 }
 

@@ -19,6 +19,8 @@
 #include "gateway/state.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
+#include "saga/conf.h"
+#include "store/address.h"
 #include "store/libraries.h"
 #include "store/pulse.h"
 
@@ -82,7 +84,7 @@ static void gateway_on_request(void *ctx, struct http_request *http)
         http_request_method(http), http_request_path(http), http_request_query(http), {0}};
     struct route_text text;
     struct route_match match;
-    route_find(&route_api, &gw->context->conf, &request, &text, &match);
+    route_find(&route_api, gw->conf, &request, &text, &match);
     if (!match.route) {
         answering_refuse_now(gw, http, match.row, match.status, slice_from(match.sentence),
                              match.allow);
@@ -125,7 +127,7 @@ static void gateway_sweep(void *ctx, struct args *c, const char *seen, int64_t r
                           const char *cursor)
 {
     const struct gateway *gw = ctx;
-    key_sweep(c, gw->context->conf.idempotency_days, seen, rise_ms, cursor);
+    key_sweep(c, gw->once->idempotency_days, seen, rise_ms, cursor);
 }
 
 static void gateway_stats_new(struct gateway *gw)
@@ -160,17 +162,19 @@ int gateway_start(struct service_context *context)
     const struct conf *conf = &context->conf;
     struct buf sentence = {0}, channel = {0};
     gw->context = context;
+    gw->conf = gateway_conf(conf);
+    gw->once = once_conf(conf);
     gw->id = uuid_make(loop_wall_ms(context->loop));
-    pending_table_init(&gw->table, conf);
-    overload_init(&gw->overload, conf);
+    pending_table_init(&gw->table, gw->conf, begin_conf(conf)->deadline_ms);
+    overload_init(&gw->overload, gw->conf);
     gateway_stats_new(gw);
     gateway_answers_new(gw);
-    const struct http_listener listener = {.host = conf->http_host,
-                                           .port = (int)conf->http_port,
+    const struct http_listener listener = {.host = gw->conf->http_host,
+                                           .port = (int)gw->conf->http_port,
                                            .on_request = gateway_on_request,
                                            .body_max = gateway_body_max,
                                            .ctx = gw};
-    int err = http_open(context->loop, conf, &listener, &gw->http, &sentence);
+    int err = http_open(context->loop, http_conf(conf), &listener, &gw->http, &sentence);
     if (err) {
         log_error("listen_failed", "reason=%s", log_quote(buf_slice(&sentence)));
         buf_free(&sentence);
@@ -178,13 +182,15 @@ int gateway_start(struct service_context *context)
         return err;
     }
     notice_channel(slice_from(gw->id.text), &channel);
-    gw->store = store_new(context->loop, conf, "saga", conf->saga_redis, &key_library);
+    gw->store = store_new(context->loop, store_conf(conf), "saga", address_of(conf, ADDRESS_SAGA),
+                          &key_library);
     gw->libraries = libraries_new(context->loop, gw->store, &key_library);
     gw->sweep = sweep_new(context->loop, gw->store, gateway_sweep, gw);
     gw->pulse = pulse_new(context->loop, gw->store, "saga");
-    gw->notices = subscription_new(context->loop, conf, conf->saga_redis, channel.data,
-                                   hearing_on_notice, gw);
-    gw->broker = broker_new(context->loop, conf, context->name, &message_schema, &queues_topology);
+    gw->notices = subscription_new(context->loop, store_conf(conf), address_of(conf, ADDRESS_SAGA),
+                                   channel.data, hearing_on_notice, gw);
+    gw->broker = broker_new(context->loop, broker_conf(conf), context->name, &message_schema,
+                            &queues_topology);
     gw->checkout = checkout_new(context->loop, conf, gw->broker, hearing_on_answer, gw);
     gw->shortage = shortage_new(context->loop, gw->store, checkout_store(gw->checkout));
     gw->ready = ready_new(context, gw->broker, gw->store, gw->notices, gw->id.text);

@@ -20,9 +20,8 @@ static struct reply hearing_expired(struct gateway *gw, const struct pending *p,
                                     const struct message *answer)
 {
     int64_t elapsed_ms = loop_now_ms(gw->context->loop) - p->began_ms;
-    bool is_never =
-        p->is_fresh && message_has(answer, since) &&
-        once_never_acted(&gw->context->conf, slice_from(p->id.text), answer->since, elapsed_ms);
+    bool is_never = p->is_fresh && message_has(answer, since) &&
+                    once_never_acted(gw->once, slice_from(p->id.text), answer->since, elapsed_ms);
     if (is_never && !p->is_front) {
         asking_release(gw, p);
     }

@@ -31,7 +31,7 @@ static unsigned within(uint64_t n, unsigned low, unsigned high)
     return n < low ? low : n > high ? high : (unsigned)n;
 }
 
-void overload_init(struct overload *a, const struct conf *conf)
+void overload_init(struct overload *a, const struct gateway_conf *conf)
 {
     *a = (struct overload){
         .most = (unsigned)conf->pending_max,

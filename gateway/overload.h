@@ -18,7 +18,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "runtime/conf.h"
+#include "gateway/conf.h"
 
 #define OVERLOAD_WINDOW_MS      100
 #define OVERLOAD_PATIENCE       3  /* windows in a row */
@@ -42,7 +42,7 @@ struct overload {
     bool has_shed;
 };
 
-void overload_init(struct overload *a, const struct conf *conf);
+void overload_init(struct overload *a, const struct gateway_conf *conf);
 
 /* A request comes, `in_flight` others are there. Units: now_ms of a clock that only goes forward.
  */

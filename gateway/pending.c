@@ -6,12 +6,13 @@
 
 #include "runtime/buf.h"
 
-void pending_table_init(struct pending_table *t, const struct conf *conf)
+void pending_table_init(struct pending_table *t, const struct gateway_conf *conf,
+                        int64_t deadline_ms)
 {
     *t = (struct pending_table){
         .count_max = (unsigned)conf->pending_max,
         .reask_ms = conf->reask_ms,
-        .deadline_ms = conf->deadline_ms,
+        .deadline_ms = deadline_ms,
     };
     for (unsigned level = 0; level < PENDING_LEVELS; level++) {
         TAILQ_INIT(&t->asks[level]);

@@ -52,7 +52,8 @@ struct pending_table {
     int64_t deadline_ms;
 };
 
-void pending_table_init(struct pending_table *t, const struct conf *conf);
+void pending_table_init(struct pending_table *t, const struct gateway_conf *conf,
+                        int64_t deadline_ms);
 bool pending_is_full(const struct pending_table *t);
 
 /* Parks a matched request; the table is not full. Owns: the table, until pending_take or

@@ -190,7 +190,7 @@ static bool route_fill_all(const struct route_table *table, const char *pattern,
     return true;
 }
 
-bool route_check_batch(const struct conf *conf, struct route_match *match)
+bool route_check_batch(const struct gateway_conf *conf, struct route_match *match)
 {
     return match->command.count <= conf->batch_max ||
            route_refuse(match, 400, "n must be a whole number from 0 to %lld",
@@ -256,7 +256,7 @@ static void route_look(const struct route_list *list, const char *method, struct
     }
 }
 
-void route_find(const struct route_list *list, const struct conf *conf,
+void route_find(const struct route_list *list, const struct gateway_conf *conf,
                 const struct route_request *request, struct route_text *text,
                 struct route_match *ret_match)
 {

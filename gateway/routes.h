@@ -8,7 +8,7 @@
 
 #include "catalogue/message.h"
 #include "catalogue/queues.h"
-#include "runtime/conf.h"
+#include "gateway/conf.h"
 
 struct gateway;
 struct http_request;
@@ -36,7 +36,7 @@ struct route_text {
  * check: what the parameters must fulfil together, and what the command has beside them.
  * query: reads the query; a route without that column ignores it.
  * body: reads the body, which is no longer than the route's body_max, and may be empty. */
-typedef bool route_check(const struct conf *conf, struct route_match *match);
+typedef bool route_check(const struct gateway_conf *conf, struct route_match *match);
 typedef bool route_query(struct slice query, struct route_text *text, struct route_match *match);
 typedef bool route_body(struct slice body, struct route_match *match);
 /* Adds the members of a 200's body. Errors: false for an answer that this command never gets. */
@@ -125,7 +125,7 @@ struct route_match {
 };
 
 /* `text` and *ret_match need no initialisation. */
-void route_find(const struct route_list *list, const struct conf *conf,
+void route_find(const struct route_list *list, const struct gateway_conf *conf,
                 const struct route_request *request, struct route_text *text,
                 struct route_match *ret_match);
 
@@ -147,7 +147,7 @@ bool route_refuse(struct route_match *match, unsigned status, const char *format
 bool route_decode(struct slice part, struct route_text *text, struct slice *ret_text);
 bool route_is_cut(struct slice text);
 /* check: a batch is no larger than BATCH_MAX. */
-bool route_check_batch(const struct conf *conf, struct route_match *match);
+bool route_check_batch(const struct gateway_conf *conf, struct route_match *match);
 
 /* A whole number as the API has it: digits, a zero fraction allowed ("15.0"), within int64.
  * Errors: false for anything else. */

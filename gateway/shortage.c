@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "catalogue/names.h"
 #include "store/memory.h"
 
 /* The services report their own stores. */
@@ -60,7 +61,7 @@ static void shortage_on_timer(void *ctx)
     args_text(&s->call, "MGET");
     for (unsigned w = 0; w < SHORTAGE_COUNT; w++) {
         if (whose[w].service) {
-            args_format(&s->call, MEMORY_SHORT_KEY "%s", whose[w].service);
+            args_join(&s->call, KEY.kassa_short, slice_from(whose[w].service));
         }
     }
     store_ask(s->keys_store, &s->call, shortage_on_told, s);

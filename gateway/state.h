@@ -4,10 +4,12 @@
 
 #include "broker/broker.h"
 #include "gateway/checkout.h"
+#include "gateway/conf.h"
 #include "gateway/overload.h"
 #include "gateway/pending.h"
 #include "gateway/ready.h"
 #include "gateway/shortage.h"
+#include "idempotency/conf.h"
 #include "runtime/stat.h"
 
 #define GATEWAY_CLOCKS_DIFFER "clocks differ, nothing was begun"
@@ -21,6 +23,8 @@ struct gateway_answered {
 
 struct gateway {
     struct service_context *context;
+    const struct gateway_conf *conf;
+    const struct once_conf *once;
     struct http *http;
     struct broker *broker;
     struct checkout *checkout;

@@ -17,7 +17,7 @@ local SLOW_CLOCK_MS = 10000 -- how far it has to go to be worth a write
 --   seen     what the caller has read of it last; '': nothing
 --   rise_ms  what has passed since he read that first, by a clock that does not jump
 local function slow_clock(name, most_ms, seen, rise_ms)
-    local clock = redis.call('GET', name .. ':clock')
+    local clock = redis.call('GET', name .. PART.clock)
     local to = math.min(store_ms(), most_ms)
     if clock and clock ~= seen then
         return tonumber(clock) -- somebody else has moved it
@@ -27,6 +27,6 @@ local function slow_clock(name, most_ms, seen, rise_ms)
             return tonumber(clock)
         end
     end
-    redis.call('SET', name .. ':clock', string.format('%.0f', to))
+    redis.call('SET', name .. PART.clock, string.format('%.0f', to))
     return to
 end

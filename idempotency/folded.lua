@@ -61,7 +61,7 @@ local function folded_merge(key, merged, to)
 end
 
 local function folded_add(service, sums)
-    local key = service .. ':folded'
+    local key = service .. PART.folded
     for period, sum in pairs(sums) do
         local last = period - PERIODS_MAX
         local merged = tonumber(redis.call('HGET', key, 'merged') or last)
@@ -77,10 +77,10 @@ end
 -- A store of an earlier version has dropped records without a trace: it begins to be exact with what
 -- is newer than all that is there.
 local function folded_begin(service)
-    local key = service .. ':folded'
+    local key = service .. PART.folded
     if not redis.call('HGET', key, 'exact') then
-        local newest = redis.call('ZREVRANGE', service .. ':buckets', 0, 0)[1]
-        local floor = floor_of(service .. ':floor')
+        local newest = redis.call('ZREVRANGE', service .. PART.buckets, 0, 0)[1]
+        local floor = floor_of(service .. PART.floor)
         redis.call('HSET', key, 'exact', string.format('%.0f',
             newest and math.max(tonumber(newest, 16) + 1, floor) or floor))
     end

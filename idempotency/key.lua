@@ -9,19 +9,19 @@ local SLOTS = 1024
 local DAY_MS = 86400000
 
 local function keys_of(day, slot)
-    return string.format('kassa:keys:day:%.0f:%s', day, slot)
+    return string.format(KEY.kassa_day .. '%.0f:%s', day, slot)
 end
 
 -- Not by the store's clock: after a jump of that one the same key would be another's.
 local function day_now()
-    return math.floor((redis.call('GET', 'kassa:clock') or slow_clock('kassa', math.huge, '', 0)) / DAY_MS)
+    return math.floor((redis.call('GET', 'kassa' .. PART.clock) or slow_clock('kassa', math.huge, '', 0)) / DAY_MS)
 end
 
 -- The version before this one has weeks instead of days: kassa:keys:<week>:<slot>, of which the first
 -- that is kept is in kassa:keys:from. While both are used, each has to find what the other one has
 -- claimed. So a claim is written there, too, and goes from there with its day. The next version need not.
 local function week_of(day, slot)
-    return string.format('kassa:keys:%.0f:%s', math.floor(day / 7), slot)
+    return string.format(KEY.kassa_week .. '%.0f:%s', math.floor(day / 7), slot)
 end
 
 -- The hashes that a key may be in; it is claimed in the first two.
@@ -104,9 +104,9 @@ local function key_sweep(_, args)
     local days, limit = tonumber(args[1]), tonumber(args[4])
     local clock = slow_clock('kassa', math.huge, args[2], tonumber(args[3]))
     local day = math.floor(clock / DAY_MS)
-    local cursor = period_drop('kassa:keys:day', day - days, 'kassa:keys:day:', args[5], limit, slot_drop) or
-        period_drop('kassa:keys:from', math.min(math.floor(day / 7) - 1, math.floor((day - days) / 7)),
-            'kassa:keys:', args[5], limit, function(week, slot)
+    local cursor = period_drop(KEY.kassa_days, day - days, KEY.kassa_day, args[5], limit, slot_drop) or
+        period_drop(KEY.kassa_weeks, math.min(math.floor(day / 7) - 1, math.floor((day - days) / 7)),
+            KEY.kassa_week, args[5], limit, function(week, slot)
             redis.call('UNLINK', week_of(7 * week, slot))
         end)
     return {string.format('%.0f', clock), cursor}

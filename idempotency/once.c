@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "catalogue/names.h"
 #include "runtime/err.h"
 #include "runtime/uuid.h"
 
@@ -25,7 +26,7 @@ int once_bucket(struct slice command_id, char ret_bucket[ONCE_BUCKET_TEXT_BYTES 
     return 0;
 }
 
-struct once_life once_life(const struct conf *conf, bool is_tight)
+struct once_life once_life(const struct once_conf *conf, bool is_tight)
 {
     int64_t ms = 1000 * conf->records_s;
     int64_t key_ms = INT64_C(86400000) * conf->idempotency_days;
@@ -44,7 +45,7 @@ bool once_floor(struct slice error, int64_t *ret_floor_ms)
            slice_int64(word, ret_floor_ms);
 }
 
-bool once_never_acted(const struct conf *conf, struct slice command_id, int64_t floor_ms,
+bool once_never_acted(const struct once_conf *conf, struct slice command_id, int64_t floor_ms,
                       int64_t elapsed_ms)
 {
     int64_t made_ms, jump_ms = once_life(conf, false).ms - ONCE_LIFE_LEAST_MS;
@@ -59,7 +60,7 @@ void once_sweep(struct args *c, const struct library *library, struct once_life 
     char name[32];
     snprintf(name, sizeof(name), "%s_sweep", library->name);
     library_call(c, library, name, 1);
-    args_format(c, "%s:buckets", library->name);
+    args_join(c, library->name, SLICE_TEXT(PART.buckets));
     args_int(c, life.ms);
     args_text(c, keep);
     args_text(c, seen);

@@ -12,6 +12,7 @@
 #ifndef KASSA_IDEMPOTENCY_ONCE_H
 #define KASSA_IDEMPOTENCY_ONCE_H
 
+#include "idempotency/conf.h"
 #include "store/store.h"
 
 #define ONCE_BUCKET_TEXT_BYTES 9
@@ -28,7 +29,7 @@ int once_bucket(struct slice command_id, char ret_bucket[ONCE_BUCKET_TEXT_BYTES 
 struct once_life {
     int64_t ms, kept_ms;
 };
-struct once_life once_life(const struct conf *conf, bool is_tight);
+struct once_life once_life(const struct once_conf *conf, bool is_tight);
 
 /* What an error of the store that means -ERR_TOO_OLD says: up to when records may have been
  * dropped. Errors: false: it does not say. Units: ms since 1970. */
@@ -39,7 +40,7 @@ bool once_floor(struct slice error, int64_t *ret_floor_ms);
  * fast as time passes, and further at once by no more than memory that got tight takes off the life
  * of a record. So one that is older than that was below the floor all the time.
  * Source: protocol.md, "The floor". */
-bool once_never_acted(const struct conf *conf, struct slice command_id, int64_t floor_ms,
+bool once_never_acted(const struct once_conf *conf, struct slice command_id, int64_t floor_ms,
                       int64_t elapsed_ms);
 
 /* Builds a step of the sweep (sweep.h) over a service's records. `keep`: the number of the

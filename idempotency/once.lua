@@ -52,7 +52,7 @@ end
 
 local function bucket_is_over(bucket)
     local service, _, number = bucket_cut(bucket)
-    return is_below(service .. ':floor', number)
+    return is_below(service .. PART.floor, number)
 end
 
 -- Refuses a command, and says up to when, in ms, records may have been dropped.
@@ -65,11 +65,11 @@ end
 -- command where that is not known.
 local function kept_seen(bucket, id)
     local service, name, number = bucket_cut(bucket)
-    local floor_key = service .. (is_kept(id) and ':kept:floor' or ':floor')
+    local floor_key = service .. (is_kept(id) and PART.kept_floor or PART.floor)
     if is_below(floor_key, number) then
         too_old(floor_key)
     end
-    return redis.call('HGET', service .. ':kept:' .. name, id) or nil
+    return redis.call('HGET', service .. PART.kept .. name, id) or nil
 end
 
 -- Before a bucket's first record: into the index by which it is found again.
@@ -81,14 +81,14 @@ end
 
 local function kept_put(bucket, id, record)
     local service, name, number = bucket_cut(bucket)
-    bucket_enter(service .. ':kept:' .. name, service .. ':kept:buckets', name, number)
-    redis.call('HSET', service .. ':kept:' .. name, id, record)
+    bucket_enter(service .. PART.kept .. name, service .. PART.kept_buckets, name, number)
+    redis.call('HSET', service .. PART.kept .. name, id, record)
 end
 
 -- Writes the records of {id, record, ..}.
 local function records_put(bucket, records)
     local service, name, number = bucket_cut(bucket)
-    bucket_enter(bucket, service .. ':buckets', name, number)
+    bucket_enter(bucket, service .. PART.buckets, name, number)
     redis.call('HSET', bucket, unpack(records))
     for i = 1, #records, 2 do
         if is_kept(records[i]) then
@@ -100,7 +100,7 @@ end
 -- A record that is only looked at: it may lie in either place.
 local function record_get(bucket, id)
     return redis.call('HGET', bucket, id) or
-        redis.call('HGET', (string.gsub(bucket, ':once:', ':kept:', 1)), id)
+        redis.call('HGET', (string.gsub(bucket, PART.once, PART.kept, 1)), id)
 end
 
 -- The answer of command `id`. The duplicate check comes first, always: a balance test before it
@@ -235,9 +235,9 @@ end
 
 -- The slow clock of a service's records, moved on.
 local function records_clock(service, seen, rise_ms)
-    local newest = redis.call('ZREVRANGE', service .. ':buckets', 0, 0)[1]
+    local newest = redis.call('ZREVRANGE', service .. PART.buckets, 0, 0)[1]
     if not newest then -- nothing to go by, and nothing to drop
-        return tonumber(redis.call('GET', service .. ':clock') or 0)
+        return tonumber(redis.call('GET', service .. PART.clock) or 0)
     end
     return slow_clock(service, (tonumber(newest, 16) + 1) * BUCKET_MS, seen, rise_ms)
 end
@@ -258,26 +258,26 @@ end
 -- into <service>:unfolded, for the others must not wait.
 local function sweep(service, argv, fold)
     local ms = records_clock(service, argv[3], tonumber(argv[4]))
-    local clock, buckets = string.format('%.0f', ms), service .. ':buckets'
-    floor_raise(service .. ':floor', ms, tonumber(argv[1]), argv[2])
-    floor_raise(service .. ':kept:floor', ms, tonumber(argv[7]), argv[2])
-    local name = bucket_below(buckets, service .. ':floor')
+    local clock, buckets = string.format('%.0f', ms), service .. PART.buckets
+    floor_raise(service .. PART.floor, ms, tonumber(argv[1]), argv[2])
+    floor_raise(service .. PART.kept_floor, ms, tonumber(argv[7]), argv[2])
+    local name = bucket_below(buckets, service .. PART.floor)
     if not name then
-        local kept = bucket_below(service .. ':kept:buckets', service .. ':kept:floor')
+        local kept = bucket_below(service .. PART.kept_buckets, service .. PART.kept_floor)
         if not kept then
             return {clock}
         end
-        redis.call('UNLINK', service .. ':kept:' .. kept)
-        redis.call('ZREM', service .. ':kept:buckets', kept)
+        redis.call('UNLINK', service .. PART.kept .. kept)
+        redis.call('ZREM', service .. PART.kept_buckets, kept)
         return {clock, '0'}
     end
-    local bucket = service .. ':once:' .. name
+    local bucket = service .. PART.once .. name
     local scan = redis.call('HSCAN', bucket, argv[6], 'COUNT', argv[5])
     local fields = scan[2]
     for i = 1, #fields, 2 do
         local is_left = redis.call('HDEL', bucket, fields[i]) == 1
         if is_left and not pcall(fold, fields[i + 1], fields[i], bucket) then
-            redis.call('HSET', service .. ':unfolded', fields[i], fields[i + 1])
+            redis.call('HSET', service .. PART.unfolded, fields[i], fields[i + 1])
         end
     end
     if redis.call('EXISTS', bucket) == 0 then

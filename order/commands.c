@@ -2,17 +2,20 @@
  * The saga that pays an order is driven by saga/driver.h. */
 #include "order/commands.h"
 
+#include "catalogue/names.h"
 #include "checkout/begin.h"
 #include "consumer/answer.h"
 #include "consumer/batch.h"
+#include "order/conf.h"
 #include "order/sagas.h"
+#include "saga/conf.h"
 #include "saga/driver.h"
 #include "saga/restore.h"
 
 static void order_call(struct consumer_work *work, struct args *call, const char *name)
 {
     consumer_call(work, call, name, 2);
-    args_format(call, "order:order:%.*s", SLICE_ARG(work->in->order));
+    args_join(call, KEY.order_order, work->in->order);
     args_add(call, work->in->id);
 }
 
@@ -41,7 +44,7 @@ static int add_record(struct consumer_work *work, struct args *call)
     } else {
         args_int(call, cost);
     }
-    args_int(call, consumer_conf(work->consumer)->order_lines_max);
+    args_int(call, order_conf(consumer_conf(work->consumer))->order_lines_max);
     return 0;
 }
 
@@ -95,7 +98,7 @@ static enum consumer_next add_answer(struct consumer_work *work, struct texts re
 
 static int checkout_record(struct consumer_work *work, struct args *call)
 {
-    checkout_begin(work->in, work->bucket, consumer_conf(work->consumer), call);
+    checkout_begin(work->in, work->bucket, begin_conf(consumer_conf(work->consumer)), call);
     return 0;
 }
 
@@ -142,11 +145,17 @@ static void *order_start(struct consumer *consumer)
     return driver_new(consumer, &checkout_definition);
 }
 
+static const struct conf_table *const order_tables[] = {
+    CONSUMER_TABLES,   &address_tables[ADDRESS_ORDER],
+    &order_conf_table, &saga_conf_table,
+    &begin_conf_table, NULL};
+
 const struct consumer_definition order_definition = {
     .name = "order",
     .summary = "Keeps orders and drives their checkout sagas.",
     .library = &order_library,
-    .node_offset = offsetof(struct conf, order_redis),
+    .address = ADDRESS_ORDER,
+    .tables = order_tables,
     .handlers = order_commands,
     .handler_count = sizeof(order_commands) / sizeof(order_commands[0]),
     .queues = {QUEUE_ORDER, QUEUE_SAGA},

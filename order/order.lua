@@ -37,7 +37,7 @@ end
 
 -- The bucket that a saga's own record is in (idempotency/once.h).
 local function bucket_of(saga)
-    return 'order:once:' .. string.sub(saga, 1, 8) .. string.sub(saga, 10, 10)
+    return 'order' .. PART.once .. string.sub(saga, 1, 8) .. string.sub(saga, 10, 10)
 end
 
 -- No addItem and no second saga while one is open. Absent and FAILED are changeable.
@@ -189,7 +189,7 @@ local function checkout_again(seen, order, waiter)
         if record and part(record, 1) == 'ended' then
             return journal_record('failed', order, select(2, journal_archived(record)))
         elseif bucket_is_over(bucket_of(saga)) then
-            too_old('order:floor') -- how it ended is not known any more
+            too_old('order' .. PART.floor) -- how it ended is not known any more
         end
         return 'unknown'
     elseif now[STATE] == PAID then
@@ -253,18 +253,18 @@ local function order_checkout(keys, argv)
 end
 
 local function order_advance(keys, argv)
-    return journal_advance(keys, argv, 'order:order:', bucket_of)
+    return journal_advance(keys, argv, KEY.order_order, bucket_of)
 end
 
 -- KEYS: open. ARGV: limit, resend_ms, resend_max_ms
 local function order_lease(keys, argv)
-    return journal_lease(keys[1], 'order:order:', tonumber(argv[1]), tonumber(argv[2]),
+    return journal_lease(keys[1], KEY.order_order, tonumber(argv[1]), tonumber(argv[2]),
         tonumber(argv[3]))
 end
 
 -- KEYS: open. ARGV: cursor, limit. A replay needs the records that it has not looked through yet.
 local function order_oldest(keys, argv)
-    local part, first = journal_oldest(keys[1], 'order:order:', argv[1], argv[2]),
+    local part, first = journal_oldest(keys[1], KEY.order_order, argv[1], argv[2]),
         replay_oldest{'payment', 'stock'}
     if first then
         part[3] = ms_text(math.min(tonumber(part[3] or math.huge), first * BUCKET_MS))
@@ -405,7 +405,7 @@ local function order_sweep(_, argv)
     end
     if not string.find(cursor, '^%d+$') then
         if is_allowed then
-            return {redis.call('GET', 'order:clock') or '0', paid_walk(cursor, limit)}
+            return {redis.call('GET', 'order' .. PART.clock) or '0', paid_walk(cursor, limit)}
         end
         cursor = '0'
     end
@@ -414,7 +414,7 @@ local function order_sweep(_, argv)
     local reply = sweep_summed('order', step, function(record, id, _, sums)
         fold(record, id, sums)
         if is_allowed and part(record, 1) == 'begun' then
-            floor = floor or floor_of('order:floor')
+            floor = floor or floor_of('order' .. PART.floor)
             paid_take(part(record, 2), floor)
         end
     end)

@@ -273,12 +273,12 @@ local function bucket_at(name, buckets)
 end
 
 local function bucket_key(bucket)
-    return string.format('order:paid:%.0f', bucket)
+    return string.format(KEY.order_paid_bucket .. '%.0f', bucket)
 end
 
 -- Where an order is, or would be: bucket, field. nil: there is nobody.
 local function paid_place(order)
-    local buckets = redis.call('HGET', 'order:paid', 'buckets')
+    local buckets = redis.call('HGET', KEY.order_paid, 'buckets')
     local name = buckets and name_pack(order)
     return name and bucket_key(bucket_at(name, tonumber(buckets))), name
 end
@@ -298,12 +298,12 @@ local function bucket_split(buckets)
         redis.call('HSET', bucket_key(buckets), unpack(moved))
         redis.call('HDEL', from, unpack(names))
     end
-    redis.call('HSET', 'order:paid', 'buckets', ms_text(buckets + 1))
+    redis.call('HSET', KEY.order_paid, 'buckets', ms_text(buckets + 1))
 end
 
 -- ---- what order.lua calls ----
 
-local ORDER_PREFIX = 'order:order:'
+local ORDER_PREFIX = KEY.order_order
 
 -- user, total, lines, journal of an order; nothing when there is no such order here.
 local function paid_read(order)
@@ -322,7 +322,7 @@ end
 local function paid_drop(order)
     local key, name = paid_place(order)
     if key and redis.call('HDEL', key, name) == 1 then
-        redis.call('HINCRBY', 'order:paid', 'orders', -1)
+        redis.call('HINCRBY', KEY.order_paid, 'orders', -1)
     end
 end
 
@@ -342,12 +342,12 @@ local function paid_take(order, floor)
         return
     end
     local name = name_pack(order)
-    local buckets = tonumber(redis.call('HGET', 'order:paid', 'buckets') or 1)
+    local buckets = tonumber(redis.call('HGET', KEY.order_paid, 'buckets') or 1)
     local added = redis.call('HSET', bucket_key(bucket_at(name, buckets)), name, packed)
     redis.call('DEL', key)
-    local count = redis.call('HINCRBY', 'order:paid', 'orders', added)
+    local count = redis.call('HINCRBY', KEY.order_paid, 'orders', added)
     if count == 1 then
-        redis.call('HSET', 'order:paid', 'buckets', ms_text(buckets))
+        redis.call('HSET', KEY.order_paid, 'buckets', ms_text(buckets))
     elseif count > buckets * PAID_FILL then
         bucket_split(buckets)
     end
@@ -355,13 +355,13 @@ end
 
 -- Nothing is packed as long as somebody may read these orders who does not know how.
 local function paid_is_allowed()
-    local readers = string.match(redis.call('GET', 'order:schema') or '', '^(%d+)|')
+    local readers = string.match(redis.call('GET', 'order' .. PART.schema) or '', '^(%d+)|')
     return readers and tonumber(readers) >= PAID_SCHEMA
 end
 
 -- Is the walk still to be made? Without a floor it would find nothing.
 local function paid_has_to_walk()
-    return floor_of('order:floor') > 0 and not redis.call('HGET', 'order:paid', 'walked')
+    return floor_of('order' .. PART.floor) > 0 and not redis.call('HGET', KEY.order_paid, 'walked')
 end
 
 -- Orders whose records were dropped before that was allowed: once, all keys are looked at, a part of
@@ -372,12 +372,12 @@ local function paid_walk(cursor, limit)
     local run = string.sub(string.match(redis.call('INFO', 'server'), 'run_id:(%w+)'), 1, 6)
     local of, at = string.match(cursor, '^' .. WALK .. '(%w+):(%d+)$')
     local scan = redis.call('SCAN', of == run and at or '0', 'MATCH', ORDER_PREFIX .. '*', 'COUNT', limit)
-    local floor = floor_of('order:floor')
+    local floor = floor_of('order' .. PART.floor)
     for _, key in ipairs(scan[2]) do
         paid_take(string.sub(key, #ORDER_PREFIX + 1), floor)
     end
     if scan[1] == '0' then
-        redis.call('HSET', 'order:paid', 'walked', '1')
+        redis.call('HSET', KEY.order_paid, 'walked', '1')
         return scan[1]
     end
     return WALK .. run .. ':' .. scan[1]

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalogue/names.h"
 #include "checkout/checkout.h"
 #include "consumer/answer.h"
 #include "saga/driver.h"
@@ -129,8 +130,8 @@ int sagas_record(struct consumer_work *work, struct args *call)
         return answer_ping_record(work, call); /* nothing to look for: the answer says why */
     }
     library_call(call, &order_library, "order_sagas", 2);
-    args_text(call, "order:recent");
-    args_text(call, "order:open");
+    args_text(call, KEY.order_recent);
+    args_text(call, KEY.order_open);
     args_int(call, in->limit);
     args_add(call, in->state);
     args_add(call, in->order);

@@ -2,6 +2,7 @@
  * What is decided, is decided in payment.lua, in the same step as it is done. */
 #include "payment/commands.h"
 
+#include "catalogue/names.h"
 #include "consumer/answer.h"
 #include "consumer/batch.h"
 #include "consumer/slip.h"
@@ -9,7 +10,7 @@
 static void user_call(struct consumer_work *work, struct args *call, const char *name)
 {
     consumer_call(work, call, name, 2);
-    args_format(call, "payment:user:%.*s", SLICE_ARG(work->in->user));
+    args_join(call, KEY.payment_user, work->in->user);
     args_add(call, work->in->id);
 }
 
@@ -125,11 +126,15 @@ static const struct consumer_handler payment_commands[] = {
 
 extern const struct library payment_library; /* payment/payment.lua */
 
+static const struct conf_table *const payment_tables[] = {CONSUMER_TABLES,
+                                                          &address_tables[ADDRESS_PAYMENT], NULL};
+
 const struct consumer_definition payment_definition = {
     .name = "payment",
     .summary = "Keeps users and their credit; charges and refunds for sagas.",
     .library = &payment_library,
-    .node_offset = offsetof(struct conf, payment_redis),
+    .address = ADDRESS_PAYMENT,
+    .tables = payment_tables,
     .handlers = payment_commands,
     .handler_count = sizeof(payment_commands) / sizeof(payment_commands[0]),
     .queues = {QUEUE_PAYMENT},

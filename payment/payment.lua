@@ -69,7 +69,7 @@ end
 local function payment_charge(keys, argv)
     return once_each(keys[1], argv, 0, 3, function(at)
         local user, amount = argv[at + 1], argv[at + 2]
-        local key = 'payment:user:' .. user
+        local key = KEY.payment_user .. user
         local account = account_of(key, amount)
         if not account then
             return 'refused|insufficient credit'
@@ -104,7 +104,7 @@ local function payment_init(keys, argv)
     return once(keys[1], argv[1], function()
         local credit, gen = argv[4], argv[5]
         for user = tonumber(argv[2]), tonumber(argv[3]) - 1 do
-            redis.call('HSET', 'payment:user:' .. user, 'credit', credit, 'funded', credit,
+            redis.call('HSET', KEY.payment_user .. user, 'credit', credit, 'funded', credit,
                 'gen', gen)
         end
         return 'created'
@@ -127,7 +127,7 @@ local function fold(record, id, bucket, sums)
     if not sign or not amount or is_dropped_with_other(outcome, id, bucket) then
         return
     end
-    local key, number = 'payment:user:' .. user, amount_number(amount)
+    local key, number = KEY.payment_user .. user, amount_number(amount)
     if (redis.call('HGET', key, 'gen') or '') == gen then
         if sign == 1 then
             take_off(key, 'funded', amount)

@@ -1,6 +1,12 @@
-/* Configuration: environment variables, every one in this table. `./kassa config` prints it.
- * A wrong value stops the start with one sentence that names the variable, the value and what is
- * allowed. */
+/* Configuration: environment variables. Each room has a table of those that it reads, and a struct
+ * of their values; each process lists the tables of its rooms.
+ *
+ *   environment --conf_load(tables)--> struct conf --<room>_conf(conf)--> const struct <room>_conf
+ * *
+ *                                                '--conf_print--> --config
+ * A variable that no table of the process has is not looked at: all processes may share one
+ * environment. A wrong value stops the start with one sentence that names the variable, the value
+ * and what is allowed. */
 #ifndef KASSA_RUNTIME_CONF_H
 #define KASSA_RUNTIME_CONF_H
 
@@ -8,120 +14,90 @@
 #include <stdint.h>
 #include "runtime/buf.h"
 
-#define CONF_TEXT_MAX 256
+#define CONF_TEXT_MAX   256
+#define CONF_TABLES_MAX 24   /* of a process */
+#define CONF_BYTES_MAX  8192 /* of its values */
 
-/* Connections beyond those that may wait for an answer: a request too many has to be heard to be
- * told so, and /health, /ready and /metrics have to be answered just then. */
-#define CONF_CONNECTIONS_SPARE 256
-
-/* X(kind, field, variable, default, min, max, what it is)
+/* A table is a macro, <ROOM>_CONF(X), of rows
+ *   X(kind, field, variable, default, min, max, what it is)
  * INT: a whole number within min..max. TEXT: min..max bytes. SECRET: TEXT that is never printed; it
- * may also be the first line of a file that <variable>_FILE names. */
-#define CONF_TABLE(X)                                                                              \
-    X(TEXT, http_host, "HTTP_HOST", "127.0.0.1", 1, 255, "address the gateway listens on")         \
-    X(INT, http_port, "HTTP_PORT", 8000, 0, 65535, "port of the gateway; 0: any free one")         \
-    X(INT, http_connections_max, "HTTP_CONNECTIONS_MAX", 12288, 1, 60000,                          \
-      "client connections at once, at least PENDING_MAX + 256; with more, whoever rests gives "    \
-      "way")                                                                                       \
-    X(INT, http_idle_s, "HTTP_IDLE_SECONDS", 900, 1, 86400,                                        \
-      "a connection without a request is closed after this")                                       \
-    X(INT, http_receive_s, "HTTP_RECEIVE_SECONDS", 10, 1, 900,                                     \
-      "a request that is not complete after this is not waited for")                               \
-    X(TEXT, metrics_host, "METRICS_HOST", "127.0.0.1", 1, 255,                                     \
-      "address of /metrics and /health of order, stock and payment")                               \
-    X(INT, metrics_port, "METRICS_PORT", 0, 0, 65535,                                              \
-      "port of /metrics and /health of order, stock and payment; 0: none")                         \
-    X(TEXT, rabbitmq_nodes, "RABBITMQ_NODES", "127.0.0.1:5672", 1, 255,                            \
-      "broker nodes, host:port separated by commas")                                               \
-    X(TEXT, rabbitmq_user, "RABBITMQ_USER", "guest", 1, 255, "broker user")                        \
-    X(SECRET, rabbitmq_password, "RABBITMQ_PASSWORD", "guest", 0, 255, "broker password")          \
-    X(TEXT, rabbitmq_vhost, "RABBITMQ_VHOST", "/", 1, 255, "broker virtual host")                  \
-    X(INT, rabbitmq_heartbeat_s, "RABBITMQ_HEARTBEAT_SECONDS", 5, 1, 60,                           \
-      "a broker connection silent for twice this is dropped")                                      \
-    X(INT, rabbitmq_confirm_ms, "RABBITMQ_CONFIRM_MS", 3000, 500, 60000,                           \
-      "a publisher's connection with an envelope unconfirmed for this long is dropped")            \
-    X(INT, rabbitmq_prefetch, "RABBITMQ_PREFETCH", 200, 1, 10000,                                  \
-      "envelopes a consumer holds without having acknowledged them")                               \
-    X(INT, window_envelopes, "WINDOW_ENVELOPES", 64, 1, 1000,                                      \
-      "published envelopes that may wait for their confirm")                                       \
-    X(INT, window_bytes, "WINDOW_BYTES", 196608, 4096, 1048576,                                    \
-      "their bytes; stays below the socket's buffer so that a publish never blocks")               \
-    X(INT, envelope_commands_max, "ENVELOPE_COMMANDS_MAX", 256, 1, 4096,                           \
-      "commands in an envelope")                                                                   \
-    X(INT, envelope_bytes_max, "ENVELOPE_BYTES_MAX", 65536, 1024, 131072,                          \
-      "an envelope is closed when it has grown past this")                                         \
-    X(TEXT, order_redis, "ORDER_REDIS", "127.0.0.1:6379", 1, 255,                                  \
-      "store of the orders and their saga journal, host:port")                                     \
-    X(TEXT, stock_redis, "STOCK_REDIS", "127.0.0.1:6379", 1, 255, "store of the items")            \
-    X(TEXT, payment_redis, "PAYMENT_REDIS", "127.0.0.1:6379", 1, 255, "store of the users")        \
-    X(TEXT, saga_redis, "SAGA_REDIS", "127.0.0.1:6379", 1, 255,                                    \
-      "store of idempotency keys, and the channel of completion notices")                          \
-    X(TEXT, redis_sentinels, "REDIS_SENTINELS", "", 0, 255,                                        \
-      "Sentinels, host:port separated by commas: the stores above are names of their masters "     \
-      "then")                                                                                      \
-    X(SECRET, sentinel_password, "SENTINEL_PASSWORD", "", 0, 255,                                  \
-      "password of the Sentinels; empty: none")                                                    \
-    X(INT, redis_wait_replicas, "REDIS_WAIT_REPLICAS", 0, 0, 5,                                    \
-      "replicas that must have a write before anything follows from it: all that there are")       \
-    X(INT, redis_degrade_ms, "REDIS_DEGRADE_MS", 12000, 12000, 600000,                             \
-      "a replica that the master does not list for this long, while most Sentinels name that "     \
-      "master, is not waited for, if there is another one")                                        \
-    X(TEXT, redis_user, "REDIS_USER", "", 0, 255, "user of the stores; empty: their default one")  \
-    X(SECRET, redis_password, "REDIS_PASSWORD", "", 0, 255, "password of the stores; empty: none") \
-    X(INT, redis_timeout_ms, "REDIS_TIMEOUT_MS", 1000, 50, 60000,                                  \
-      "a store that has calls and answers none for this long is looked for at the Sentinels; the " \
-      "connection is dropped after three times as long, or longer while the store is slow")        \
-    X(INT, pending_max, "PENDING_MAX", 10000, 1, 1000000,                                          \
-      "requests a gateway holds open; one more is answered 429")                                   \
-    X(INT, admission_min, "ADMISSION_MIN", 1024, 8, 1000000,                                       \
-      "with fewer open requests nobody is turned away, until an overload has begun")               \
-    X(INT, admission_target_ms, "ADMISSION_TARGET_MS", 50, 1, 60000,                               \
-      "when even the fastest answers have waited longer, it is an overload")                       \
-    X(INT, front_ids, "FRONT_IDS", 1, 0, 1,                                                        \
-      "1: a POST that nginx may repeat gets its command's id from nginx; 0: a key is claimed for " \
-      "it, too, for gateways of the version before this one")                                      \
-    X(INT, reask_ms, "REASK_MS", 1000, 50, 60000, "a waiting request is asked for again each")     \
-    X(INT, deadline_ms, "DEADLINE_MS", 240000, 1000, 280000,                                       \
-      "a request without any answer is told so after this")                                        \
-    X(INT, saga_resend_ms, "SAGA_RESEND_MS", 1000, 50, 60000,                                      \
-      "an unanswered saga command is sent again after this, doubling")                             \
-    X(INT, saga_resend_max_ms, "SAGA_RESEND_MAX_MS", 5000, 50, 60000, "cap of the doubling")       \
-    X(INT, saga_deadline_ms, "SAGA_DEADLINE_MS", 180000, 500, 240000,                              \
-      "a saga that has not got past its pivot by then is cancelled")                               \
-    X(INT, saga_stuck_retries, "SAGA_STUCK_RETRIES", 60, 1, 100000,                                \
-      "a compensation asked for this often raises the alarm, and is asked for again")              \
-    X(INT, replay_s, "REPLAY_SECONDS", 60, 1, 3600,                                                \
-      "how much more than a store has lost is sent again, for clocks that differ")                 \
-    X(INT, records_s, "RECORDS_SECONDS", 3600, 600, 691200,                                        \
-      "how long commands are remembered once their sagas have ended: as far back a repeat is "     \
-      "known, and a replay goes")                                                                  \
-    X(INT, idempotency_days, "IDEMPOTENCY_DAYS", 1, 1, 14,                                         \
-      "how long an Idempotency-Key that a client sent stands for its command")                     \
-    X(INT, order_lines_max, "ORDER_LINES_MAX", 100, 1, 500, "different items in an order")         \
-    X(INT, batch_max, "BATCH_MAX", 10000000, 1, 100000000, "entities of one batch_init")           \
-    X(INT, drain_ms, "DRAIN_MS", 10000, 0, 600000, "time to finish what was taken, at SIGTERM")    \
-    X(TEXT, log_level, "LOG_LEVEL", "info", 4, 5, "debug, info, warn or error")
+ * may also be the first line of a file that <variable>_FILE names. NODES: TEXT, host:port of one or
+ * several separated by commas; none if min is 0. */
+enum conf_kind { CONF_INT, CONF_TEXT, CONF_SECRET, CONF_NODES };
 
+/* The field of a row in the room's struct: struct <room>_conf { <ROOM>_CONF(CONF_FIELD) }; */
+#define CONF_FIELD(kind, field, ...) CONF_FIELD_##kind(field)
+#define CONF_FIELD_INT(field)        int64_t field;
+#define CONF_FIELD_TEXT(field)       char field[CONF_TEXT_MAX];
+#define CONF_FIELD_SECRET(field)     char field[CONF_TEXT_MAX];
+#define CONF_FIELD_NODES(field)      char field[CONF_TEXT_MAX];
+
+struct conf_row {
+    enum conf_kind kind;
+    size_t offset; /* of the field in the room's struct */
+    const char *variable;
+    int64_t default_int;
+    const char *default_text;
+    int64_t min;
+    int64_t max;
+    const char *what;
+};
+
+#define CONF_ROW(type, kind, field, variable, value, min, max, what)                               \
+    {CONF_##kind, offsetof(struct type, field), variable, CONF_DEFAULT_##kind(value), min, max,    \
+     what},
+#define CONF_DEFAULT_INT(value)    value, NULL
+#define CONF_DEFAULT_TEXT(value)   0, value
+#define CONF_DEFAULT_SECRET(value) 0, value
+#define CONF_DEFAULT_NODES(value)  0, value
+
+struct conf;
+struct conf_table;
+/* What the limits of rows cannot say; asked when all tables are read.
+ * Errors: -ERR_CONFIG, with the sentence (conf_refuse). */
+typedef int conf_check(const struct conf *conf, const struct conf_table *table,
+                       struct buf *ret_sentence);
+
+struct conf_table {
+    const struct conf_row *rows;
+    unsigned count;
+    size_t bytes;      /* of the room's struct */
+    conf_check *check; /* may be NULL */
+};
+
+/* The rows must be an array, so that they can be counted. */
+#define CONF_TABLE(type, all_rows, check)                                                          \
+    {                                                                                              \
+        all_rows, sizeof(all_rows) / sizeof((all_rows)[0]), sizeof(struct type), check             \
+    }
+
+/* The values of a process. May be copied. */
 struct conf {
-#define CONF_FIELD_INT(field)                           int64_t field;
-#define CONF_FIELD_TEXT(field)                          char field[CONF_TEXT_MAX];
-#define CONF_FIELD_SECRET(field)                        char field[CONF_TEXT_MAX];
-#define X(kind, field, variable, value, min, max, what) CONF_FIELD_##kind(field)
-    CONF_TABLE(X)
-#undef X
+    unsigned count;
+    const struct conf_table *tables[CONF_TABLES_MAX];
+    size_t at[CONF_TABLES_MAX]; /* of their values */
+    size_t bytes;
+    _Alignas(max_align_t) unsigned char values[CONF_BYTES_MAX];
 };
 
 typedef const char *conf_lookup(const char *variable); /* getenv, or a test's own */
 
-/* Fills *ret_conf from the defaults and what `lookup` gives.
+/* Fills *ret_conf from the defaults and what `lookup` gives; `tables` ends with NULL.
  * Errors: -ERR_CONFIG, with one sentence in *ret_sentence. */
-int conf_load(struct conf *ret_conf, conf_lookup *lookup, struct buf *ret_sentence);
+int conf_load(struct conf *ret_conf, const struct conf_table *const *tables, conf_lookup *lookup,
+              struct buf *ret_sentence);
 
-/* The table as a person reads it, with the effective values (secrets as ***). */
+/* The values of one table, the room's struct; it must be one of those that were loaded (asserted).
+ * Borrowed from conf. */
+const void *conf_of(const struct conf *conf, const struct conf_table *table);
+void *conf_values(struct conf *conf, const struct conf_table *table);
+
+/* The tables as a person reads them, with the effective values (secrets as ***). */
 void conf_print(const struct conf *conf, struct buf *out);
 
-/* Are the stores named, and their masters found by Sentinels? */
-bool conf_has_sentinels(const struct conf *conf);
+/* For a check: the sentence about a value that is no secret, and -ERR_CONFIG. */
+int conf_refuse(struct buf *ret_sentence, const char *variable, const char *value,
+                const char *allowed);
 
 /* host:port[,host:port..]: the n-th, counted from 0, wrapping around.
  * Errors: false when the text is malformed. Units: host_size in bytes. */

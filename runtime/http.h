@@ -12,7 +12,7 @@
 #define KASSA_RUNTIME_HTTP_H
 
 #include "runtime/buf.h"
-#include "runtime/conf.h"
+#include "runtime/http_conf.h"
 
 struct loop;
 struct http;
@@ -45,7 +45,7 @@ struct http_listener {
 
 /* Listens. Borrowed from *listener: only what it points to. Errors: -ERR_SYSTEM, with a sentence.
  */
-int http_open(struct loop *loop, const struct conf *conf, const struct http_listener *listener,
+int http_open(struct loop *loop, const struct http_conf *conf, const struct http_listener *listener,
               struct http **ret_http, struct buf *ret_sentence);
 int http_port(const struct http *http);
 void http_refuse_new(struct http *http); /* stops listening; open requests go on (drain) */

@@ -210,7 +210,7 @@ static size_t http_keep_encoded(void *ctx, struct MHD_Connection *connection, ch
 
 /* ---- opening and closing ---- */
 
-static struct MHD_Daemon *http_start_library(struct http_shard *shard, const struct conf *conf)
+static struct MHD_Daemon *http_start_library(struct http_shard *shard, const struct http_conf *conf)
 {
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
@@ -223,7 +223,8 @@ static struct MHD_Daemon *http_start_library(struct http_shard *shard, const str
 }
 
 /* Errors: false when the library does not start. */
-static bool http_shard_open(struct http *http, struct http_shard *shard, const struct conf *conf)
+static bool http_shard_open(struct http *http, struct http_shard *shard,
+                            const struct http_conf *conf)
 {
     shard->http = http;
     shard->daemon = http_start_library(shard, conf);
@@ -271,7 +272,7 @@ static void http_free(struct http *http)
     free(http);
 }
 
-static void http_limits(struct http *http, const struct conf *conf)
+static void http_limits(struct http *http, const struct http_conf *conf)
 {
     struct http_listener *l = &http->listener;
     http->client_max =
@@ -282,7 +283,7 @@ static void http_limits(struct http *http, const struct conf *conf)
         l->stream_backlog_max > 0 ? l->stream_backlog_max : HTTP_STREAM_BACKLOG_MAX;
 }
 
-int http_open(struct loop *loop, const struct conf *conf, const struct http_listener *listener,
+int http_open(struct loop *loop, const struct http_conf *conf, const struct http_listener *listener,
               struct http **ret_http, struct buf *ret_sentence)
 {
     struct http *http = mem_new(sizeof(*http));

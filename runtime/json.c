@@ -199,20 +199,27 @@ static struct slice json_trim(struct slice text)
     return text;
 }
 
+/* One for the process: making one costs more than parsing a short text. */
+static struct json_tokener *json_parser;
+
+static struct json_tokener *json_parser_ready(void)
+{
+    if (!json_parser) {
+        json_parser = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
+        assert(json_parser);
+    }
+    json_tokener_reset(json_parser);
+    return json_parser;
+}
+
 struct json *json_parse(struct slice text)
 {
-    /* One for the process: making one costs more than parsing a short text. */
-    static struct json_tokener *tokener;
-    if (!tokener) {
-        tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
-        assert(tokener);
-    }
+    struct json_tokener *tokener = json_parser_ready();
     text = json_trim(text);
     struct json_scan scan = {.at = text.data, .end = text.data + text.bytes};
     if (text.bytes == 0 || text.bytes > INT_MAX || !json_scan(&scan)) {
         return NULL;
     }
-    json_tokener_reset(tokener);
     json_tokener_set_flags(tokener, scan.has_more_than_ascii
                                         ? JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8
                                         : JSON_TOKENER_STRICT); /* it looks at each byte anew */

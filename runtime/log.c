@@ -45,6 +45,8 @@ static struct {
     struct log_event events[LOG_EVENTS_MAX];
     unsigned event_count;
     struct stat_value *left_out;
+    char quotes[LOG_QUOTES][LOG_VALUE_MAX + 1]; /* log_quote's, in turn */
+    unsigned next_quote;
 } logger = {.level = LOG_INFO};
 
 static void log_flush(void *unused)
@@ -276,9 +278,7 @@ void log_value(struct buf *out, struct slice text)
 
 const char *log_quote(struct slice text)
 {
-    static char ring[LOG_QUOTES][LOG_VALUE_MAX + 1];
-    static unsigned next;
-    char *value = ring[next++ % LOG_QUOTES];
+    char *value = logger.quotes[logger.next_quote++ % LOG_QUOTES];
     log_value_print(text, value);
     return value;
 }

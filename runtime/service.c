@@ -19,6 +19,7 @@
 #include "runtime/http.h"
 #include "runtime/log.h"
 #include "runtime/probe.h"
+#include "runtime/service_conf.h"
 #include "runtime/stat.h"
 
 #define SERVICE_VERSION         "0.1.0"
@@ -65,16 +66,20 @@ static void service_on_request(void *ctx, struct http_request *r)
 
 static int service_open_metrics(struct service_process *p)
 {
-    int port = (int)p->context.conf.metrics_port;
-    if (p->service->has_own_http || port == 0) {
+    if (p->service->own_http) {
+        return 0;
+    }
+    const struct metrics_conf *conf = metrics_conf(&p->context.conf);
+    if (conf->metrics_port == 0) {
         return 0;
     }
     struct buf sentence = {0};
-    const struct http_listener listener = {.host = p->context.conf.metrics_host,
-                                           .port = port,
+    const struct http_listener listener = {.host = conf->metrics_host,
+                                           .port = (int)conf->metrics_port,
                                            .on_request = service_on_request,
                                            .ctx = p};
-    int err = http_open(p->context.loop, &p->context.conf, &listener, &p->metrics, &sentence);
+    int err =
+        http_open(p->context.loop, http_conf(&p->context.conf), &listener, &p->metrics, &sentence);
     if (err) {
         log_error("metrics_failed", "error=%s reason=%s", err_name(err),
                   log_quote(buf_slice(&sentence)));
@@ -96,7 +101,8 @@ static void service_on_drain_timer(void *ctx)
         log_info("drained", "left_ms=%lld",
                  (long long)(p->drain_until_ms - loop_now_ms(p->context.loop)));
     } else {
-        log_warn("drain_timeout", "limit_ms=%lld", (long long)p->context.conf.drain_ms);
+        log_warn("drain_timeout", "limit_ms=%lld",
+                 (long long)service_conf(&p->context.conf)->drain_ms);
     }
     loop_timer_stop(p->drain_timer);
     loop_stop(p->context.loop);
@@ -114,11 +120,12 @@ static void service_on_signal(void *ctx, int number)
         _exit(SERVICE_FAILED);
     }
     p->is_draining = true;
-    log_info("drain", "signal=%s limit_ms=%lld", name, (long long)p->context.conf.drain_ms);
+    log_info("drain", "signal=%s limit_ms=%lld", name,
+             (long long)service_conf(&p->context.conf)->drain_ms);
     if (p->service->drain) {
         p->service->drain(&p->context);
     }
-    p->drain_until_ms = loop_now_ms(p->context.loop) + p->context.conf.drain_ms;
+    p->drain_until_ms = loop_now_ms(p->context.loop) + service_conf(&p->context.conf)->drain_ms;
     loop_timer_start(p->drain_timer, 0, SERVICE_DRAIN_ASK_MS);
 }
 
@@ -193,9 +200,15 @@ static const char *service_lookup(const char *variable)
 static int service_ask_health(const struct service *service, const struct conf *conf)
 {
     struct buf sentence = {0};
-    bool is_gateway = service->has_own_http;
-    int err = probe_health(is_gateway ? conf->http_host : conf->metrics_host,
-                           (int)(is_gateway ? conf->http_port : conf->metrics_port), &sentence);
+    const char *host;
+    int port;
+    if (service->own_http) {
+        host = service->own_http(conf, &port);
+    } else {
+        host = metrics_conf(conf)->metrics_host;
+        port = (int)metrics_conf(conf)->metrics_port;
+    }
+    int err = probe_health(host, port, &sentence);
     if (err) {
         fprintf(stderr, "kassa-%s: %s\n", service->name, sentence.data);
     }
@@ -208,8 +221,9 @@ static int service_with_conf(struct service_process *p)
     signal(SIGPIPE, SIG_IGN); /* a peer that left is an error of write, not the end */
     service_raise_descriptors();
     p->context.loop = loop_new();
-    int err = log_start(p->context.loop, p->service->name, p->context.conf.log_level);
-    assert(!err); /* conf has checked the level */
+    int err =
+        log_start(p->context.loop, p->service->name, service_conf(&p->context.conf)->log_level);
+    assert(!err); /* service_conf.c has checked the level */
     int status = service_live(p);
     log_stop();
     loop_free(p->context.loop);
@@ -235,7 +249,7 @@ int service_run(const struct service *service, int argc, char **argv)
     struct service_process process = {
         .service = service, .context = {.name = service->name, .definition = service->definition}};
     struct buf sentence = {0};
-    int err = conf_load(&process.context.conf, service_lookup, &sentence);
+    int err = conf_load(&process.context.conf, service->tables, service_lookup, &sentence);
     if (err) {
         fprintf(stderr, "kassa-%s: %s\n", service->name, sentence.data);
     }

@@ -19,10 +19,14 @@ struct service_context {
 };
 
 struct service {
-    const char *name;       /* "order" */
-    const char *summary;    /* one sentence for --help */
-    const void *definition; /* handed on in the context */
-    bool has_own_http;      /* the gateway: serves /metrics itself */
+    const char *name;                       /* "order" */
+    const char *summary;                    /* one sentence for --help */
+    const void *definition;                 /* handed on in the context */
+    const struct conf_table *const *tables; /* of all that it reads, then NULL: service_conf's, its
+                                             * HTTP listener's, and those of its rooms */
+    /* The gateway: where it serves /metrics and /health itself, borrowed from conf. NULL: that is
+     * done here, by metrics_conf. */
+    const char *(*own_http)(const struct conf *conf, int *ret_port);
     /* Errors of start: anything negative ends the process with status 1; it says why itself. */
     int (*start)(struct service_context *context);
     void (*drain)(struct service_context *context);      /* take nothing new */

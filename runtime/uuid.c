@@ -16,7 +16,12 @@
 #define UUID_COUNTER_BITS 25
 
 static uint64_t uuid_stream; /* 0: the kernel's randomness */
+static struct {
+    unsigned char bytes[UUID_POOL_BYTES];
+    size_t left; /* the last of them */
+} uuid_pool;
 static int64_t uuid_last_ms = -1;
+static uint32_t uuid_counter; /* of the ids of that millisecond */
 
 void uuid_seed(uint64_t seed)
 {
@@ -41,33 +46,30 @@ static void uuid_random(void *ret_bytes, size_t bytes)
         uuid_random_seeded(ret_bytes, bytes);
         return;
     }
-    static unsigned char pool[UUID_POOL_BYTES];
-    static size_t used = UUID_POOL_BYTES;
-    assert(bytes <= sizeof(pool));
-    if (sizeof(pool) - used < bytes) {
-        for (size_t have = 0; have < sizeof(pool);) {
-            ssize_t n = getrandom(pool + have, sizeof(pool) - have, 0);
+    assert(bytes <= UUID_POOL_BYTES);
+    if (uuid_pool.left < bytes) {
+        for (size_t have = 0; have < UUID_POOL_BYTES;) {
+            ssize_t n = getrandom(uuid_pool.bytes + have, UUID_POOL_BYTES - have, 0);
             assert(n > 0 || errno == EINTR);
             have += n > 0 ? (size_t)n : 0;
         }
-        used = 0;
+        uuid_pool.left = UUID_POOL_BYTES;
     }
-    memcpy(ret_bytes, pool + used, bytes);
-    used += bytes;
+    memcpy(ret_bytes, uuid_pool.bytes + UUID_POOL_BYTES - uuid_pool.left, bytes);
+    uuid_pool.left -= bytes;
 }
 
 static uint32_t uuid_count(int64_t wall_ms)
 {
-    static uint32_t counter;
     if (wall_ms == uuid_last_ms) {
-        counter++;
-        assert(counter < 1U << UUID_COUNTER_BITS);
-        return counter;
+        uuid_counter++;
+        assert(uuid_counter < 1U << UUID_COUNTER_BITS);
+        return uuid_counter;
     }
     uuid_last_ms = wall_ms;
-    uuid_random(&counter, sizeof(counter));
-    counter &= (1U << (UUID_COUNTER_BITS - 1)) - 1;
-    return counter;
+    uuid_random(&uuid_counter, sizeof(uuid_counter));
+    uuid_counter &= (1U << (UUID_COUNTER_BITS - 1)) - 1;
+    return uuid_counter;
 }
 
 struct uuid uuid_of(int64_t wall_ms, const unsigned char random[UUID_RANDOM_BYTES], bool is_kept)

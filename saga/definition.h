@@ -75,7 +75,7 @@ struct saga_answer {
 /* The saga's fixed names in the store. */
 struct journal {
     const struct library *library;
-    const char *entity_prefix; /* "order:order:" */
+    const char *entity_prefix; /* of the entity's key: KEY.order_order */
     unsigned frozen_count;
 };
 

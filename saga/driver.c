@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "catalogue/names.h"
 #include "consumer/answer.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
@@ -31,6 +32,8 @@ struct driver *driver_new(struct consumer *consumer, const struct saga_definitio
     buf_free(&fault);
     d->consumer = consumer;
     d->def = def;
+    d->conf = saga_conf(consumer_conf(consumer));
+    d->begin = begin_conf(consumer_conf(consumer));
     d->completed = driver_ends(def->completed);
     d->aborted = driver_ends(def->aborted);
 #define X(field, kind, name, help) d->field = stat_##kind(name, "", help);
@@ -107,7 +110,7 @@ void driver_look(struct consumer_work *work, struct args *call)
     const struct message *in = work->in;
     journal_call(&driver_of(work)->def->journal, "_saga", 1, call);
     bool is_id = once_bucket(in->saga, bucket) == 0; /* not an id of ours: unknown */
-    args_format(call, "%s:once:%s", library->name, is_id ? bucket : "none");
+    args_format(call, "%s%s%s", library->name, PART.once, is_id ? bucket : "none");
     args_add(call, in->saga);
 }
 
@@ -120,7 +123,7 @@ int driver_move(struct driver *d, struct journal_move move, struct saga_event ev
         return err;
     }
     move.to = output.next;
-    move.resend_ms = consumer_conf(d->consumer)->saga_resend_ms;
+    move.resend_ms = d->begin->saga_resend_ms;
     return journal_advance(&d->def->journal, d->def, &move, call);
 }
 

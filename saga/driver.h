@@ -16,6 +16,7 @@
 #include "consumer/consumer.h"
 #include "runtime/stat.h"
 #include "saga/command.h"
+#include "saga/conf.h"
 
 /* X(field, kind, name, help). All exist from the start, at 0: a counter that appears with its
  * first increment hides that one. */
@@ -43,6 +44,8 @@
 struct driver {
     struct consumer *consumer;
     const struct saga_definition *def;
+    const struct saga_conf *conf;
+    const struct begin_conf *begin;
     struct saga_outgoing out; /* scratch: what is being sent */
     struct recovery *recovery;
     struct restore *restore;

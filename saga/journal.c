@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "catalogue/names.h"
 #include "idempotency/once.h"
 #include "runtime/err.h"
 
@@ -63,7 +64,7 @@ void journal_call(const struct journal *journal, const char *what, int key_count
 static void journal_call_open(const struct journal *journal, const char *what, struct args *c)
 {
     journal_call(journal, what, 1, c);
-    args_join(c, journal->library->name, SLICE_TEXT(":open"));
+    args_join(c, journal->library->name, SLICE_TEXT(PART.open));
 }
 
 int journal_advance(const struct journal *journal, const struct saga_definition *def,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "catalogue/names.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
@@ -26,14 +27,14 @@ struct recovery {
 /* Is it past its deadline? One that is far past it, and was asked for seldom, is not that old: the
  * clock has jumped. If it is, because everything stood still, that shows when it was asked for
  * again. */
-static bool is_late(const struct conf *conf, int64_t age_ms, int64_t retries)
+static bool is_late(const struct saga_conf *conf, int64_t age_ms, int64_t retries)
 {
     return age_ms >= conf->saga_deadline_ms &&
            (age_ms < 2 * conf->saga_deadline_ms || retries >= RECOVERY_ASKED);
 }
 
 int recovery_event(const struct saga_definition *def, const struct journal_record *record,
-                   const struct conf *conf, int64_t now_ms, enum saga_event_kind *ret_kind)
+                   const struct saga_conf *conf, int64_t now_ms, enum saga_event_kind *ret_kind)
 {
     struct saga_state state;
     struct saga_output output;
@@ -110,7 +111,7 @@ static void recovery_move(struct recovery *r, const struct journal_record *recor
  * oldest one that was seen in twice that time is the oldest there is. */
 static void recovery_age(struct recovery *r, int64_t now_ms)
 {
-    if (now_ms - r->oldest_seen_ms > 2 * consumer_conf(r->consumer)->saga_resend_max_ms) {
+    if (now_ms - r->oldest_seen_ms > 2 * r->driver->conf->saga_resend_max_ms) {
         r->oldest_seen_ms = 0;
     }
     stat_set(r->driver->oldest, r->oldest_seen_ms > 0 ? (now_ms - r->oldest_began_ms) / 1000 : 0);
@@ -131,7 +132,7 @@ static void recovery_recover(struct recovery *r, const struct journal_record *re
 {
     enum saga_event_kind kind;
     recovery_saw(r, record, now_ms);
-    int err = recovery_event(r->driver->def, record, consumer_conf(r->consumer), now_ms, &kind);
+    int err = recovery_event(r->driver->def, record, r->driver->conf, now_ms, &kind);
     if (err) {
         driver_unreadable(r->driver, record);
         return;
@@ -172,13 +173,12 @@ static void recovery_on_leased(void *ctx, int err, struct texts reply)
 /* With no saga open none can be due before SAGA_RESEND_MS. */
 static void recovery_pace(struct recovery *r, bool is_idle)
 {
-    const struct conf *conf = consumer_conf(r->consumer);
-    int64_t ms = RECOVERY_MS;
+    int64_t ms = RECOVERY_MS, resend_ms = r->driver->begin->saga_resend_ms;
     if (r->is_idle == is_idle) {
         return;
     }
-    if (is_idle && conf->saga_resend_ms > ms) {
-        ms = conf->saga_resend_ms < RECOVERY_IDLE_MS ? conf->saga_resend_ms : RECOVERY_IDLE_MS;
+    if (is_idle && resend_ms > ms) {
+        ms = resend_ms < RECOVERY_IDLE_MS ? resend_ms : RECOVERY_IDLE_MS;
     }
     r->is_idle = is_idle;
     loop_timer_start(r->timer, ms, ms);
@@ -197,20 +197,19 @@ static void recovery_on_counted(void *ctx, int err, struct texts reply)
 static void recovery_scan(void *ctx)
 {
     struct recovery *r = ctx;
-    const struct conf *conf = consumer_conf(r->consumer);
     if (r->is_leasing || !store_is_up(consumer_store(r->consumer)) ||
         consumer_is_congested(r->consumer)) {
         return;
     }
     r->is_leasing = true;
     crash_point("recovery.lease.before");
-    journal_lease(&r->driver->def->journal, RECOVERY_LIMIT, conf->saga_resend_ms,
-                  conf->saga_resend_max_ms, &r->call);
+    journal_lease(&r->driver->def->journal, RECOVERY_LIMIT, r->driver->begin->saga_resend_ms,
+                  r->driver->conf->saga_resend_max_ms, &r->call);
     store_call(consumer_store(r->consumer), &r->call, recovery_on_leased, r);
     crash_sent("recovery.lease.sent");
     args_reset(&r->call);
     args_text(&r->call, "ZCARD");
-    args_join(&r->call, r->driver->def->journal.library->name, SLICE_TEXT(":open"));
+    args_join(&r->call, r->driver->def->journal.library->name, SLICE_TEXT(PART.open));
     store_call(consumer_store(r->consumer), &r->call, recovery_on_counted, r);
 }
 

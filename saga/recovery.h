@@ -23,6 +23,6 @@ void recovery_free(struct recovery *r);
 /* The event for a due saga: 0 and SAGA_EVENT_DUE (re-send), _CANCEL or _STICK.
  * Pure. Errors: -ERR_RECORD. */
 int recovery_event(const struct saga_definition *def, const struct journal_record *record,
-                   const struct conf *conf, int64_t now_ms, enum saga_event_kind *ret_kind);
+                   const struct saga_conf *conf, int64_t now_ms, enum saga_event_kind *ret_kind);
 
 #endif

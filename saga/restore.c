@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalogue/names.h"
 #include "idempotency/once.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"
@@ -86,7 +87,7 @@ static struct args *course_call(struct course *c, const char *what, int key_coun
     const struct journal *journal = &c->all->driver->def->journal;
     struct args *call = &c->all->call;
     journal_call(journal, what, key_count, call);
-    args_format(call, "%s:replay:%s", journal->library->name, course_participant(c));
+    args_format(call, "%s%s%s", journal->library->name, PART.replay, course_participant(c));
     return call;
 }
 
@@ -95,9 +96,9 @@ static struct args *course_call(struct course *c, const char *what, int key_coun
 int restore_record(struct consumer_work *work, struct args *call)
 {
     const struct message *in = work->in;
-    const struct conf *conf = consumer_conf(work->consumer);
-    int64_t margin_ms = 1000 * conf->replay_s, announced_ms = 0, since_ms = in->since;
-    const struct saga_definition *def = driver_of(work)->def;
+    const struct driver *d = driver_of(work);
+    int64_t margin_ms = 1000 * d->conf->replay_s, announced_ms = 0, since_ms = in->since;
+    const struct saga_definition *def = d->def;
     const char *name = def->journal.library->name;
     unsigned row;
     if (!saga_row_of(def, in->service, &row)) {
@@ -112,10 +113,10 @@ int restore_record(struct consumer_work *work, struct args *call)
     since_ms -= margin_ms;
     /* A saga acts long after its id was made when something that it needs was away: at most until a
      * gateway and then the saga have given up. */
-    int64_t first_ms = since_ms - conf->deadline_ms - conf->saga_deadline_ms;
+    int64_t first_ms = since_ms - d->begin->deadline_ms - d->conf->saga_deadline_ms;
     journal_call(&def->journal, "_replay_begin", 2, call);
-    args_format(call, "%s:once:%s", name, work->bucket);
-    args_format(call, "%s:replay:%s", name, def->rows[row].participant);
+    args_format(call, "%s%s%s", name, PART.once, work->bucket);
+    args_format(call, "%s%s%s", name, PART.replay, def->rows[row].participant);
     args_add(call, in->id);
     args_int(call, since_ms);
     args_int(call, first_ms >> ONCE_BUCKET_SHIFT);
@@ -266,7 +267,7 @@ static void course_step(struct course *c)
     struct args *call = course_call(c, "_replay_step", 2);
     c->state = COURSE_READING;
     c->calls++;
-    args_join(call, def->journal.library->name, SLICE_TEXT(":buckets"));
+    args_join(call, def->journal.library->name, SLICE_TEXT(PART.buckets));
     args_text(call, c->token);
     args_int(call, c->pass);
     args_int(call, c->bucket);

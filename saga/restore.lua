@@ -18,7 +18,7 @@ local REPLAY_FIELDS =
     {'since', 'first', 'last', 'pass', 'bucket', 'token', 'beat', 'sent', 'begun_ms'}
 
 local function replay_token()
-    return string.format('%.0f', redis.call('HINCRBY', LIBRARY .. ':replays', 'token', 1))
+    return string.format('%.0f', redis.call('HINCRBY', LIBRARY .. PART.replays, 'token', 1))
 end
 
 local function replay_read(key)
@@ -79,7 +79,7 @@ local function replay_part(buckets, number, first, cursor, limit, since, look)
     end
     local found = tonumber(name, 16)
     local at = found == tonumber(number) and cursor or '0'
-    local scan = redis.call('HSCAN', LIBRARY .. ':once:' .. name, at, 'COUNT', limit)
+    local scan = redis.call('HSCAN', LIBRARY .. PART.once .. name, at, 'COUNT', limit)
     local list, seen = {}, scan[2]
     for i = 1, #seen, 2 do
         local now, text, entity = look(seen[i], seen[i + 1])
@@ -112,7 +112,7 @@ local function replay_end(keys, argv)
     if not now or now.token ~= argv[1] then
         return {'lost', ''}
     end
-    local floor = floor_of(LIBRARY .. ':floor')
+    local floor = floor_of(LIBRARY .. PART.floor)
     redis.call('DEL', keys[1])
     return {'done', floor > tonumber(now.first) and ms_text(floor * BUCKET_MS) or ''}
 end
@@ -121,7 +121,7 @@ end
 local function replay_oldest(participants)
     local oldest
     for _, participant in ipairs(participants) do
-        local first = redis.call('HGET', LIBRARY .. ':replay:' .. participant, 'first')
+        local first = redis.call('HGET', LIBRARY .. PART.replay .. participant, 'first')
         oldest = first and math.min(oldest or math.huge, first) or oldest
     end
     return oldest

@@ -2,13 +2,14 @@
  * What is decided, is decided in stock.lua, in the same step as it is done. */
 #include "stock/commands.h"
 
+#include "catalogue/names.h"
 #include "consumer/answer.h"
 #include "consumer/batch.h"
 
 static void item_call(struct consumer_work *work, struct args *call, const char *name)
 {
     consumer_call(work, call, name, 2);
-    args_format(call, "stock:item:%.*s", SLICE_ARG(work->in->item));
+    args_join(call, KEY.stock_item, work->in->item);
     args_add(call, work->in->id);
 }
 
@@ -127,11 +128,15 @@ static const struct consumer_handler stock_commands[] = {
 
 extern const struct library stock_library; /* stock/stock.lua */
 
+static const struct conf_table *const stock_tables[] = {CONSUMER_TABLES,
+                                                        &address_tables[ADDRESS_STOCK], NULL};
+
 const struct consumer_definition stock_definition = {
     .name = "stock",
     .summary = "Keeps items, their pieces and prices; takes pieces for sagas.",
     .library = &stock_library,
-    .node_offset = offsetof(struct conf, stock_redis),
+    .address = ADDRESS_STOCK,
+    .tables = stock_tables,
     .handlers = stock_commands,
     .handler_count = sizeof(stock_commands) / sizeof(stock_commands[0]),
     .queues = {QUEUE_STOCK},

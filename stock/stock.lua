@@ -55,7 +55,7 @@ local function stock_take(keys, argv)
     return once_each(keys[1], argv, 0, 2, function(at)
         local wanted, taken = {}, {}
         for name, pieces in string.gmatch(argv[at + 1], '([^*,]+)%*(%d+)') do
-            local key = 'stock:item:' .. name
+            local key = KEY.stock_item .. name
             local item = redis.call('HMGET', key, 'quantity', 'gen')
             if not item[1] or not covers(item[1], pieces) then
                 return 'refused|out of stock'
@@ -80,7 +80,7 @@ local function stock_init(keys, argv)
     return once(keys[1], argv[1], function()
         local pieces, price, gen = argv[4], argv[5], argv[6]
         for item = tonumber(argv[2]), tonumber(argv[3]) - 1 do
-            redis.call('HSET', 'stock:item:' .. item, 'quantity', pieces, 'price', price,
+            redis.call('HSET', KEY.stock_item .. item, 'quantity', pieces, 'price', price,
                 'added', pieces, 'gen', gen)
         end
         return 'created'
@@ -94,7 +94,7 @@ local function fold(record, id, _, sums)
         return
     end
     for item, pieces, gen in string.gmatch(part(record, 2), '([^*,]+)%*(%d+)%*([^,]*)') do
-        local key = 'stock:item:' .. item
+        local key = KEY.stock_item .. item
         if (redis.call('HGET', key, 'gen') or '') == gen then
             take_off(key, 'added', pieces)
         end

@@ -348,23 +348,25 @@ static void connection_on_timer(void *ctx)
 
 /* ---- the owner's side ---- */
 
-static void connection_address(struct connection *c, const struct conf *conf, const char *node)
+static void connection_address(struct connection *c, const struct store_conf *conf,
+                               const char *node)
 {
-    if (conf_has_sentinels(conf)) {
+    if (store_conf_has_sentinels(conf)) {
         snprintf(c->sentinels, sizeof(c->sentinels), "%s", conf->redis_sentinels);
         snprintf(c->sentinel_password, sizeof(c->sentinel_password), "%s", conf->sentinel_password);
         snprintf(c->master, sizeof(c->master), "%s", node);
     } else {
         bool is_node = conf_node(node, 0, c->host, sizeof(c->host), &c->port);
-        assert(is_node); /* conf_load has looked at it */
+        assert(is_node); /* address.c has looked at it */
     }
     snprintf(c->user, sizeof(c->user), "%s", conf->redis_user);
     snprintf(c->password, sizeof(c->password), "%s", conf->redis_password);
     c->timeout_ms = conf->redis_timeout_ms;
 }
 
-struct connection *connection_new(struct loop *loop, const struct conf *conf, const char *group,
-                                  const char *node, const struct library *library, bool is_listener,
+struct connection *connection_new(struct loop *loop, const struct store_conf *conf,
+                                  const char *group, const char *node,
+                                  const struct library *library, bool is_listener,
                                   const struct connection_events *events, void *ctx)
 {
     char labels[96];

@@ -13,7 +13,7 @@
 #ifndef KASSA_STORE_CONNECTION_H
 #define KASSA_STORE_CONNECTION_H
 
-#include "runtime/conf.h"
+#include "store/conf.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
 #include "store/greeting.h"
@@ -39,8 +39,9 @@ struct connection_events {
 /* `group` names it in logs and metrics; `node` is host:port, or the master's name where conf has
  * Sentinels. `library` NULL: no library. `is_listener`: any server that answers will do.
  * Borrowed for good: library, events. Owns: the caller, until connection_free. */
-struct connection *connection_new(struct loop *loop, const struct conf *conf, const char *group,
-                                  const char *node, const struct library *library, bool is_listener,
+struct connection *connection_new(struct loop *loop, const struct store_conf *conf,
+                                  const char *group, const char *node,
+                                  const struct library *library, bool is_listener,
                                   const struct connection_events *events, void *ctx);
 void connection_free(struct connection *c); /* NULL is fine; on_down is not called */
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "catalogue/names.h"
 #include "runtime/log.h"
 #include "store/info.h"
 
@@ -69,7 +70,7 @@ static void flight_ask_kept(struct flight *f, unsigned needed, flight_send *send
 {
     struct args *c = flight_word(f);
     args_text(c, "HGET");
-    args_text(c, "kassa:copy");
+    args_text(c, KEY.kassa_copy);
     args_text(c, "with");
     flight_say(f, WAITER_KEPT, needed, send, ctx);
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "catalogue/names.h"
 #include "runtime/log.h"
 
 struct libraries {
@@ -25,7 +26,7 @@ static void library_drop(struct libraries *l, struct slice name)
     /* Behind it, so that one that is still there is still listed. */
     args_reset(&l->call);
     args_text(&l->call, "ZREM");
-    args_format(&l->call, "%s:libraries", l->library->name);
+    args_join(&l->call, l->library->name, SLICE_TEXT(PART.libraries));
     args_add(&l->call, name);
     store_call(l->store, &l->call, NULL, NULL);
 }

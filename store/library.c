@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "catalogue/names.h"
+
 #define LIBRARY_NAME_BYTES 64
 
 void library_call(struct args *c, const struct library *library, const char *name, int key_count)
@@ -20,8 +22,8 @@ void library_greet(const struct library *library, struct args *c)
     char name[LIBRARY_NAME_BYTES];
     snprintf(name, sizeof(name), "%s_greet", library->name);
     library_call(c, library, name, 2);
-    args_format(c, "%s:schema", library->name);
-    args_format(c, "%s:libraries", library->name);
+    args_join(c, library->name, SLICE_TEXT(PART.schema));
+    args_join(c, library->name, SLICE_TEXT(PART.libraries));
 }
 
 void library_load(const struct library *library, struct args *c)

@@ -27,7 +27,7 @@ local UNUSED_S = 86400 -- then it may go: who still has it loads it again
 -- who cannot.
 local function schema_check(key)
     local mark = redis.call('GET', key)
-    if not mark and redis.call('EXISTS', LIBRARY .. ':buckets') == 0 then
+    if not mark and redis.call('EXISTS', LIBRARY .. PART.buckets) == 0 then
         redis.call('SET', key, SCHEMA .. '|' .. SCHEMA)
         return nil
     end
@@ -51,8 +51,8 @@ local function readers_raise(schema, libraries, own)
     if tonumber(readers) >= SCHEMA then
         return
     end
-    local key = LIBRARY .. ':readers'
-    local clock = tonumber(redis.call('GET', LIBRARY .. ':clock') or 0)
+    local key = LIBRARY .. PART.readers
+    local clock = tonumber(redis.call('GET', LIBRARY .. PART.clock) or 0)
     local since = redis.call('HGET', key, 'since')
     if redis.call('HGET', key, own) ~= tostring(SCHEMA) then
         redis.call('HSET', key, own, SCHEMA)

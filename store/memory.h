@@ -13,9 +13,6 @@
 
 #include "store/store.h"
 
-/* In the store of the keys, and the service's name: its store is short. */
-#define MEMORY_SHORT_KEY "kassa:short:"
-
 #define MEMORY_MS 1000
 /* Percent of the limit: where each begins, and where it ends. */
 #define MEMORY_TIGHT_PART  70

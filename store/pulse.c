@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 
+#include "catalogue/names.h"
 #include "runtime/log.h"
 #include "runtime/stat.h"
 #include "runtime/uuid.h"
@@ -39,7 +40,7 @@ static void pulse_write(struct pulse *p)
     p->is_writing = true;
     args_reset(&p->call);
     args_text(&p->call, "SET");
-    args_format(&p->call, "%s:pulse:%s", p->group, p->process.text);
+    args_format(&p->call, "%s%s%s", p->group, PART.pulse, p->process.text);
     args_int(&p->call, ++p->written);
     args_text(&p->call, "EX");
     args_int(&p->call, PULSE_KEEP_S);
@@ -77,7 +78,7 @@ static void on_store_up(void *ctx)
     p->is_known = false;
     args_reset(&p->call);
     args_text(&p->call, "GET");
-    args_format(&p->call, "%s:pulse:%s", p->group, p->process.text);
+    args_format(&p->call, "%s%s%s", p->group, PART.pulse, p->process.text);
     store_call(p->store, &p->call, on_known, p);
 }
 

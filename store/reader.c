@@ -70,13 +70,13 @@ static void reader_unmake(void *box)
 
 struct reader *reader_new(void)
 {
-    static redisReplyObjectFunctions functions = {.createString = reader_make_string,
-                                                  .createArray = reader_make_array,
-                                                  .createInteger = reader_make_integer,
-                                                  .createNil = reader_make_nil,
-                                                  .freeObject = reader_unmake};
+    static const redisReplyObjectFunctions functions = {.createString = reader_make_string,
+                                                        .createArray = reader_make_array,
+                                                        .createInteger = reader_make_integer,
+                                                        .createNil = reader_make_nil,
+                                                        .freeObject = reader_unmake};
     struct reader *r = mem_new(sizeof(*r));
-    r->parser = redisReaderCreateWithFunctions(&functions);
+    r->parser = redisReaderCreateWithFunctions((redisReplyObjectFunctions *)&functions);
     assert(r->parser); /* out of memory */
     r->parser->privdata = r;
     return r;

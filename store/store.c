@@ -388,7 +388,7 @@ static void store_stats(struct store *s)
         stat_counter("kassa_store_flushes_total", labels, "pipelines written, one a turn");
 }
 
-struct store *store_new(struct loop *loop, const struct conf *conf, const char *group,
+struct store *store_new(struct loop *loop, const struct store_conf *conf, const char *group,
                         const char *node, const struct library *library)
 {
     static const struct connection_events events = {

@@ -14,7 +14,7 @@
 #ifndef KASSA_STORE_STORE_H
 #define KASSA_STORE_STORE_H
 
-#include "runtime/conf.h"
+#include "store/conf.h"
 #include "runtime/loop.h"
 #include "store/args.h"
 #include "store/library.h"
@@ -24,7 +24,7 @@ struct store;
 
 /* `library` is the functions that are called, or NULL for none. `node` is host:port, or the
  * master's name where conf has Sentinels. `group` names it in logs and metrics. */
-struct store *store_new(struct loop *loop, const struct conf *conf, const char *group,
+struct store *store_new(struct loop *loop, const struct store_conf *conf, const char *group,
                         const char *node, const struct library *library);
 /* NULL is fine. Calls that are out fail with -ERR_STORE_DOWN; calls made from there are
  * forgotten. Not from inside a callback of this store: asserted. */

@@ -91,9 +91,9 @@ static void subscription_on_turn_end(void *ctx)
     connection_write(s->connection);
 }
 
-struct subscription *subscription_new(struct loop *loop, const struct conf *conf, const char *node,
-                                      const char *channel, subscription_on_message *on_message,
-                                      void *ctx)
+struct subscription *subscription_new(struct loop *loop, const struct store_conf *conf,
+                                      const char *node, const char *channel,
+                                      subscription_on_message *on_message, void *ctx)
 {
     static const struct connection_events events = {
         .on_greeting = subscription_on_greeting,

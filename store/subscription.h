@@ -10,7 +10,7 @@
 #ifndef KASSA_STORE_SUBSCRIPTION_H
 #define KASSA_STORE_SUBSCRIPTION_H
 
-#include "runtime/conf.h"
+#include "store/conf.h"
 #include "runtime/loop.h"
 
 struct subscription;
@@ -19,9 +19,9 @@ struct subscription;
 typedef void subscription_on_message(void *ctx, struct slice payload);
 
 /* On a connection of its own. Owns: the caller, until subscription_free. */
-struct subscription *subscription_new(struct loop *loop, const struct conf *conf, const char *node,
-                                      const char *channel, subscription_on_message *on_message,
-                                      void *ctx);
+struct subscription *subscription_new(struct loop *loop, const struct store_conf *conf,
+                                      const char *node, const char *channel,
+                                      subscription_on_message *on_message, void *ctx);
 bool subscription_is_up(const struct subscription *s);
 void subscription_free(struct subscription *s); /* NULL is fine; not in on_message: asserted */
 

@@ -4,8 +4,8 @@
 #   sh test/docs.sh           checks: prints what differs or is missing; exits 1 when there is any
 #   sh test/docs.sh --write   writes the tables anew, between their marks:
 #
-#   catalogue/, saga/definition.h --.
-#   runtime/conf.h, runtime/err.h --+--> <!-- begin NAME --> .. <!-- end NAME -->
+#   catalogue/, saga/definition.h -.
+#   <room>/conf.h, runtime/err.h --+--> <!-- begin NAME --> .. <!-- end NAME -->
 #
 # What has no table in the source (routes, metrics, events of the log, states) has to be named in
 # the document that tells about it. What documents and comments cite has to be there (test/cites.sh).
@@ -51,6 +51,25 @@ rows() {
         }'
 }
 
+# conf_readers MACRO ROW: the processes that list the row's table (<name>_conf_table; of an address
+# ADDRESS_<FIELD>) in <process>_tables, or in CONSUMER_TABLES and that there.
+conf_readers() {
+    table=$(printf '%s_table' "$1" | tr '[:upper:]' '[:lower:]')
+    if [ "$1" = ADDRESS_CONF ]; then
+        table=ADDRESS_$(printf '%s' "$2" | cut -f 2 | tr '[:lower:]' '[:upper:]')
+    fi
+    is_consumers=$(sed -n '/#define CONSUMER_TABLES/,/[^\\]$/p' consumer/consumer.h | grep -cw "$table" || true)
+    found=''
+    for process in gateway order stock payment audit; do
+        list=$(sed -n "/ ${process}_tables\\[\\] = {/,/;/p" "$process"/*.c)
+        if printf '%s' "$list" | grep -qw "$table" ||
+            { [ "$is_consumers" -gt 0 ] && printf '%s' "$list" | grep -q CONSUMER_TABLES; }; then
+            found="$found${found:+, }$process"
+        fi
+    done
+    printf '%s' "$found" | sed 's/^gateway, order, stock, payment/every service/'
+}
+
 # table NAME: the Markdown table, as it stands between the marks.
 table() {
     case $1 in
@@ -91,12 +110,17 @@ table() {
             awk -F'\t' '{ sub(/^ERR_/, "", $2); printf "| `%s` | %s | %s |\n", $1, $2, $3 }'
         ;;
     conf)
-        printf '| variable | default | allowed | what it is |\n|---|---|---|---|\n'
-        rows runtime/conf.h CONF_TABLE | awk -F'\t' '{
-            kind = $1 == "INT" ? "" : $1 == "TEXT" ? " bytes" : " bytes, never printed"
-            printf "| `%s` | %s | %s..%s%s | %s |\n", $3, $4 == "" ? "empty" : "`" $4 "`",
-                $5, $6, kind, $7
-        }'
+        printf '| variable | read by | default | allowed | what it is |\n|---|---|---|---|---|\n'
+        grep -oE '^#define [A-Z]+_CONF\(X\)' ./*/*.h | sed 's/(X)//; s/:#define / /' |
+            while read -r file macro; do
+                rows "$file" "$macro" | while IFS= read -r row; do
+                    printf '%s\t%s\n' "$(conf_readers "$macro" "$row")" "$row"
+                done
+            done | awk -F'\t' '{
+                kind = $2 == "INT" ? "" : $2 == "SECRET" ? " bytes, never printed" : " bytes"
+                printf "| `%s` | %s | %s | %s..%s%s | %s |\n", $4, $1,
+                    $5 == "" ? "empty" : "`" $5 "`", $6, $7, kind, $8
+            }'
         ;;
     esac
 }
@@ -209,6 +233,15 @@ done
     sources 'connection_say\([^"]*"[a-z_]+"( : "[a-z_]+")?'
 } | grep -oE '"[a-z_]+"' | tr -d '"' | sort -u >"$work/names"
 named $operations 'event of the log'
+
+# A key that every service has is told of as <service>:<part>.
+grep -oE 'X\([a-z_]+, "[^"]+"' catalogue/names.h | cut -d '"' -f 2 | while read -r key; do
+    grep -qE "\`(<[a-z]+>|[a-z]*)${key#order}" $protocol || printf '%s\n' "$key"
+done >"$work/missing"
+if [ -s "$work/missing" ]; then
+    printf '%s: a key of catalogue/names.h is missing: %s\n' $protocol "$(cat "$work/missing")"
+    status=1
+fi
 
 grep -hoE '(acting|compensating|cancelling|stuck|completed|aborted) = "[A-Z]+"' checkout/checkout.c |
     grep -oE '[A-Z]+' | sort -u >"$work/names"

@@ -237,10 +237,7 @@ may_stay() {
     [ -z "$followers" ] || return 0
     pace=$DECIDE_S
     for other in $others; do
-        said=$(look_at_node "$other") || continue
-        read -r kind _ _ _ its_kept its_with <<END
-$said
-END
+        ask_node "$other" || continue
         if [ "$kind" != follows ] && is_left_out "$own" "$kept" "$its_kept" "$its_with"; then
             say "$group: this node was promoted, and lacks what was answered and $other has"
             return 1
@@ -381,6 +378,13 @@ look_at_node() (
     [ -n "$size" ] && echo "$kind $term $pulse $size $kept $with"
 )
 
+ask_node() {
+    said=$(look_at_node "$1") || return 1
+    read -r kind its_term its_pulse its_size its_kept its_with <<END
+$said
+END
+}
+
 # is_behind TERM PULSE ADDRESS: is this node to go after that one? Of two that are as far, the one that
 # the Sentinels name is first.
 is_behind() {
@@ -396,10 +400,7 @@ may_serve() {
     [ ! -e "$RUN/trust" ] || return 0
     seen=0
     for other in $others; do
-        said=$(look_at_node "$other") || continue
-        read -r kind its_term its_pulse its_size its_kept its_with <<END
-$said
-END
+        ask_node "$other" || continue
         if [ "$kind" = promotable ] && [ $(($(now) - heard)) -lt "$FAILOVER_S" ]; then
             why="$other is there to be promoted"
             return 1
@@ -427,10 +428,7 @@ END
 # Does this master lack what this node has?
 lacks_something() {
     look || return 0
-    said=$(look_at_node "$1") || return 0
-    read -r _ _ _ _ its_kept its_with <<END
-$said
-END
+    ask_node "$1" || return 0
     is_left_out "$1" "$its_kept" "$kept" "$with" || return 1
     why="it lacks what was answered without it, and this node has ($kept, with $with)"
 }
@@ -447,15 +445,12 @@ complain() {
 decide() {
     pace=$DECIDE_S
     master=$(known_master)
-    if [ -z "$master" ]; then
-        return
-    elif [ "$master" != "$own" ] && is_master "$master"; then
+    [ -n "$master" ] || return 0
+    if [ "$master" != "$own" ] && is_master "$master"; then
         rm -f "$RUN/trust"
         if lacks_something "$master"; then
             complain
-            return
-        fi
-        if [ "$host" != "$master" ] || in_room; then
+        elif [ "$host" != "$master" ] || in_room; then
             say "$group: the master is $master"
             follow "$master"
         fi
@@ -490,18 +485,15 @@ watch() {
     pace=$LOOK_S
     while sleep "$pace"; do
         pace=$LOOK_S
-        if ! look; then
-            continue # it cannot answer yet, or hangs
-        elif in_room; then
+        look || continue # it cannot answer yet, or hangs
+        if in_room; then
             decide
-        elif [ "$role" = master ]; then
-            if [ -e "$RUN/trust" ] || may_stay; then
-                lead
-            else
-                return_to_room
-            fi
-        else
+        elif [ "$role" != master ]; then
             replicate
+        elif [ -e "$RUN/trust" ] || may_stay; then
+            lead
+        else
+            return_to_room
         fi
     done
 }

@@ -55,6 +55,68 @@ config_port() {
     config_row "$1" "${STATE_KEPT[$1]:-${!1:-chosen at the first start}}" "$2"
 }
 
+# config_of SERVICE..: their variables, each once, with its value and who reads it.
+config_of() {
+    local name text=''
+    for name in "$@"; do
+        text+="=$name"$'\n'$("$(services_binary "$name")" --config)$'\n' || return
+    done
+    printf '%s' "$text" | LC_ALL=C awk '
+        function cell(at, end) {
+            text = substr($0, at, end - at)
+            sub(/ +$/, "", text)
+            return text
+        }
+        function wider(column, text) {
+            width[column] = length(text) > width[column] ? length(text) : width[column]
+        }
+        function put(mark, variable, value, usual, readers, what) {
+            printf "%s %-*s  %-*s  %-*s  %-*s  %s\n", mark, width["variable"], variable,
+                width["value"], value, width["usual"], usual, width["readers"], readers, what
+        }
+        /^=/ { name = substr($0, 2); names++; next }
+        /^$|^[*] differs/ { next }
+        /^  variable / {
+            value_at = index($0, " value ") + 1
+            usual_at = index($0, " default ") + 1
+            what_at = index($0, " what it is") + 1
+            next
+        }
+        {
+            variable = $1 == "*" ? $2 : $1
+            if (!(variable in what)) {
+                order[++count] = variable
+                mark[variable] = substr($0, 1, 1)
+                value[variable] = cell(value_at, usual_at)
+                usual[variable] = cell(usual_at, what_at)
+                what[variable] = substr($0, what_at)
+            }
+            readers[variable] = readers[variable] (readers[variable] ? "," : "") name
+            readings[variable]++
+        }
+        END {
+            wider("variable", "variable")
+            wider("value", "value")
+            wider("usual", "default")
+            wider("readers", "read by")
+            for (i = 1; i <= count; i++) {
+                variable = order[i]
+                readers[variable] = readings[variable] == names ? "all" : readers[variable]
+                wider("variable", variable)
+                wider("value", value[variable])
+                wider("usual", usual[variable])
+                wider("readers", readers[variable])
+            }
+            put(" ", "variable", "value", "default", "read by", "what it is")
+            for (i = 1; i <= count; i++) {
+                variable = order[i]
+                put(mark[variable], variable, value[variable], usual[variable], readers[variable],
+                    what[variable])
+            }
+            print "* differs from the default"
+        }'
+}
+
 config_run() {
     local name
     state_open
@@ -64,7 +126,7 @@ config_run() {
         services_build || return
     fi
     services_environment
-    "$(services_binary order)" --config || return
+    config_of "${SERVICES[@]}" || return
     printf '\nThe private servers of ./kassa up, on 127.0.0.1; a port of 0 is any free one:\n'
     config_port REDIS_PORT 'port of the Redis of orders, items and users'
     config_port SAGA_REDIS_PORT 'port of the Redis of idempotency keys and notices'

@@ -62,7 +62,7 @@ up_servers_wait() {
 up_services() {
     local name
     services_environment
-    "$(services_binary order)" --config >"$KASSA_VAR/log/config.log" 2>&1 || {
+    config_of "${SERVICES[@]}" >"$KASSA_VAR/log/config.log" 2>&1 || {
         cat "$KASSA_VAR/log/config.log" >&2
         return 1
     }

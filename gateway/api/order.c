@@ -59,7 +59,7 @@ static bool order_loaded(struct buf *body, const struct message *command,
 }
 
 /* Two items of the price must not be more than a number can hold. */
-static bool order_check_batch(const struct conf *conf, struct route_match *match)
+static bool order_check_batch(const struct gateway_conf *conf, struct route_match *match)
 {
     const struct message *command = &match->command;
     if (!route_check_batch(conf, match)) {

@@ -75,7 +75,7 @@ static bool saga_listed(struct buf *body, const struct message *command,
 }
 
 /* Who cancels is told that it has begun: 202. */
-static bool saga_check_cancel(const struct conf *conf, struct route_match *match)
+static bool saga_check_cancel(const struct gateway_conf *conf, struct route_match *match)
 {
     (void)conf;
     message_set(&match->command, async, 1);

@@ -7,6 +7,7 @@
 
 #include "runtime/conf.h"
 #include "runtime/err.h"
+#include "test/lib/all_tables.h"
 
 static struct buf environment; /* NAME=value, each terminated */
 
@@ -34,17 +35,21 @@ static void node_check(const char *nodes, unsigned n, size_t host_size)
     }
 }
 
-static void conf_check(const struct conf *conf)
+static void row_check(const void *values, const struct conf_row *row)
+{
+    const void *field = (const char *)values + row->offset;
+    int64_t measure = row->kind == CONF_INT ? *(const int64_t *)field : (int64_t)strlen(field);
+    assert(measure >= row->min && measure <= row->max);
+}
+
+static void conf_check_all(const struct conf *conf)
 {
     struct buf table = {0};
-#define CHECK_INT(field, min, max)                                                                 \
-    assert(conf->field >= (int64_t)(min) && conf->field <= (int64_t)(max));
-#define CHECK_TEXT(field, min, max)                                                                \
-    assert((int64_t)strlen(conf->field) >= (min) && (int64_t)strlen(conf->field) <= (max));
-#define CHECK_SECRET(field, min, max)                   CHECK_TEXT(field, min, max)
-#define X(kind, field, variable, value, min, max, what) CHECK_##kind(field, min, max)
-    CONF_TABLE(X)
-#undef X
+    for (unsigned t = 0; t < conf->count; t++) {
+        for (unsigned i = 0; i < conf->tables[t]->count; i++) {
+            row_check(conf_of(conf, conf->tables[t]), &conf->tables[t]->rows[i]);
+        }
+    }
     conf_print(conf, &table);
     assert(table.bytes > 0);
     buf_free(&table);
@@ -61,9 +66,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         buf_add(&environment, "", 1);
     }
     memset(&conf, 0x5a, sizeof(conf));
-    int err = conf_load(&conf, environment_get, &sentence);
+    int err = conf_load(&conf, all_tables, environment_get, &sentence);
     if (err == 0) {
-        conf_check(&conf);
+        conf_check_all(&conf);
     } else {
         assert(err == -ERR_CONFIG);
         fuzz_check_sentence(buf_slice(&sentence), 1024);

@@ -15,18 +15,13 @@
 #include "runtime/http.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
+#include "test/lib/given.h"
 
 #define TURNS_QUIET 4
 
 static struct loop *loop;
 static struct http *http;
 static unsigned requests;
-
-static const char *defaults(const char *variable)
-{
-    (void)variable;
-    return NULL;
-}
 
 #define BODY_MAX 100
 
@@ -52,15 +47,14 @@ static size_t body_max(void *ctx, const char *method, struct slice path)
 
 static void setup(void)
 {
-    static struct conf conf;
+    struct http_conf conf;
     struct buf sentence = {0};
-    int err = conf_load(&conf, defaults, &sentence);
-    assert(err == 0);
+    given_load(&http_conf_table, given_none, &conf);
     loop = loop_new();
     log_start(loop, "fuzz", "error");
     const struct http_listener listener = {
         .host = "127.0.0.1", .on_request = on_request, .body_max = body_max};
-    err = http_open(loop, &conf, &listener, &http, &sentence);
+    int err = http_open(loop, &conf, &listener, &http, &sentence);
     assert(err == 0);
 }
 

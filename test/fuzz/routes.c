@@ -6,20 +6,13 @@
 #include <string.h>
 
 #include "gateway/routes.h"
+#include "test/lib/given.h"
 
-static const char *defaults(const char *variable)
+static const struct gateway_conf *conf_get(void)
 {
-    (void)variable;
-    return NULL;
-}
-
-static const struct conf *conf_get(void)
-{
-    static struct conf conf;
-    struct buf sentence = {0};
+    static struct gateway_conf conf;
     if (conf.batch_max == 0) {
-        int err = conf_load(&conf, defaults, &sentence);
-        assert(err == 0);
+        given_load(&gateway_conf_table, given_none, &conf);
     }
     return &conf;
 }

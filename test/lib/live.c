@@ -11,6 +11,8 @@
 #include <stdlib.h>
 
 #include "runtime/err.h"
+#include "store/address.h"
+#include "test/lib/given.h"
 
 const struct library live_library = LIVE_LIBRARY("1");
 const struct library live_newer = LIVE_LIBRARY("2");
@@ -96,17 +98,10 @@ const char *live_ask(struct live *t, const char *line)
     return t->text;
 }
 
-static const char *live_lookup(const char *variable)
-{
-    return getenv(variable);
-}
-
 static struct live *live_new(void)
 {
     struct live *t = mem_new(sizeof(*t));
-    struct buf sentence = {0};
-    assert_int_equal(conf_load(&t->conf, live_lookup, &sentence), 0);
-    buf_free(&sentence);
+    given_load(&store_conf_table, (conf_lookup *)getenv, &t->conf);
     t->conf.redis_timeout_ms = 300;
     t->loop = loop_new();
     t->tick = loop_timer_new(t->loop, live_on_tick, t);
@@ -123,9 +118,11 @@ void live_connect(struct live *t, const char *node, const struct library *librar
 int live_setup_shared(void **state)
 {
     struct live *t = live_new();
+    struct address_conf address;
     *state = t;
+    given_load(&address_tables[ADDRESS_SAGA], (conf_lookup *)getenv, &address);
     t->conf.redis_timeout_ms = 2 * LIVE_WAIT_MS; /* silence is tested with private servers */
-    live_connect(t, t->conf.saga_redis, &live_library);
+    live_connect(t, address.node, &live_library);
     return live_wait(t, live_is_up) ? 0 : -1;
 }
 

@@ -28,7 +28,7 @@ extern const struct library live_library, live_newer;
 struct live {
     struct loop *loop;
     struct loop_timer *tick; /* so that a turn that waits ends soon */
-    struct conf conf;
+    struct store_conf conf;
     struct store *redis;
     struct redis_server *server; /* NULL: that of SAGA_REDIS */
     struct args command;

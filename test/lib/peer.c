@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "store/patience.h"
+#include "test/lib/given.h"
 
 struct peer_call peer_calls[PEER_CALLS_MAX];
 
@@ -29,16 +30,9 @@ static void peer_on_up(void *ctx)
     p->ups++;
 }
 
-static const char *peer_conf(const char *variable)
-{
-    (void)variable;
-    return NULL;
-}
-
 static int peer_make(void **state, int64_t replicas)
 {
     struct peer *p = mem_new(sizeof(*p));
-    struct buf sentence = {0};
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t bytes = sizeof(a);
     char node[32];
@@ -47,8 +41,7 @@ static int peer_make(void **state, int64_t replicas)
     assert_int_equal(bind(p->listener, (struct sockaddr *)&a, sizeof(a)), 0);
     assert_int_equal(listen(p->listener, 16), 0);
     assert_int_equal(getsockname(p->listener, (struct sockaddr *)&a, &bytes), 0);
-    assert_int_equal(conf_load(&p->conf, peer_conf, &sentence), 0);
-    buf_free(&sentence);
+    given_load(&store_conf_table, given_none, &p->conf);
     p->conf.redis_timeout_ms = PEER_SILENCE_MS / PATIENCE_FIRST;
     p->conf.redis_wait_replicas = replicas;
     p->loop = loop_new();

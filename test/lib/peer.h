@@ -16,7 +16,7 @@
 struct peer {
     struct loop *loop;
     struct loop_timer *tick; /* so that a turn that waits ends soon */
-    struct conf conf;
+    struct store_conf conf;
     struct store *redis;
     struct args command;
     int listener;

@@ -13,6 +13,7 @@
 
 #include "idempotency/once.h"
 #include "runtime/err.h"
+#include "test/lib/given.h"
 #include "test/lib/redis_server.h"
 
 #define STORE_WAIT_MS   20000
@@ -49,12 +50,6 @@ static void on_tick(void *ctx)
     (void)ctx;
 }
 
-static const char *lookup_none(const char *variable)
-{
-    (void)variable;
-    return NULL;
-}
-
 /* The library with another clock: the time of the key test:ms, where that is set (rig_clock). */
 static void library_with_clock(const char *library, struct buf *out)
 {
@@ -83,11 +78,9 @@ static const struct library *library_add(struct rig *s, const struct library *li
 
 struct rig *rig_new(const struct library *library)
 {
-    static struct conf conf;
-    struct buf sentence = {0};
+    struct store_conf conf;
     struct rig *s = mem_new(sizeof(*s));
-    assert_int_equal(conf_load(&conf, lookup_none, &sentence), 0);
-    buf_free(&sentence);
+    given_load(&store_conf_table, given_none, &conf);
     conf.redis_timeout_ms = STORE_WAIT_MS; /* a busy machine is not what is tested here */
     s->server = redis_server_start(NULL);
     s->loop = loop_new();

@@ -1,4 +1,5 @@
 /* Servers, Sentinels, a connection. */
+#include "test/lib/given.h"
 #include "test/lib/trio.h"
 
 #include <setjmp.h>
@@ -12,12 +13,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-static const char *trio_no_variable(const char *variable)
-{
-    (void)variable;
-    return NULL;
-}
 
 int64_t trio_now_ms(void)
 {
@@ -51,8 +46,7 @@ void trio_follow(struct redis_server *replica, struct redis_server *master)
 int trio_setup(void **state)
 {
     struct trio *f = calloc(1, sizeof(*f));
-    struct buf sentence = {0};
-    assert_int_equal(conf_load(&f->conf, trio_no_variable, &sentence), 0);
+    given_load(&store_conf_table, given_none, &f->conf);
     f->conf.redis_wait_replicas = 1;
     f->conf.redis_timeout_ms = 600;
     for (int i = 0; i < TRIO_NODES; i++) {

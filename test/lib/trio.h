@@ -13,7 +13,7 @@
 struct trio {
     struct redis_server *nodes[TRIO_NODES];
     struct redis_server *sentinels[TRIO_SENTINELS];
-    struct conf conf;
+    struct store_conf conf;
     struct loop *loop;
     struct store *redis;
     struct args command;

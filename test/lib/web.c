@@ -1,4 +1,5 @@
 /* Clients of a listener. See web.h. */
+#include "test/lib/given.h"
 #include "test/lib/web.h"
 
 #include <arpa/inet.h>
@@ -23,16 +24,9 @@ int64_t web_clock_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static const char *web_no_variable(const char *variable)
+void web_conf(struct http_conf *ret_conf)
 {
-    (void)variable;
-    return NULL;
-}
-
-void web_conf(struct conf *ret_conf)
-{
-    struct buf sentence = {0};
-    assert_int_equal(conf_load(ret_conf, web_no_variable, &sentence), 0);
+    given_load(&http_conf_table, given_none, ret_conf);
 }
 
 int web_client(int port)

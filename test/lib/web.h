@@ -10,7 +10,7 @@
 
 int64_t web_clock_ms(void);
 /* A configuration of nothing but defaults. */
-void web_conf(struct conf *ret_conf);
+void web_conf(struct http_conf *ret_conf);
 /* Connects to a port of this machine. Owns: the caller, the socket. */
 int web_client(int port);
 void web_say_bytes(struct loop *loop, int fd, const char *data, size_t bytes);

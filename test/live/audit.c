@@ -16,6 +16,8 @@
 #include "audit/audit.h"
 #include "audit/packed.h"
 #include "idempotency/once.h"
+#include "store/address.h"
+#include "store/conf.h"
 #include "test/lib/orders.h"
 #include "test/lib/rig.h"
 
@@ -132,12 +134,14 @@ static enum audit_verdict audit(void)
     struct conf conf;
     struct buf sentence = {0};
     struct audit_options options = {0};
-    assert_int_equal(conf_load(&conf, (conf_lookup *)getenv, &sentence), 0);
+    assert_int_equal(conf_load(&conf, audit_tables, (conf_lookup *)getenv, &sentence), 0);
     buf_free(&sentence);
-    snprintf(conf.order_redis, sizeof(conf.order_redis), "%s", rig_node(w.store));
-    snprintf(conf.stock_redis, sizeof(conf.stock_redis), "%s", rig_node(w.store));
-    snprintf(conf.payment_redis, sizeof(conf.payment_redis), "%s", rig_node(w.store));
-    conf.redis_password[0] = '\0';
+    for (const struct conf_table *const *table = audit_tables; *table != &store_conf_table;
+         table++) {
+        struct address_conf *address = conf_values(&conf, *table);
+        snprintf(address->node, sizeof(address->node), "%s", rig_node(w.store));
+    }
+    ((struct store_conf *)conf_values(&conf, &store_conf_table))->redis_password[0] = '\0';
     buf_reset(&w.text);
     return audit_stores(&conf, &options, &w.text);
 }

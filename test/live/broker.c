@@ -21,12 +21,13 @@
 #include "catalogue/message.h"
 #include "catalogue/queues.h"
 #include "runtime/stat.h"
+#include "test/lib/given.h"
 
 #define COMMANDS_MAX 200000
 #define PATIENCE_MS  20000
 
 struct fixture {
-    struct conf conf;
+    struct broker_conf conf;
     int port; /* of the node, to find its connections */
     struct loop *loop;
     struct loop_timer *tick; /* so that waiting for a turn always ends */
@@ -277,11 +278,7 @@ static void broker_begin_consuming(struct fixture *f, enum queue queue)
 static int fixture_setup(void **state)
 {
     struct fixture *f = mem_new(sizeof(*f));
-    struct buf sentence = {0};
-    if (conf_load(&f->conf, (conf_lookup *)getenv, &sentence) != 0) {
-        fprintf(stderr, "%s\n", sentence.data);
-        return -1;
-    }
+    given_load(&broker_conf_table, (conf_lookup *)getenv, &f->conf);
     f->is_acking = true;
     f->loop = loop_new();
     f->tick = loop_timer_new(f->loop, tick, NULL);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalogue/names.h"
 #include "consumer/keep.h"
 #include "consumer/sweep.h"
 #include "test/lib/orders.h"
@@ -96,7 +97,7 @@ static void test_keep_is_heard(void **state)
     struct rig *s = rig_new(&order_library);
     int64_t until_ms = loop_now_ms(rig_loop(s)) + 10000, bucket;
     (void)state;
-    rig_ask(s, "SET", KEEP_KEY, "4711");
+    rig_ask(s, "SET", KEY.kassa_keep, "4711");
     struct keep *keep =
         keep_new(rig_loop(s), rig_store(s), &order_library, rig_store(s), KEEP_DELAY_MS);
     while (loop_now_ms(rig_loop(s)) < until_ms && !keep_from(keep, &bucket)) {

@@ -13,6 +13,7 @@
 
 #include "idempotency/key.h"
 #include "runtime/err.h"
+#include "test/lib/given.h"
 #include "test/lib/redis_server.h"
 
 #define KEY_WAIT_MS 10000
@@ -39,25 +40,17 @@ static void key_on_tick(void *ctx)
     (void)ctx;
 }
 
-static const char *key_lookup(const char *variable)
-{
-    return getenv(variable);
-}
-
 static int key_setup(void **state)
 {
     static unsigned runs;
     struct key_test *t = mem_new(sizeof(*t));
-    struct conf conf;
-    struct buf sentence = {0};
+    struct store_conf conf;
     *state = t;
-    assert_int_equal(conf_load(&conf, key_lookup, &sentence), 0);
-    buf_free(&sentence);
+    given_load(&store_conf_table, given_none, &conf);
     snprintf(t->key, sizeof(t->key), "live-%d-%lld-%u", getpid(), (long long)time(NULL), runs++);
     t->loop = loop_new();
     t->tick = loop_timer_new(t->loop, key_on_tick, t);
     loop_timer_start(t->tick, 5, 5);
-    conf.redis_password[0] = '\0'; /* of the server that the ring has */
     t->server = redis_server_start(NULL);
     t->redis = store_new(t->loop, &conf, "key", redis_server_node(t->server), &key_library);
     int64_t until_ms = loop_now_ms(t->loop) + KEY_WAIT_MS;

@@ -10,6 +10,7 @@
 
 #include "runtime/stat.h"
 #include "store/memory.h"
+#include "test/lib/given.h"
 #include "test/lib/redis_server.h"
 
 #define WAIT_MS 20000
@@ -17,7 +18,7 @@
 struct fixture {
     struct loop *loop;
     struct loop_timer *tick; /* so that a turn that waits ends soon */
-    struct conf conf;
+    struct store_conf conf;
     struct redis_server *server;
     struct store *redis;
     struct memory *memory;
@@ -39,17 +40,10 @@ static void on_short(void *ctx, bool is_short)
     }
 }
 
-static const char *no_variable(const char *variable)
-{
-    (void)variable;
-    return NULL;
-}
-
 static int setup(void **state)
 {
     struct fixture *f = mem_new(sizeof(*f));
-    struct buf sentence = {0};
-    assert_int_equal(conf_load(&f->conf, no_variable, &sentence), 0);
+    given_load(&store_conf_table, given_none, &f->conf);
     f->loop = loop_new();
     f->tick = loop_timer_new(f->loop, on_tick, NULL);
     loop_timer_start(f->tick, 10, 10);

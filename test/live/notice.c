@@ -13,7 +13,9 @@
 
 #include "consumer/notice.h"
 #include "runtime/stat.h"
+#include "store/address.h"
 #include "store/subscription.h"
+#include "test/lib/given.h"
 #include "test/lib/redis_server.h"
 
 #define NOTICE_WAIT_MS  10000
@@ -28,7 +30,7 @@ struct inbox {
 struct notice_test {
     struct loop *loop;
     struct loop_timer *tick; /* so that a turn that waits ends soon */
-    struct conf conf;
+    struct store_conf conf;
     struct redis_server *server;
     struct store *redis;
     struct notices *notices;
@@ -38,11 +40,6 @@ struct notice_test {
 static void notice_on_tick(void *ctx)
 {
     (void)ctx;
-}
-
-static const char *notice_lookup(const char *variable)
-{
-    return getenv(variable);
 }
 
 /* The reasons of the answers in it, as <a,b,c>. */
@@ -100,15 +97,17 @@ static int notice_setup(void **state, const char *node)
 {
     struct notice_test *t = mem_new(sizeof(*t));
     struct buf text = {0};
+    struct address_conf address;
     *state = t;
-    assert_int_equal(conf_load(&t->conf, notice_lookup, &text), 0);
+    given_load(&store_conf_table, (conf_lookup *)getenv, &t->conf);
+    given_load(&address_tables[ADDRESS_SAGA], (conf_lookup *)getenv, &address);
     t->conf.redis_timeout_ms = 300;
     if (!node) {
         t->server = redis_server_start(NULL);
         t->conf.redis_password[0] = '\0';
         node = redis_server_node(t->server);
     } else {
-        node = t->conf.saga_redis;
+        node = address.node;
     }
     t->loop = loop_new();
     t->tick = loop_timer_new(t->loop, notice_on_tick, t);

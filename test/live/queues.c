@@ -17,8 +17,8 @@
 #include <time.h>
 #include "broker/broker.h"
 #include "catalogue/message.h"
-#include "runtime/conf.h"
 #include "runtime/stat.h"
+#include "test/lib/given.h"
 
 #define PATIENCE_MS  20000
 #define BOUND        3
@@ -38,7 +38,7 @@ static const struct topology_queue kinds_queues[KINDS_COUNT] = {
 static const struct topology kinds = {kinds_queues, KINDS_COUNT};
 
 struct fixture {
-    struct conf conf;
+    struct broker_conf conf;
     struct loop *loop;
     struct loop_timer *tick; /* so that waiting for a turn always ends */
     struct broker *broker;
@@ -172,11 +172,7 @@ static void broker_begin(struct fixture *f, unsigned queue)
 static int fixture_setup(void **state)
 {
     struct fixture *f = mem_new(sizeof(*f));
-    struct buf sentence = {0};
-    if (conf_load(&f->conf, (conf_lookup *)getenv, &sentence) != 0) {
-        fprintf(stderr, "%s\n", sentence.data);
-        return -1;
-    }
+    given_load(&broker_conf_table, (conf_lookup *)getenv, &f->conf);
     f->conf.envelope_commands_max = 1;
     f->conf.rabbitmq_prefetch = 1;
     f->is_acking = true;

@@ -49,11 +49,15 @@ static const struct consumer_handler trip_commands[] = {
     {MESSAGE_TRIP_CANCELLED, driver_event_record, driver_event_answer},
 };
 
+static const struct conf_table *const trip_tables[] = {CONSUMER_TABLES, &saga_conf_table,
+                                                       &begin_conf_table, NULL};
+
 static const struct consumer_definition trip_orchestrator = {
     .name = "trip",
     .summary = "Drives trips.",
     .library = &trip_library,
-    .node_offset = offsetof(struct conf, order_redis),
+    .address = ADDRESS_SAGA,
+    .tables = trip_tables,
     .handlers = trip_commands,
     .handler_count = sizeof(trip_commands) / sizeof(trip_commands[0]),
     .queues = {QUEUE_ORDER, QUEUE_SAGA},
@@ -166,23 +170,23 @@ static int group_setup(void **state)
     *state = f;
     trip_used = trip_definition;
     f->store = rig_new(&trip_library);
-    assert_int_equal(conf_load(conf, lookup, &text), 0);
-    snprintf(conf->order_redis, sizeof(conf->order_redis), "%s", rig_node(f->store));
-    snprintf(conf->saga_redis, sizeof(conf->saga_redis), "%s", rig_node(f->store));
-    conf->redis_password[0] = '\0';
-    conf->saga_resend_ms = 300;
+    assert_int_equal(conf_load(conf, trip_tables, lookup, &text), 0);
+    struct address_conf *address = conf_values(conf, &address_tables[ADDRESS_SAGA]);
+    snprintf(address->node, sizeof(address->node), "%s", rig_node(f->store));
+    ((struct store_conf *)conf_values(conf, &store_conf_table))->redis_password[0] = '\0';
+    ((struct begin_conf *)conf_values(conf, &begin_conf_table))->saga_resend_ms = 300;
     f->context.loop = rig_loop(f->store);
     f->context.definition = &trip_orchestrator;
     f->service = consumer_service(&trip_orchestrator);
     assert_int_equal(f->service.start(&f->context), 0);
-    f->broker =
-        broker_new(f->context.loop, conf, "participants", &message_schema, &queues_topology);
+    f->broker = broker_new(f->context.loop, broker_conf(conf), "participants", &message_schema,
+                           &queues_topology);
     broker_consume(f->broker, QUEUE_PAYMENT, on_delivery, f);
     broker_consume(f->broker, QUEUE_STOCK, on_delivery, f);
     buf_reset(&text);
     notice_channel(SLICE_TEXT(GATEWAY), &text);
-    f->gateway =
-        subscription_new(f->context.loop, conf, conf->saga_redis, text.data, on_message, f);
+    f->gateway = subscription_new(f->context.loop, store_conf(conf), address->node, text.data,
+                                  on_message, f);
     turn_until(f, subscription_is_up(f->gateway) && broker_is_up(f->broker));
     buf_free(&text);
     return 0;

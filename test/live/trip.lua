@@ -5,7 +5,7 @@
 -- trip:open       open sagas by due time
 
 local function bucket_of(saga)
-    return 'trip:once:' .. string.sub(saga, 1, 8) .. string.sub(saga, 10, 10)
+    return 'trip' .. PART.once .. string.sub(saga, 1, 8) .. string.sub(saga, 10, 10)
 end
 
 -- KEYS: bucket, trip, open. ARGV: saga, trip, waiter, resend_ms, first state, traveller, nights

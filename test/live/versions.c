@@ -20,8 +20,8 @@
 #include <time.h>
 #include "broker/broker.h"
 #include "consumer/later.h"
-#include "runtime/conf.h"
 #include "runtime/err.h"
+#include "test/lib/given.h"
 #include "test/lib/releases.h"
 
 #define PATIENCE_MS  30000
@@ -47,7 +47,7 @@ struct process {
 };
 
 struct fixture {
-    struct conf conf;
+    struct broker_conf conf;
     struct loop *loop;
     struct loop_timer *tick; /* so that waiting for a turn always ends */
     unsigned queue;
@@ -156,7 +156,7 @@ static void work(struct fixture *f, bool is_shared)
     } while (is_shared && (f->processes[0].taken == 0 || f->processes[1].taken == 0));
 }
 
-static amqp_connection_state_t side_open(const struct conf *conf)
+static amqp_connection_state_t side_open(const struct broker_conf *conf)
 {
     char host[256];
     int port;
@@ -193,11 +193,7 @@ static void each_is_done_once(const struct fixture *f)
 static int fixture_setup(void **state)
 {
     struct fixture *f = mem_new(sizeof(*f));
-    struct buf sentence = {0};
-    if (conf_load(&f->conf, (conf_lookup *)getenv, &sentence) != 0) {
-        fprintf(stderr, "%s\n", sentence.data);
-        return -1;
-    }
+    given_load(&broker_conf_table, (conf_lookup *)getenv, &f->conf);
     f->queue = tests_begun++;
     f->conf.rabbitmq_prefetch = 1;
     f->conf.envelope_commands_max = 1;

@@ -377,7 +377,7 @@ uint64_t broker_unconfirmed(const struct broker *b)
 
 /* ---- life ---- */
 
-struct broker *broker_new(struct loop *loop, const struct conf *conf, const char *service,
+struct broker *broker_new(struct loop *loop, const struct broker_conf *conf, const char *service,
                           const struct envelope_schema *schema, const struct topology *topology)
 {
     (void)conf, (void)service, (void)schema, (void)topology;

@@ -1,5 +1,6 @@
 /* Chances, costs, losses and limits, by chance. See climate.h. */
 #include "test/world/climate.h"
+#include "test/world/environment.h"
 
 #include <string.h>
 
@@ -11,7 +12,8 @@
 #define HURRY_US    INT64_C(4000000)
 #define DEGRADE_MS  4000 /* longer than the Sentinels of the model need to agree */
 
-static const char *loss;     /* whose store loses its tail */
+static const char *loss; /* whose store loses its tail */
+static unsigned replicas;
 static unsigned chances_off; /* by bit, to shorten a failing run */
 
 static struct world_chances chances_make(void)
@@ -47,7 +49,7 @@ static struct world_chances chances_make(void)
  * besides what sagas did is nobody's to mend, and neither is a cancel of stock that was under way:
  * such runs have plenty of what is lost, and no funding, or no cancels. The courier keeps what it
  * confirms: what both have lost is lost. */
-static const char *loss_choose(struct conf *conf)
+static const char *loss_choose(void)
 {
     static const char *const services[] = {"payment", "stock"};
     if (world_random(4) > 0) {
@@ -57,17 +59,19 @@ static const char *loss_choose(struct conf *conf)
     world.chances.lose = 0;
     world.chances.clocks = 0; /* what ended when is what a replay goes by */
     if (strcmp(service, "stock") == 0) {
-        conf->saga_deadline_ms = 200000;
+        environment_set("SAGA_DEADLINE_MS", 200000);
     }
     return service;
 }
 
 /* Half of the others have replicas, which die, stand still and are promoted. */
-static void replicas_make(struct conf *conf)
+static void replicas_make(void)
 {
+    replicas = 0;
     if (loss == NULL && world_random(2) == 0) {
-        conf->redis_wait_replicas = GROUP_REPLICAS;
-        conf->redis_degrade_ms = DEGRADE_MS;
+        replicas = GROUP_REPLICAS;
+        environment_set("REDIS_WAIT_REPLICAS", replicas);
+        environment_set("REDIS_DEGRADE_MS", DEGRADE_MS);
     }
 }
 
@@ -75,7 +79,7 @@ static void replicas_make(struct conf *conf)
  * takes long and is asked for often, one that is never answered, or the line to the replicas. Links
  * hold then: each one that breaks delivers again all that waits, and so much of that would be a
  * trouble of its own. */
-static void costs_make(const struct conf *conf)
+static void costs_make(void)
 {
     world.costs = (struct world_costs){0};
     if (loss != NULL || world_random(4) > 0) {
@@ -94,7 +98,7 @@ static void costs_make(const struct conf *conf)
         world.chances.repeat = 0; /* each takes its silences */
         break;
     default:
-        world.costs.lag_us = conf->redis_wait_replicas > 0 ? 100000 + world_random(900000) : 0;
+        world.costs.lag_us = replicas > 0 ? 100000 + world_random(900000) : 0;
     }
 }
 
@@ -194,12 +198,12 @@ static void proxy_make(void)
     }
 }
 
-void climate_make(struct conf *conf)
+void climate_make(void)
 {
     world.chances = chances_make();
-    loss = loss_choose(conf);
-    replicas_make(conf);
-    costs_make(conf);
+    loss = loss_choose();
+    replicas_make();
+    costs_make();
     proxy_make();
     world_say("costs: sync %lld, look %lld, lag %lld us", (long long)world.costs.sync_us,
               (long long)world.costs.look_us, (long long)world.costs.lag_us);
@@ -214,6 +218,11 @@ void climate_begin(void)
     if (loss) {
         world_after(NULL, 300000 + (int64_t)world_random(6000) * 1000, on_keep, &loss);
     }
+}
+
+unsigned climate_replicas(void)
+{
+    return replicas;
 }
 
 const char *climate_loss(void)

@@ -7,11 +7,13 @@
 
 #define STORM_US INT64_C(8000000)
 
-/* Chances, costs, replicas and losses of this run, into the world and `conf`. */
-void climate_make(struct conf *conf);
+/* Chances, costs, replicas and losses of this run, into the world and the environment. */
+void climate_make(void);
 /* The troubles that come at times of their own, and the calm in the end. Behind shop_open. */
 void climate_begin(void);
 
+/* Of each group of servers, as store_world_reset has them. */
+unsigned climate_replicas(void);
 /* The service whose store loses its tail, static text; NULL: none. */
 const char *climate_loss(void);
 /* Nothing that climate_begin made is still to come. */

@@ -28,7 +28,7 @@ struct http {
 static struct http *listeners[WORLD_NODES_MAX];
 static LIST_HEAD(, http_request) open_requests = LIST_HEAD_INITIALIZER(open_requests);
 
-int http_open(struct loop *loop, const struct conf *conf, const struct http_listener *listener,
+int http_open(struct loop *loop, const struct http_conf *conf, const struct http_listener *listener,
               struct http **ret_http, struct buf *ret_sentence)
 {
     (void)loop, (void)conf, (void)ret_sentence;

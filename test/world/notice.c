@@ -58,9 +58,9 @@ void notice_world_publish(struct slice channel, struct slice payload)
     }
 }
 
-struct subscription *subscription_new(struct loop *loop, const struct conf *conf, const char *node,
-                                      const char *channel, subscription_on_message *on_message,
-                                      void *ctx)
+struct subscription *subscription_new(struct loop *loop, const struct store_conf *conf,
+                                      const char *node, const char *channel,
+                                      subscription_on_message *on_message, void *ctx)
 {
     (void)loop, (void)conf, (void)node;
     struct subscription *s = mem_new(sizeof(*s));

@@ -1,4 +1,5 @@
 /* Starts the processes, lets the storm pass, and looks whether all is settled then. See run.h. */
+#include "gateway/conf.h"
 #include "test/world/run.h"
 
 #include <assert.h>
@@ -12,6 +13,7 @@
 #include "runtime/uuid.h"
 #include "stock/commands.h"
 #include "test/world/climate.h"
+#include "test/world/environment.h"
 #include "test/world/group.h"
 #include "test/world/proxy.h"
 #include "test/world/shop.h"
@@ -20,36 +22,6 @@
 #define SETTLED_US INT64_C(90000000) /* of calm, at most; then what is open stays open */
 
 extern const struct library payment_library, stock_library, order_library;
-
-static const char *no_variable(const char *variable)
-{
-    (void)variable;
-    return NULL;
-}
-
-static struct conf conf_make(void)
-{
-    struct conf conf;
-    struct buf sentence = {0};
-    int err = conf_load(&conf, no_variable, &sentence);
-    assert(err == 0);
-    buf_free(&sentence);
-    conf.saga_deadline_ms = 5000; /* some sagas meet it */
-    /* Names that nobody looks up: each store is one of its own (group.h). */
-    snprintf(conf.order_redis, sizeof(conf.order_redis), "order:6379");
-    snprintf(conf.payment_redis, sizeof(conf.payment_redis), "payment:6379");
-    snprintf(conf.stock_redis, sizeof(conf.stock_redis), "stock:6379");
-    snprintf(conf.saga_redis, sizeof(conf.saga_redis), "saga:6379");
-    if (world_bugs.no_reask) {
-        conf.reask_ms = 100000000;
-    }
-    if (world_bugs.no_resend) {
-        conf.saga_resend_ms = 100000000;
-        conf.saga_resend_max_ms = 100000000;
-        conf.saga_deadline_ms = 200000000;
-    }
-    return conf;
-}
 
 /* A service that is down has not told yet what its store has lost. */
 static bool has_settled(void)
@@ -75,9 +47,10 @@ static int64_t rollbacks(void)
 #define GATEWAYS 2
 
 /* Two of each. What they are has to last: a process may be taken down by the next run's start. */
-static void nodes_start(const struct conf *conf, struct node *gateways[GATEWAYS])
+static void nodes_start(struct node *gateways[GATEWAYS])
 {
     static const struct service gateway = {.name = "gateway",
+                                           .tables = gateway_tables,
                                            .start = gateway_start,
                                            .drain = gateway_drain,
                                            .is_drained = gateway_is_drained,
@@ -86,16 +59,17 @@ static void nodes_start(const struct conf *conf, struct node *gateways[GATEWAYS]
     order = consumer_service(&order_definition);
     stock = consumer_service(&stock_definition);
     payment = consumer_service(&payment_definition);
-    gateways[0] = world_node("gateway-1", &gateway, conf);
-    struct conf other = *conf; /* as while two versions are there */
-    other.front_ids = world.proxy_us > 0 ? world_random(2) : conf->front_ids;
-    gateways[1] = world_node("gateway-2", &gateway, &other);
-    world_node("order-1", &order, conf);
-    world_node("order-2", &order, conf);
-    world_node("stock-1", &stock, conf);
-    world_node("stock-2", &stock, conf);
-    world_node("payment-1", &payment, conf);
-    world_node("payment-2", &payment, conf);
+    gateways[0] = world_node("gateway-1", &gateway);
+    if (world.proxy_us > 0) { /* as while two versions are there */
+        environment_set("FRONT_IDS", world_random(2));
+    }
+    gateways[1] = world_node("gateway-2", &gateway);
+    world_node("order-1", &order);
+    world_node("order-2", &order);
+    world_node("stock-1", &stock);
+    world_node("stock-2", &stock);
+    world_node("payment-1", &payment);
+    world_node("payment-2", &payment);
     for (unsigned i = 0; i < world.node_count; i++) {
         node_start(&world.nodes[i]);
     }
@@ -111,10 +85,10 @@ static void world_make(uint64_t seed)
     clock_world_reset();
     broker_world_reset();
     http_world_reset();
-    struct conf conf = conf_make();
-    climate_make(&conf);
-    store_world_reset(libraries, 4, (unsigned)conf.redis_wait_replicas);
-    nodes_start(&conf, gateways);
+    environment_reset();
+    climate_make();
+    store_world_reset(libraries, 4, climate_replicas());
+    nodes_start(gateways);
     if (world.proxy_us > 0) {
         proxy_world_reset(gateways, GATEWAYS, world.proxy_us);
     }

@@ -98,7 +98,7 @@ void store_ask(struct store *r, const struct args *c, texts_on_reply *on_reply, 
     }
 }
 
-struct store *store_new(struct loop *loop, const struct conf *conf, const char *group,
+struct store *store_new(struct loop *loop, const struct store_conf *conf, const char *group,
                         const char *node, const struct library *library)
 {
     (void)node;

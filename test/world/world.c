@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runtime/uuid.h"
+#include "test/world/environment.h"
 
 struct world world;
 struct world_bugs world_bugs;
@@ -162,12 +163,12 @@ bool world_effect(const char *what)
     return !node->is_dying;
 }
 
-struct node *world_node(const char *name, const struct service *service, const struct conf *conf)
+struct node *world_node(const char *name, const struct service *service)
 {
     assert(world.node_count < WORLD_NODES_MAX);
     struct node *node = &world.nodes[world.node_count++];
     *node = (struct node){.name = name, .service = service};
-    node->context.conf = *conf;
+    node->context.conf = environment_conf(service);
     node->context.name = service->name;
     node->context.definition = service->definition;
     return node;

@@ -85,7 +85,7 @@ bool world_step(void);
 bool world_effect(const char *what);
 
 void world_reset(uint64_t seed);
-struct node *world_node(const char *name, const struct service *service, const struct conf *conf);
+struct node *world_node(const char *name, const struct service *service);
 void node_start(struct node *node);
 void node_kill(struct node *node);
 /* As by SIGSTOP, for so long. What it has sent goes on. */

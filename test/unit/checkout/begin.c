@@ -61,7 +61,7 @@ static void call_of_a_request(void **state)
     (void)state;
     static struct args call;
     struct message request = request_of(false);
-    const struct conf conf = {.saga_resend_ms = 1000};
+    const struct begin_conf conf = {.saga_resend_ms = 1000};
     checkout_begin(&request, "0193abcde", &conf, &call);
     char expected[512];
     int bytes = snprintf(expected, sizeof(expected),

@@ -12,7 +12,7 @@
 
 #define BODY_MAX 32
 
-static const struct conf conf;
+static const struct gateway_conf conf;
 
 /* "reason=TEXT" */
 static bool note_body(struct slice body, struct route_match *match)
@@ -27,7 +27,7 @@ static bool note_body(struct slice body, struct route_match *match)
 }
 
 /* With what the path has, a check sees what the body had. */
-static bool note_check(const struct conf *c, struct route_match *match)
+static bool note_check(const struct gateway_conf *c, struct route_match *match)
 {
     (void)c;
     return !slice_is(match->command.reason, "none") ||

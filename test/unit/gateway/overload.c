@@ -15,7 +15,7 @@
 #define LEAST_MS  5     /* a request takes that long when nobody else is there */
 #define QUEUE_MAX 20000 /* ring; more than PENDING_MAX */
 
-static const struct conf conf = {
+static const struct gateway_conf conf = {
     .pending_max = 10000, .admission_min = 1024, .admission_target_ms = 50, .reask_ms = 1000};
 
 struct model {
@@ -293,7 +293,7 @@ static void kinds(void **state)
 static void smallest_limits(void **state)
 {
     struct model *m = *state;
-    static const struct conf small = {
+    static const struct gateway_conf small = {
         .pending_max = 1, .admission_min = 8, .admission_target_ms = 1, .reask_ms = 50};
     overload_init(&m->overload, &small);
     model_run(m, 1000, 30);

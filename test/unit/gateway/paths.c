@@ -13,7 +13,7 @@
 
 #define ID_64 "0123456789012345678901234567890123456789012345678901234567890123"
 
-static const struct conf conf = {.batch_max = 10000000};
+static const struct gateway_conf conf = {.batch_max = 10000000};
 static struct route_match match;
 static struct route_text text;
 static char *sent; /* the last path: the command borrows from it */

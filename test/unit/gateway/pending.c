@@ -13,12 +13,12 @@
 #define ID_A "0193a000-0000-7000-8000-00000000000a"
 #define ID_B "0193a000-0000-7000-8000-00000000000b"
 
-static const struct conf conf = {.pending_max = 4, .reask_ms = 1000, .deadline_ms = 240000};
+static const struct gateway_conf conf = {.pending_max = 4, .reask_ms = 1000};
 
 static int setup(void **state)
 {
     struct pending_table *t = mem_new(sizeof(*t));
-    pending_table_init(t, &conf);
+    pending_table_init(t, &conf, 240000);
     *state = t;
     return 0;
 }

@@ -12,7 +12,7 @@
 #include "gateway/routes.h"
 #include "runtime/http.h"
 
-static const struct conf conf = {.batch_max = 10000000};
+static const struct gateway_conf conf = {.batch_max = 10000000};
 
 struct request {
     struct route_text text;

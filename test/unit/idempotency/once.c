@@ -12,6 +12,8 @@
 #include "runtime/err.h"
 #include "runtime/uuid.h"
 #include "consumer/keep.h"
+#include "saga/conf.h"
+#include "test/lib/given.h"
 
 #define DAY_MS INT64_C(86400000)
 #define NOW_MS INT64_C(0x0193abcdef12)
@@ -78,28 +80,24 @@ static void once_bucket_of_other_texts(void **state)
     assert_string_equal(bucket, "kept");
 }
 
-static const char *lookup_none(const char *variable)
-{
-    (void)variable;
-    return NULL;
-}
-
 /* How long records live is a variable; when memory is short it is the least, but not of those that
  * a client's key stands for, which live as long as the key, and never shorter than the others. */
 static void once_life_of_records(void **state)
 {
-    struct conf conf;
-    struct buf sentence = {0};
+    struct once_conf conf;
+    struct begin_conf begin;
+    struct saga_conf saga;
     (void)state;
-    assert_int_equal(conf_load(&conf, lookup_none, &sentence), 0);
+    given_load(&once_conf_table, given_none, &conf);
+    given_load(&begin_conf_table, given_none, &begin);
+    given_load(&saga_conf_table, given_none, &saga);
     assert_int_equal(once_life(&conf, false).ms, 3600000);
     assert_int_equal(once_life(&conf, true).ms, ONCE_LIFE_LEAST_MS);
     assert_true(once_life(&conf, true).kept_ms > DAY_MS);
     conf.records_s = 691200;
     assert_int_equal(once_life(&conf, false).kept_ms, 8 * DAY_MS);
-    assert_true(KEEP_LATE_MS > conf.deadline_ms);
-    assert_true(KEEP_DELAY_MS > conf.saga_deadline_ms);
-    buf_free(&sentence);
+    assert_true(KEEP_LATE_MS > begin.deadline_ms);
+    assert_true(KEEP_DELAY_MS > saga.saga_deadline_ms);
 }
 
 /* A floor says that a command never acted when it was above it since the command was made for its
@@ -107,7 +105,7 @@ static void once_life_of_records(void **state)
 static void once_never(void **state)
 {
     (void)state;
-    const struct conf conf = {.records_s = 3600, .idempotency_days = 1};
+    const struct once_conf conf = {.records_s = 3600, .idempotency_days = 1};
     const int64_t jump_ms = 3600000 - ONCE_LIFE_LEAST_MS; /* when memory gets tight */
     assert_true(once_never_acted(&conf, once_id(NOW_MS), NOW_MS + 9 * DAY_MS, 1000));
     assert_true(once_never_acted(&conf, once_id(NOW_MS), NOW_MS + jump_ms + 70000, 1000));

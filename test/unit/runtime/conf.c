@@ -9,8 +9,11 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "order/commands.h"
+#include "payment/commands.h"
 #include "runtime/conf.h"
 #include "runtime/err.h"
+#include "test/lib/all_tables.h"
 
 static const char *given_variable; /* the one that is set; NULL: none */
 static const char *given_value;
@@ -32,7 +35,7 @@ static int load(const char *variable, const char *value, struct conf *ret_conf,
 {
     given_variable = variable;
     given_value = value;
-    return conf_load(ret_conf, conf_given, ret_sentence);
+    return conf_load(ret_conf, all_tables, conf_given, ret_sentence);
 }
 
 static void refused(const char *variable, const char *value, const char *sentence)
@@ -42,7 +45,7 @@ static void refused(const char *variable, const char *value, const char *sentenc
     memset(&conf, 7, sizeof(conf));
     assert_int_equal(load(variable, value, &conf, &text), -ERR_CONFIG);
     assert_string_equal(text.data, sentence);
-    assert_int_equal(conf.log_level[0], 7); /* untouched */
+    assert_int_equal(conf.values[0], 7); /* untouched */
     buf_free(&text);
 }
 
@@ -53,11 +56,12 @@ static void conf_defaults_test(void **state)
     struct conf conf;
     struct buf sentence = {0};
     assert_int_equal(load(NULL, NULL, &conf, &sentence), 0);
-    assert_int_equal(conf.http_port, 8000);
-    assert_string_equal(conf.http_host, "127.0.0.1");
-    assert_string_equal(conf.redis_password, "");
-    assert_string_equal(conf.log_level, "info");
-    assert_int_equal(conf.window_bytes, 196608);
+    assert_int_equal(gateway_conf(&conf)->http_port, 8000);
+    assert_string_equal(gateway_conf(&conf)->http_host, "127.0.0.1");
+    assert_string_equal(store_conf(&conf)->redis_password, "");
+    assert_string_equal(address_of(&conf, ADDRESS_STOCK), "127.0.0.1:6379");
+    assert_string_equal(service_conf(&conf)->log_level, "info");
+    assert_int_equal(broker_conf(&conf)->window_bytes, 196608);
     assert_null(sentence.data);
 }
 
@@ -68,11 +72,11 @@ static void conf_given_test(void **state)
     struct conf conf;
     struct buf sentence = {0};
     assert_int_equal(load("HTTP_PORT", "0", &conf, &sentence), 0);
-    assert_int_equal(conf.http_port, 0);
+    assert_int_equal(gateway_conf(&conf)->http_port, 0);
     assert_int_equal(load("HTTP_PORT", "65535", &conf, &sentence), 0);
-    assert_int_equal(conf.http_port, 65535);
+    assert_int_equal(gateway_conf(&conf)->http_port, 65535);
     assert_int_equal(load("RABBITMQ_NODES", "a:1,[::1]:2,c.d:3", &conf, &sentence), 0);
-    assert_string_equal(conf.rabbitmq_nodes, "a:1,[::1]:2,c.d:3");
+    assert_string_equal(broker_conf(&conf)->rabbitmq_nodes, "a:1,[::1]:2,c.d:3");
     assert_int_equal(load("HTTP_PROT", "x", &conf, &sentence), 0); /* not ours */
 }
 
@@ -148,9 +152,9 @@ static void conf_sentinels_test(void **state)
     struct buf sentence = {0};
     given_pairs = names;
     assert_int_equal(load(NULL, NULL, &conf, &sentence), 0);
-    assert_true(conf_has_sentinels(&conf));
-    assert_string_equal(conf.order_redis, "order");
-    assert_int_equal(conf_node_count(conf.redis_sentinels), 2);
+    assert_true(store_conf_has_sentinels(store_conf(&conf)));
+    assert_string_equal(address_of(&conf, ADDRESS_ORDER), "order");
+    assert_int_equal(conf_node_count(store_conf(&conf)->redis_sentinels), 2);
     given_pairs = mixed;
     assert_int_equal(load(NULL, NULL, &conf, &sentence), -ERR_CONFIG);
     assert_string_equal(sentence.data, "STOCK_REDIS is \"stock:6379\": it must be the name of a "
@@ -176,11 +180,11 @@ static void conf_file_test(void **state)
     struct buf sentence = {0};
     given_pairs = filed;
     assert_int_equal(load(NULL, NULL, &conf, &sentence), 0);
-    assert_string_equal(conf.redis_password, "from file");
-    assert_int_equal(conf.http_port, 8000);
+    assert_string_equal(store_conf(&conf)->redis_password, "from file");
+    assert_int_equal(gateway_conf(&conf)->http_port, 8000);
     given_pairs = both;
     assert_int_equal(load(NULL, NULL, &conf, &sentence), 0);
-    assert_string_equal(conf.redis_password, "given");
+    assert_string_equal(store_conf(&conf)->redis_password, "given");
     given_pairs = gone;
     assert_int_equal(load(NULL, NULL, &conf, &sentence), -ERR_CONFIG);
     assert_string_equal(sentence.data, "REDIS_PASSWORD_FILE is \"/nowhere/x\": it must be a file "
@@ -188,6 +192,50 @@ static void conf_file_test(void **state)
     given_pairs = NULL;
     buf_free(&sentence);
     unlink(path);
+}
+
+/* A process looks at no variable that it does not read, whatever is in it, and shows none. */
+static void conf_room_test(void **state)
+{
+    (void)state;
+    static const char *const shared[] = {"HTTP_PORT",       "none",  "PENDING_MAX", "0",
+                                         "ORDER_LINES_MAX", "77",    "STOCK_REDIS", "nowhere",
+                                         "RABBITMQ_USER",   "kassa", NULL};
+    struct conf conf;
+    struct buf text = {0};
+    given_pairs = shared;
+    given_variable = NULL;
+    assert_int_equal(conf_load(&conf, order_definition.tables, conf_given, &text), 0);
+    assert_int_equal(order_conf(&conf)->order_lines_max, 77);
+    assert_string_equal(broker_conf(&conf)->rabbitmq_user, "kassa");
+    conf_print(&conf, &text);
+    assert_non_null(strstr(text.data, "ORDER_REDIS"));
+    assert_null(strstr(text.data, "HTTP_PORT"));
+    assert_null(strstr(text.data, "STOCK_REDIS"));
+    assert_int_equal(conf_load(&conf, payment_definition.tables, conf_given, &text), 0);
+    assert_int_equal(conf_load(&conf, gateway_tables, conf_given, &text), -ERR_CONFIG);
+    given_pairs = NULL;
+    buf_free(&text);
+}
+
+/* The values of one table are a room's own: no other table's are near them. */
+static void conf_values_test(void **state)
+{
+    (void)state;
+    struct conf conf;
+    struct buf sentence = {0};
+    assert_int_equal(load(NULL, NULL, &conf, &sentence), 0);
+    for (unsigned t = 0; t < conf.count; t++) {
+        const unsigned char *values = conf_of(&conf, conf.tables[t]);
+        assert_true(values >= conf.values);
+        assert_true(values + conf.tables[t]->bytes <= conf.values + sizeof(conf.values));
+        memset(conf_values(&conf, conf.tables[t]), (int)t + 1, conf.tables[t]->bytes);
+    }
+    for (unsigned t = 0; t < conf.count; t++) {
+        const unsigned char *values = conf_of(&conf, conf.tables[t]);
+        assert_int_equal(values[0], t + 1);
+        assert_int_equal(values[conf.tables[t]->bytes - 1], t + 1);
+    }
 }
 
 /* The table has a line for each variable, its columns aligned, and marks what was changed. */
@@ -213,9 +261,9 @@ static void conf_print_test(void **state)
         lines += *c == '\n';
     }
     size_t rows = 0;
-#define X(kind, field, variable, value, min, max, what) rows++;
-    CONF_TABLE(X)
-#undef X
+    for (unsigned t = 0; t < conf.count; t++) {
+        rows += conf.tables[t]->count;
+    }
     assert_int_equal(lines, rows + 2);
     buf_free(&text);
 }
@@ -254,7 +302,8 @@ int main(void)
         cmocka_unit_test(conf_refused_test),     cmocka_unit_test(conf_secret_test),
         cmocka_unit_test(conf_connections_test), cmocka_unit_test(conf_sentinels_test),
         cmocka_unit_test(conf_file_test),        cmocka_unit_test(conf_print_test),
-        cmocka_unit_test(conf_node_test),
+        cmocka_unit_test(conf_node_test),        cmocka_unit_test(conf_room_test),
+        cmocka_unit_test(conf_values_test),
     };
     return cmocka_run_group_tests_name("runtime/conf", tests, NULL, NULL);
 }

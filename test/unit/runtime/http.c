@@ -24,7 +24,7 @@
 
 struct fixture {
     struct loop *loop;
-    struct conf conf;
+    struct http_conf conf;
     struct http *http;
     struct http_request *parked[PARKED_MAX];
     int parked_count;

@@ -18,7 +18,7 @@
 
 struct fixture {
     struct loop *loop;
-    struct conf conf;
+    struct http_conf conf;
     struct http *http, *other;
     struct http_request *parked;
     int requests, asked;

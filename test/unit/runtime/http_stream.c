@@ -19,7 +19,7 @@
 
 struct fixture {
     struct loop *loop;
-    struct conf conf;
+    struct http_conf conf;
     struct http *http;
     struct http_stream *streams[STREAMS_MAX];
     struct http_request *parked;

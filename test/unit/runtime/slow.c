@@ -16,22 +16,17 @@
 
 #include "runtime/http.h"
 #include "runtime/loop.h"
+#include "test/lib/given.h"
 
 #define HEAD "POST /a HTTP/1.1\r\nHost: x\r\n"
 
 struct slow {
     struct loop *loop;
-    struct conf conf;
+    struct http_conf conf;
     struct http *http;
     struct http_request *parked;
     unsigned requests;
 };
-
-static const char *no_variable(const char *variable)
-{
-    (void)variable;
-    return NULL;
-}
 
 static void on_request(void *ctx, struct http_request *r)
 {
@@ -48,7 +43,7 @@ static int setup(void **state)
 {
     struct slow *s = mem_new(sizeof(*s));
     struct buf sentence = {0};
-    assert_int_equal(conf_load(&s->conf, no_variable, &sentence), 0);
+    given_load(&http_conf_table, given_none, &s->conf);
     s->conf.http_receive_s = 1;
     s->loop = loop_new();
     assert_int_equal(

@@ -12,7 +12,7 @@
 
 #define BEGAN_MS INT64_C(1734191476736)
 
-static const struct conf conf = {.saga_deadline_ms = 180000, .saga_stuck_retries = 60};
+static const struct saga_conf conf = {.saga_deadline_ms = 180000, .saga_stuck_retries = 60};
 
 static struct journal_record sample(const char *state, const char *retries)
 {
