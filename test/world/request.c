@@ -126,6 +126,13 @@ void request_send(void *ctx)
     request_ask(r, on_answered);
 }
 
+/* The id was made by a clock that was days behind. So it was refused at once, and who heard of it
+ * died; or its record went that early. */
+bool request_is_expired(unsigned status)
+{
+    return status == 422 && world.leapt_us > 0 && world.chances.clocks > 0;
+}
+
 /* A late repeat: the same key is sent once more and must be told the same. */
 static void on_repeat_answered(void *ctx, unsigned status, const char *body)
 {
@@ -134,8 +141,8 @@ static void on_repeat_answered(void *ctx, unsigned status, const char *body)
         return;
     }
     shop.answered++;
-    if (status == 422 && world.leapt_us > 0 && world.chances.clocks > 0) {
-        return; /* its id was made by a clock that was days behind, so its record went that early */
+    if (request_is_expired(status)) {
+        return;
     }
     if (r->is_answered && (r->status != status || strcmp(r->body, body) != 0)) {
         world_fault("%s %s: told %u %s, and then %u %s", r->key, r->path, r->status, r->body,

@@ -46,6 +46,8 @@ bool request_has_key(struct request *r);
  */
 void request_at(struct request *r, int64_t at_us, world_event *send);
 void request_leave_out(uint64_t requests);
+/* May it be told that its key has expired? Then nothing was done now. */
+bool request_is_expired(unsigned status);
 bool request_body_has(const struct request *r, const char *text);
 
 /* Events; `ctx`: the request. It is sent; a late repeat: sent once more under its key it must be

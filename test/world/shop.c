@@ -239,8 +239,8 @@ static void check_request(const struct books *books, const struct request *r)
         world_fault("%s %s: never answered", r->key, r->path);
         return;
     }
-    if (r->status == 0) {
-        return; /* left out */
+    if (r->status == 0 || request_is_expired(r->status)) {
+        return; /* left out, or nothing was done */
     }
     if (r->kind != CHECKOUT) {
         if (r->status != 200 && r->kind != ADD && !r->is_unknown) {
