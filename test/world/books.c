@@ -105,6 +105,18 @@ static void order_field(struct books *books, const char *id, const char *field, 
     }
 }
 
+/* A period's: sagas|their ids|credits|pieces|.. */
+static void sums_add(struct books_sums *sums, const char *field, const char *value)
+{
+    long long sagas, credits, pieces;
+    if ((field[0] == 'p' || field[0] == 'c') &&
+        sscanf(value, "%lld|%*d|%lld|%lld|", &sagas, &credits, &pieces) == 3) {
+        sums->sagas += sagas;
+        sums->credits += credits;
+        sums->pieces += pieces;
+    }
+}
+
 /* A batch's users and items have numbers; nobody buys or pays with them. */
 static bool is_of_batch(const char *key)
 {
@@ -130,6 +142,18 @@ static void on_field(void *ctx, const char *key, const char *field, const char *
         }
     } else if ((id = behind(key, "order:order:")) != NULL) {
         order_field(books, id, field, value);
+    } else if (strcmp(key, "payment:floor") == 0) {
+        books->payment_floor = atoll(value);
+    } else if (strcmp(key, "stock:floor") == 0) {
+        books->stock_floor = atoll(value);
+    } else if (strcmp(key, "order:floor") == 0) {
+        books->order_floor = atoll(value);
+    } else if (strcmp(key, "payment:folded") == 0) {
+        sums_add(&books->payment_folded, field, value);
+    } else if (strcmp(key, "stock:folded") == 0) {
+        sums_add(&books->stock_folded, field, value);
+    } else if (strstr(key, ":unfolded")) {
+        books->has_unfolded = true;
     } else if (behind(key, "payment:once:") != NULL) {
         entry_add(records.payment, &records.payment_count, field, value);
     } else if (behind(key, "stock:once:") != NULL) {
@@ -139,7 +163,16 @@ static void on_field(void *ctx, const char *key, const char *field, const char *
     }
 }
 
-/* The order whose saga a command belongs to; NULL: none, it came from a client. */
+/* The number of the bucket of an id's records: its first 9 digits. */
+static int64_t bucket_of(const char *id)
+{
+    char digits[10];
+    snprintf(digits, sizeof(digits), "%.8s%.1s", id, strlen(id) > 9 ? id + 9 : "");
+    return strtoll(digits, NULL, 16);
+}
+
+/* The order whose saga a command belongs to; NULL: none, it came from a client, or of a failed saga
+ * whose record is gone. */
 static struct books_order *order_of(struct books *books, const char *command)
 {
     char saga[40], order[24];
@@ -154,7 +187,14 @@ static struct books_order *order_of(struct books *books, const char *command)
             return (struct books_order *)books_order(books, text_of("order:order:%s", order));
         }
     }
-    world_fault("%s: a command without a saga has acted", command);
+    for (unsigned i = 0; i < books->order_count; i++) {
+        if (strcmp(books->orders[i].saga, saga) == 0) {
+            return &books->orders[i];
+        }
+    }
+    if (bucket_of(saga) >= books->order_floor) {
+        world_fault("%s: a command without a saga has acted", command);
+    }
     return NULL;
 }
 
@@ -181,7 +221,26 @@ static void add_payment(struct books *books, const struct entry *e)
     if (o != NULL) {
         o->charged += sign * amount;
         o->charges += sign > 0 && is_newest(o, e->id);
+    } else if (strchr(e->id, ':')) {
+        books->orphaned += sign * amount;
     }
+}
+
+/* Over the lines of an order or a take. */
+struct lines_walk {
+    const char *at; /* NULL: there are no more */
+    char item[24];
+    long long pieces;
+};
+
+static bool lines_next(struct lines_walk *walk)
+{
+    if (!walk->at || sscanf(walk->at, "%23[^*]*%lld", walk->item, &walk->pieces) != 2) {
+        return false;
+    }
+    const char *comma = strchr(walk->at, ',');
+    walk->at = comma ? comma + 1 : NULL;
+    return true;
 }
 
 static void add_take(struct books *books, const struct entry *e)
@@ -194,21 +253,46 @@ static void add_take(struct books *books, const struct entry *e)
     if (o != NULL) {
         o->takes++;
         o->is_taken = is_newest(o, e->id);
+    } else {
+        world_fault("%s: taken by a saga that is not there", e->id);
     }
-    char item[24];
-    long long pieces;
+    struct lines_walk walk = {lines, "", 0};
     size_t at = 0;
-    for (const char *line = lines; sscanf(line, "%23[^*]*%lld", item, &pieces) == 2;) {
-        account_at(books->items, &books->item_count, item)->taken += pieces;
+    while (lines_next(&walk)) {
+        account_at(books->items, &books->item_count, walk.item)->taken += walk.pieces;
         if (o != NULL) {
             at += (size_t)snprintf(o->taken + at, sizeof(o->taken) - at, "%s%s*%lld",
-                                   at > 0 ? "," : "", item, pieces);
+                                   at > 0 ? "," : "", walk.item, walk.pieces);
         }
-        line = strchr(line, ',');
-        if (line == NULL) {
-            break;
+    }
+}
+
+/* A paid order whose charge or take has no record any more, because it is that old: it was taken
+ * off what the user or item was given. */
+static void add_gone(struct books *books, struct books_order *o)
+{
+    int64_t bucket = bucket_of(o->saga);
+    if (o->charges == 0 && bucket < books->payment_floor) {
+        struct books_account *user = account_at(books->users, &books->user_count, o->user);
+        user->taken += o->total;
+        user->given += o->total;
+        o->charged += o->total;
+        o->charges = 1;
+        books->payment_gone.sagas++;
+        books->payment_gone.credits += o->total;
+    }
+    if (o->takes == 0 && bucket < books->stock_floor) {
+        struct lines_walk walk = {o->lines, "", 0};
+        while (lines_next(&walk)) {
+            struct books_account *item = account_at(books->items, &books->item_count, walk.item);
+            item->taken += walk.pieces;
+            item->given += walk.pieces;
+            books->stock_gone.pieces += walk.pieces;
         }
-        line++;
+        o->takes = 1;
+        o->is_taken = true;
+        memcpy(o->taken, o->lines, sizeof(o->taken));
+        books->stock_gone.sagas++;
     }
 }
 
@@ -222,6 +306,11 @@ void books_read(struct books *books)
     }
     for (unsigned i = 0; i < records.stock_count; i++) {
         add_take(books, &records.stock[i]);
+    }
+    for (unsigned i = 0; i < books->order_count; i++) {
+        if (strcmp(books->orders[i].state, "PAID") == 0) {
+            add_gone(books, &books->orders[i]);
+        }
     }
 }
 
@@ -298,8 +387,28 @@ void books_check_item(const struct books *books, const char *id, int64_t given)
     check_account(books->items, books->item_count, "item", id, given);
 }
 
+/* What was dropped is in the sums, and nothing else. */
+static void check_sums(const char *service, const struct books_sums *have,
+                       const struct books_sums *want)
+{
+    if (memcmp(have, want, sizeof(*have)) != 0) {
+        world_fault("%s: sums of %lld sagas, %lld credits, %lld pieces; gone are %lld, %lld, %lld",
+                    service, (long long)have->sagas, (long long)have->credits,
+                    (long long)have->pieces, (long long)want->sagas, (long long)want->credits,
+                    (long long)want->pieces);
+    }
+}
+
 void books_check_orders(const struct books *books)
 {
+    check_sums("payment", &books->payment_folded, &books->payment_gone);
+    check_sums("stock", &books->stock_folded, &books->stock_gone);
+    if (books->orphaned != 0) {
+        world_fault("%lld are charged by sagas that are not there", (long long)books->orphaned);
+    }
+    if (books->has_unfolded) {
+        world_fault("a record could not be taken into the books");
+    }
     for (unsigned i = 0; i < books->order_count; i++) {
         const struct books_order *o = &books->orders[i];
         bool is_paid = strcmp(o->state, "PAID") == 0;

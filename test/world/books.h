@@ -25,11 +25,22 @@ struct books_account {
     int64_t taken; /* by records */
 };
 
+/* What the store says of records that it has dropped: sums over sagas. */
+struct books_sums {
+    int64_t sagas, credits, pieces;
+};
+
 struct books {
     struct books_order orders[BOOKS_MAX];
     unsigned order_count;
     struct books_account users[BOOKS_MAX], items[BOOKS_MAX];
     unsigned user_count, item_count;
+    int64_t payment_floor, stock_floor,
+        order_floor; /* numbers of buckets: records below may be gone */
+    struct books_sums payment_folded, stock_folded; /* as the store has them */
+    struct books_sums payment_gone, stock_gone;     /* as they should be, by the orders */
+    int64_t orphaned; /* charged, less refunded, by failed sagas whose own records are gone */
+    bool has_unfolded;
 };
 
 void books_read(struct books *books);

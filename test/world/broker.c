@@ -241,6 +241,10 @@ struct transit {
 
 static unsigned in_transit;
 
+#define STALE_MAX 64
+static struct transit *stale[STALE_MAX];
+static unsigned stale_count;
+
 static void on_transit(void *ctx)
 {
     struct transit *t = ctx;
@@ -266,10 +270,26 @@ static void transit_send(struct node *with, const struct parcel *p)
     if (world_chance(world.chances.late)) {
         delay_us += (int64_t)world_random(3000) * 1000;
     }
+    if (world_chance(world.chances.stale) && stale_count < STALE_MAX) {
+        struct transit *copy = mem_new(sizeof(*copy));
+        copy->parcel.queue = p->queue;
+        buf_add_slice(&copy->parcel.body, buf_slice(&p->body));
+        stale[stale_count++] = copy;
+    }
     in_transit++;
     t->parcel.queue = p->queue;
     buf_add_slice(&t->parcel.body, buf_slice(&p->body));
     world_after_or(with, delay_us, on_transit, on_transit_dropped, t);
+}
+
+void broker_world_stale(int64_t within_us)
+{
+    while (stale_count > 0) {
+        struct transit *t = stale[--stale_count];
+        in_transit++;
+        world_say("the courier has kept %.*s", SLICE_ARG(buf_slice(&t->parcel.body)));
+        world_after_or(NULL, world_random((uint32_t)within_us), on_transit, on_transit_dropped, t);
+    }
 }
 
 static void parcel_publish(struct parcel *p);
@@ -454,5 +474,9 @@ void broker_world_reset(void)
         parcels_free(&queues[q]);
     }
     memset(brokers, 0, sizeof(brokers));
+    while (stale_count > 0) {
+        in_transit++;
+        on_transit_dropped(stale[--stale_count]);
+    }
     in_transit = 0;
 }

@@ -34,9 +34,14 @@ static struct clock *clock_named(const char *name)
     return &clocks.at[clocks.count++];
 }
 
+int64_t clock_true_ms(void)
+{
+    return WALL_MS + world.now_us / 1000;
+}
+
 int64_t clock_ms(const char *name)
 {
-    return WALL_MS + world.now_us / 1000 + clock_named(name)->ahead_ms;
+    return clock_true_ms() + clock_named(name)->ahead_ms;
 }
 
 static void on_right(void *ctx)

@@ -102,6 +102,21 @@ local function place_of(field)
     return place + 1
 end
 
+-- The first of {place, name}, in order, into `list`, by add(name). Returns where to go on.
+local function page(names, count, list, add)
+    table.sort(names, function(a, b)
+        return a[1] ~= b[1] and a[1] < b[1] or a[1] == b[1] and a[2] < b[2]
+    end)
+    for i, name in ipairs(names) do
+        if i > count and name[1] ~= names[i - 1][1] then
+            return text(names[i - 1][1])
+        end
+        list[#list + 1] = name[2]
+        list[#list + 1] = add and add(name[2])
+    end
+    return '0'
+end
+
 -- A part, so that some calls are needed: COUNT is a hint.
 function commands.HSCAN(key, cursor, _, count)
     local fields, list, h = {}, {}, hash(key)
@@ -111,16 +126,10 @@ function commands.HSCAN(key, cursor, _, count)
             fields[#fields + 1] = {place, field}
         end
     end
-    table.sort(fields, function(a, b)
-        return a[1] ~= b[1] and a[1] < b[1] or a[1] == b[1] and a[2] < b[2]
+    local next = page(fields, tonumber(count) / 10, list, function(field)
+        return h.at[field]
     end)
-    for i, field in ipairs(fields) do
-        if i > tonumber(count) / 10 and field[1] ~= fields[i - 1][1] then
-            return {text(fields[i - 1][1]), list}
-        end
-        list[#list + 1], list[#list + 2] = field[2], h.at[field[2]]
-    end
-    return {'0', list}
+    return {next, list}
 end
 
 -- Of what has a time. Nothing of it is dropped before: that would be no write.
@@ -139,6 +148,18 @@ function commands.DEL(key)
 end
 
 commands.UNLINK = commands.DEL
+
+-- cursor MATCH prefix* COUNT count
+function commands.SCAN(cursor, _, pattern, _, count)
+    local prefix, names, list = string.sub(pattern, 1, -2), {}, {}
+    for key in pairs(data) do
+        local place = string.sub(key, 1, #prefix) == prefix and place_of(key)
+        if place and place > tonumber(cursor) then
+            names[#names + 1] = {place, key}
+        end
+    end
+    return {page(names, tonumber(count) / 10, list), list}
+end
 
 function commands.HKEYS(key)
     local list = {}

@@ -114,6 +114,13 @@ void group_restarted(struct group *g)
     roles_end(&g->servers[g->master]);
 }
 
+void group_world_storm(void)
+{
+    for (unsigned i = 0; i < group_count && member_replicas > 0; i++) {
+        world_after(NULL, world_random(REST_US), troubles_on, &groups[i]);
+    }
+}
+
 bool group_are_whole(void)
 {
     for (unsigned i = 0; i < group_count; i++) {

@@ -62,6 +62,9 @@ struct group_wait *group_wait(struct group *g, unsigned server, uint64_t positio
                               int64_t timeout_us, group_on_counted *on_counted, void *ctx);
 void group_forget(struct group_wait *wait);
 
+/* Troubles come again, after a calm. */
+void group_world_storm(void);
+
 /* All are up, follow the same master, and have what it has. */
 bool group_are_whole(void);
 /* .. which is a fault when they have not. */

@@ -73,6 +73,12 @@ static int seeds_run(uint64_t first, uint64_t count)
            (unsigned long long)totals.seeds, (unsigned long long)totals.checkouts,
            (unsigned long long)totals.crashes, (unsigned long long)totals.messages,
            (unsigned long long)totals.calls, (unsigned long long)totals.events, totals.virtual_s);
+    const struct ages_seen *seen = &totals.ages;
+    printf("%llu of them lasted: %llu floors raised, %llu records dropped, %llu orders packed, "
+           "%llu commands refused as too old\n",
+           (unsigned long long)seen->runs, (unsigned long long)seen->floors,
+           (unsigned long long)seen->dropped, (unsigned long long)seen->packed,
+           (unsigned long long)seen->refused);
     return 0;
 }
 

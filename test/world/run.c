@@ -101,7 +101,8 @@ static bool settles(void)
 {
     int64_t settled_us = world.costs.has_poison ? 2 * SETTLED_US : SETTLED_US;
     int64_t end_us = world.now_us + STORM_US + settled_us;
-    while (world.now_us < end_us && world.events < EVENTS_MAX && world_faults() == 0) {
+    while (world.now_us - world.leapt_us < end_us && world.events < EVENTS_MAX &&
+           world_faults() == 0) {
         if (!world_step()) {
             break;
         }
@@ -139,6 +140,7 @@ bool run_seed(uint64_t seed, struct totals *totals)
     if (world_faults() == 0) {
         end_check(is_settled, rolled_back);
     }
+    ages_count(&totals->ages);
     totals->seeds++;
     totals->checkouts += shop_checkouts();
     totals->events += world.events;

@@ -41,6 +41,7 @@ void server_restore(unsigned server);                 /* has that again, as anot
 int64_t server_limit(unsigned server, unsigned percent);
 void server_limit_like(unsigned server, unsigned other); /* the same limit */
 bool server_is_announced(unsigned server, const char *service);
+uint64_t server_packed(unsigned server); /* orders */
 bool server_has(unsigned server, const char *key);
 void server_each(unsigned server, store_on_field *on_field, void *ctx);
 

@@ -1,246 +1,19 @@
-/* Clients with little money before shelves with little on them. Each request has a key, and is
- * sent again with it, to any gateway, when its connection is lost. */
+/* Clients with little money before shelves with little on them: who comes when, and what has to be
+ * true in the end. */
 #include "test/world/shop.h"
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "test/world/books.h"
-#include "test/world/group.h"
-#include "test/world/proxy.h"
+#include "test/world/request.h"
 
-#define USERS        4
-#define ITEMS        3
-#define ORDERS       8
-#define REQUESTS_MAX 64
-#define LOOK_MS      6000    /* what was told is looked at within this time */
-#define OPEN_MS      4000    /* requests come within this time */
-#define FULL_TOLD_US 6000000 /* until each gateway knows that a store is full */
-#define UNKNOWN_MAX  8
-#define LISTS        40  /* that are asked for at once */
-#define BATCH_MORE   400 /* users, or items */
-
-enum kind { CHECKOUT, FUND, ADD, CANCEL, BATCH };
-
-struct request {
-    enum kind kind;
-    unsigned order, user;
-    unsigned amount;
-    char path[128];
-    char key[32]; /* "": none */
-    bool is_answered;
-    bool is_unknown; /* it was told that nobody knows, and must not be sent again */
-    unsigned status;
-    char body[160];
-};
-
-static struct {
-    struct node *const *gateways;
-    unsigned gateway_count;
-    struct request requests[REQUESTS_MAX];
-    unsigned request_count, answered;
-    unsigned credit[USERS], stock[ITEMS];
-    const char *loss;   /* whose store loses its tail; NULL: none */
-    int64_t settled_us; /* then all know which store is full */
-    int64_t room_us;    /* soon it will not be so any more */
-} shop;
-
-#define PLENTY 1000 /* what is sent again because it was lost must not be refused now */
-static uint64_t left_out;
-
-static void request_send(void *ctx);
-
-/* To some gateway, or to nginx. */
-static void ask(const char *method, const char *path, const char *key, http_on_answer *on_answer,
-                void *ctx)
-{
-    if (world.proxy_us > 0) {
-        proxy_request(method, path, key, on_answer, ctx);
-    } else {
-        http_world_request(shop.gateways[world_random(shop.gateway_count)], method, path, key,
-                           on_answer, ctx);
-    }
-}
-
-static void request_ask(struct request *r, http_on_answer *on_answer)
-{
-    ask("POST", r->path, r->key[0] != '\0' ? r->key : NULL, on_answer, r);
-}
-
-static bool body_has(const struct request *r, const char *text)
-{
-    return strstr(r->body, text) != NULL;
-}
-
-/* Refund before refusal: at this instant nothing of the order is charged, unless it is open or
- * paid by another attempt. */
-static void check_refusal_now(const struct request *r)
-{
-    struct books books;
-    books_read(&books);
-    const struct books_order *o = books_order(&books, text_order(r->order));
-    if (o != NULL && strcmp(o->state, "FAILED") == 0 && o->charged != 0) {
-        world_fault("%s: refused, but %lld are charged", r->path, (long long)o->charged);
-    }
-    books_free(&books);
-}
-
-static void check_payment_now(const struct request *r)
-{
-    struct books books;
-    books_read(&books);
-    const struct books_order *o = books_order(&books, text_order(r->order));
-    if (o == NULL || strcmp(o->state, "PAID") != 0 || !o->is_taken || o->charged != o->total) {
-        world_fault("%s: 200, but it is not paid", r->path);
-    }
-    books_free(&books);
-}
-
-/* Nothing was told, or to come again: it is sent again, with the same key. */
-static bool is_sent_again(struct request *r, unsigned status, world_event *send)
-{
-    bool is_again = status == 0 || status == 429 || status == 503;
-    if (is_again) {
-        world_after(NULL, 100000, send, r);
-    }
-    return is_again;
-}
-
-/* Who was told that it is paid, and looks, sees it paid: for good. */
-static void look_send(void *ctx);
-
-static void on_looked(void *ctx, unsigned status, const char *body)
-{
-    struct request *r = ctx;
-    if (is_sent_again(r, status, look_send)) {
-        return;
-    }
-    if (status != 200 || strstr(body, "\"paid\":true") == NULL) {
-        world_fault("o%u: told paid, and then %u %s", r->order, status, body);
-    }
-}
-
-static void look_send(void *ctx)
-{
-    struct request *r = ctx;
-    ask("GET", text_of("/orders/find/o%u", r->order), NULL, on_looked, r);
-}
-
-static void on_answered(void *ctx, unsigned status, const char *body)
-{
-    struct request *r = ctx;
-    r->is_unknown = status == 503 && r->kind == FUND && r->key[0] == '\0';
-    if (!r->is_unknown && is_sent_again(r, status, request_send)) {
-        return;
-    }
-    world_say("client: %s %s -> %u %s", r->key, r->path, status, body);
-    r->is_answered = true;
-    r->status = status;
-    snprintf(r->body, sizeof(r->body), "%s", body);
-    shop.answered++;
-    if (shop.loss != NULL) {
-        return; /* until it is mended, the books are not those of which the client is told */
-    }
-    if (r->kind == CHECKOUT && status == 200) {
-        check_payment_now(r);
-        for (unsigned n = world_random(3); n > 0; n--) {
-            world_after(NULL, (int64_t)world_random(LOOK_MS) * 1000, look_send, r);
-        }
-    } else if (r->kind == CHECKOUT && status == 400) {
-        check_refusal_now(r);
-    }
-}
-
-static void request_send(void *ctx)
-{
-    struct request *r = ctx;
-    request_ask(r, on_answered);
-}
-
-/* A late repeat: the same key is sent once more and must be told the same. */
-static void repeat_send(void *ctx);
-
-static void on_repeat_answered(void *ctx, unsigned status, const char *body)
-{
-    struct request *r = ctx;
-    if (is_sent_again(r, status, repeat_send)) {
-        return;
-    }
-    shop.answered++;
-    if (r->is_answered && (r->status != status || strcmp(r->body, body) != 0)) {
-        world_fault("%s %s: told %u %s, and then %u %s", r->key, r->path, r->status, r->body,
-                    status, body);
-    }
-}
-
-static void repeat_send(void *ctx)
-{
-    struct request *r = ctx;
-    request_ask(r, on_repeat_answered);
-}
-
-static struct request *request_new(enum kind kind)
-{
-    assert(shop.request_count < REQUESTS_MAX);
-    struct request *r = &shop.requests[shop.request_count];
-    *r = (struct request){.kind = kind};
-    snprintf(r->key, sizeof(r->key), "request-%02u", shop.request_count++);
-    return r;
-}
-
-/* Behind nginx not everybody needs a key: nginx repeats what has none, too. True: it has one. */
-static bool request_has_key(struct request *r)
-{
-    if (world.proxy_us > 0 && world_random(3) == 0) {
-        r->key[0] = '\0';
-    }
-    return r->key[0] != '\0';
-}
-
-/* Schedules it, unless it is left out: then it is as good as answered. */
-static void request_at(struct request *r, int64_t at_us, world_event *send)
-{
-    if ((left_out >> (r - shop.requests) & 1) != 0) {
-        r->is_answered = true;
-        r->status = 0;
-    } else {
-        world_after(NULL, at_us, send, r);
-    }
-}
-
-/* The first answer, while a store is full: nothing was begun. Then it is a request like any other.
- */
-static void turned_away_send(void *ctx);
-
-static void on_turned_away(void *ctx, unsigned status, const char *body)
-{
-    struct request *r = ctx;
-    if (status == 0 || (world.proxy_us > 0 && status == 503)) {
-        world_after(NULL, 100000, turned_away_send, r);
-        return;
-    }
-    if (status != 429 || strstr(body, "is nearly full") == NULL) {
-        world_fault("%s: %u %s, but a store is full", r->path, status, body);
-    }
-    on_answered(r, status, body);
-}
-
-static void turned_away_send(void *ctx)
-{
-    struct request *r = ctx;
-    if (!group_are_whole()) {
-        shop.settled_us = world.now_us + FULL_TOLD_US;
-    }
-    if (world.now_us <
-        shop.settled_us) { /* who tells the gateways has to reach the store of keys */
-        bool is_in_time = shop.settled_us < shop.room_us;
-        world_after(NULL, is_in_time ? 500000 : 0, is_in_time ? turned_away_send : request_send, r);
-        return;
-    }
-    request_ask(r, on_turned_away);
-}
+#define OPEN_MS     4000 /* requests come within this time */
+#define UNKNOWN_MAX 8
+#define LISTS       40   /* that are asked for at once */
+#define BATCH_MORE  400  /* users, or items */
+#define PLENTY      1000 /* what is sent again because it was lost must not be refused now */
 
 void shop_is_full(int64_t from_us, int64_t to_us)
 {
@@ -250,11 +23,11 @@ void shop_is_full(int64_t from_us, int64_t to_us)
     r->user = world_random(USERS);
     r->amount = 1;
     snprintf(r->path, sizeof(r->path), "/payment/add_funds/u%u/1", r->user);
-    request_at(r, from_us, turned_away_send);
+    request_at(r, from_us, request_turned_away);
     r = request_new(CHECKOUT);
     r->order = world_random(ORDERS);
     snprintf(r->path, sizeof(r->path), "/orders/checkout/o%u", r->order);
-    request_at(r, from_us, turned_away_send);
+    request_at(r, from_us, request_turned_away);
 }
 
 static int64_t soon_us(void)
@@ -307,7 +80,7 @@ static void shop_schedule(void)
         int64_t at_us = soon_us();
         request_at(r, at_us, request_send);
         if (request_has_key(r) && world_random(3) == 0) {
-            request_at(r, at_us + (int64_t)world_random(6000) * 1000, repeat_send);
+            request_at(r, at_us + (int64_t)world_random(6000) * 1000, request_repeat);
         }
     }
     for (unsigned n = 0; n < (is_loss_of("payment") ? 0 : 5); n++) {
@@ -317,7 +90,7 @@ static void shop_schedule(void)
         snprintf(r->path, sizeof(r->path), "/payment/add_funds/u%u/%u", r->user, r->amount);
         request_at(r, soon_us(), request_send);
         if (request_has_key(r)) {
-            request_at(r, soon_us(), repeat_send);
+            request_at(r, soon_us(), request_repeat);
         }
     }
     for (unsigned n = 0; n < 5; n++) {
@@ -398,6 +171,38 @@ void shop_open(struct node *const *gateways, unsigned count, const char *loss)
     }
 }
 
+void shop_again(int64_t within_us)
+{
+    unsigned count = shop.request_count;
+    for (unsigned i = 0; i < count; i++) {
+        struct request *r = &shop.requests[i];
+        if (r->key[0] != '\0' && r->status > 0 && (r->kind == CHECKOUT || r->kind == FUND) &&
+            world_random(2) == 0) {
+            request_at(r, world_random((uint32_t)within_us), request_repeat);
+        }
+    }
+    for (unsigned n = 0; n < 8; n++) {
+        struct request *r = request_new(CHECKOUT);
+        r->order = world_random(ORDERS);
+        snprintf(r->path, sizeof(r->path), "/orders/checkout/o%u", r->order);
+        request_has_key(r);
+        request_at(r, world_random((uint32_t)within_us), request_send);
+    }
+    for (unsigned n = 0; n < 3; n++) {
+        struct request *r = request_new(FUND);
+        r->user = world_random(USERS);
+        r->amount = 1 + world_random(5);
+        snprintf(r->path, sizeof(r->path), "/payment/add_funds/u%u/%u", r->user, r->amount);
+        request_at(r, world_random((uint32_t)within_us), request_send);
+    }
+    for (unsigned n = 0; n < 2; n++) {
+        struct request *r = request_new(ADD);
+        snprintf(r->path, sizeof(r->path), "/orders/addItem/o%u/i%u/1", world_random(ORDERS),
+                 world_random(ITEMS));
+        request_at(r, world_random((uint32_t)within_us), request_send);
+    }
+}
+
 unsigned shop_waiting(void)
 {
     unsigned waiting = 0;
@@ -409,7 +214,7 @@ unsigned shop_waiting(void)
 
 void shop_leave_out(uint64_t requests)
 {
-    left_out = requests;
+    request_leave_out(requests);
 }
 
 unsigned shop_requests(void)
@@ -434,8 +239,8 @@ static void check_request(const struct books *books, const struct request *r)
         world_fault("%s %s: never answered", r->key, r->path);
         return;
     }
-    if (r->status == 0) {
-        return; /* left out */
+    if (r->status == 0 || request_is_expired(r->status)) {
+        return; /* left out, or nothing was done */
     }
     if (r->kind != CHECKOUT) {
         if (r->status != 200 && r->kind != ADD && !r->is_unknown) {
@@ -444,14 +249,18 @@ static void check_request(const struct books *books, const struct request *r)
         return;
     }
     const struct books_order *o = books_order(books, text_order(r->order));
-    assert(o != NULL);
+    if (!o) {
+        world_fault("%s: the order is not there any more", r->path);
+        return;
+    }
     if (r->status == 200 && strcmp(o->state, "PAID") != 0) {
         world_fault("%s: told paid, ended %s", r->path, o->state);
     }
     if (r->status != 200 && r->status != 400) {
         world_fault("%s: %u %s", r->path, r->status, r->body);
     }
-    if (r->status == 400 && body_has(r, "out of stock") && books_has_stock(books, o->lines)) {
+    if (r->status == 400 && request_body_has(r, "out of stock") &&
+        books_has_stock(books, o->lines)) {
         world_fault("%s: told out of stock, but it is all there", r->path);
     }
 }

@@ -10,6 +10,8 @@ void shop_open(struct node *const *gateways, unsigned count, const char *loss);
 /* From then on the memory of some store is full, and soon each gateway knows it: who comes then is
  * sent away. */
 void shop_is_full(int64_t from_us, int64_t to_us);
+/* Long after: clients come once more, some with requests that were answered then. */
+void shop_again(int64_t within_us);
 /* No saga is open. */
 void shop_check_ended(void);
 /* Leaves out the requests whose bit is set, from the next shop_open on: to shorten a failing run.

@@ -247,6 +247,11 @@ void store_each(store_on_field *on_field, void *ctx)
     }
 }
 
+uint64_t store_packed(void)
+{
+    return server_packed(group_truth(group_named("order")));
+}
+
 /* The key begins with the group's name. */
 void store_set(const char *key, const char *field, const char *value)
 {

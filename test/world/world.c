@@ -125,13 +125,19 @@ static void event_run(const struct event *e)
     }
 }
 
+void world_leap(int64_t us)
+{
+    world.now_us += us;
+    world.leapt_us += us;
+}
+
 bool world_step(void)
 {
     if (events.count == 0) {
         return false;
     }
     struct event e = heap_pop();
-    world.now_us = e.at_us;
+    world.now_us = e.at_us > world.now_us ? e.at_us : world.now_us; /* time may have leapt */
     world.events++;
     if (e.node != NULL && (!e.node->is_up || e.node->life != e.life)) {
         if (e.drop != NULL) {

@@ -29,6 +29,7 @@ struct world_chances {
     unsigned break_store; /* a store connection ends: a prefix of the pipeline was done */
     unsigned lose_notice;
     unsigned clocks; /* jump that often, in all */
+    unsigned stale;  /* the courier keeps a copy, for long */
 };
 #define WORLD_CHANCES (sizeof(struct world_chances) / sizeof(unsigned))
 
@@ -54,6 +55,7 @@ struct node {
 struct world {
     uint64_t seed;
     int64_t now_us;
+    int64_t leapt_us; /* of that, time that passed at once */
     struct world_chances chances;
     struct world_costs costs;
     int64_t proxy_us; /* how long nginx, before the gateways, waits for one; 0: there is no nginx */
@@ -64,6 +66,7 @@ struct world {
     unsigned node_count;
     struct node *current; /* whose callback runs; NULL: the world's own */
     uint64_t events, crashes, messages, calls;
+    uint64_t refusals; /* of commands that the store's records do not cover any more */
 };
 extern struct world world;
 
@@ -78,6 +81,8 @@ void world_after(struct node *node, int64_t delay_us, world_event *run, void *ct
 /* The same, but `drop` frees ctx when the node is gone. */
 void world_after_or(struct node *node, int64_t delay_us, world_event *run, world_event *drop,
                     void *ctx);
+/* So much time passes at once; what was due meanwhile comes then, in its order. */
+void world_leap(int64_t us);
 /* Runs the next event. False: there is none. */
 bool world_step(void);
 
@@ -101,6 +106,7 @@ const char *world_first_fault(void);
 /* Milliseconds since 1970 by the clock of a node, or of the servers of a group (clock.c). The name
  * is borrowed for good. */
 int64_t clock_ms(const char *name);
+int64_t clock_true_ms(void);
 void clock_world_reset(void);
 /* Some of them jump, and soon are right again. */
 void clock_world_jump(unsigned jumps, int64_t until_us);
@@ -110,6 +116,8 @@ void loop_turn_end(struct loop *loop);
 void broker_world_reset(void);
 void broker_node_died(struct node *node);
 bool broker_is_idle(void);
+/* Of what was sent until now, copies come once more, within this time. */
+void broker_world_stale(int64_t within_us);
 #define STORE_POISON "poison" /* an item: who asks for it hears nothing any more */
 /* `replicas` of each group of servers: 0, or 2 and Sentinels. */
 void store_world_reset(const struct library *const *libraries, unsigned count, unsigned replicas);
@@ -139,6 +147,8 @@ void http_node_died(struct node *node);
 /* The store's content, for the checks. */
 typedef void store_on_field(void *ctx, const char *key, const char *field, const char *value);
 void store_each(store_on_field *on_field, void *ctx);
+/* How many orders are packed. */
+uint64_t store_packed(void);
 /* Sets a field of a hash, before the run. */
 void store_set(const char *key, const char *field, const char *value);
 
