@@ -16,8 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "test/lib/books.h"
-#include "test/lib/rig.h"
+#include "test/lib/model.h"
 
 extern const struct library payment_library;
 extern const struct library stock_library;
@@ -25,60 +24,7 @@ extern const struct library stock_library;
 #define NOW_MS   INT64_C(1733754220544)
 #define COMMANDS 20000
 #define BATCH    250 /* commands in one pipeline */
-#define ENTITIES 7   /* users, and items; the last one is never made */
-#define MADE     (ENTITIES - 1)
-#define LINES    3
 #define ROWS     20
-
-enum kind { FUND, PAY, CHARGE, REFUND, INIT_USERS, ADD, SUBTRACT, TAKE, CANCEL, INIT_ITEMS };
-
-struct line {
-    unsigned item;
-    int64_t pieces;
-};
-
-struct saga {
-    char id[40];
-    unsigned user;
-    int64_t amount;
-    struct line lines[LINES];
-    unsigned line_count;
-    char charge[96], refund[96], take[192]; /* records; "": none yet */
-};
-
-struct command {
-    enum kind kind;
-    char id[40];
-    unsigned entity;
-    int64_t amount;
-    struct saga *saga;
-    char answer[192];
-};
-
-/* Charges, or takes, of one bucket, which become one call. */
-struct rows {
-    struct rig *store;
-    struct args call;
-    char bucket[64];
-    struct buf expected; /* a line for each */
-    unsigned count;
-};
-
-struct model {
-    struct rig *payment, *stock;
-    struct rows charges, takes;
-    struct account user[ENTITIES], item[ENTITIES];
-    unsigned gens;
-    struct command *command; /* all that were sent, to be repeated */
-    unsigned command_count;
-    struct saga *saga;
-    unsigned saga_count;
-    unsigned seed;
-    unsigned repeats;
-    unsigned effects;
-    unsigned refusals;
-    unsigned calls_of_many;
-};
 
 static unsigned draw(struct model *m, unsigned below)
 {
@@ -95,182 +41,9 @@ static int64_t draw_amount(struct model *m, bool is_gift, unsigned entity)
     return INT64_C(9007199254740993) + (int64_t)draw(m, 1u << 30) * draw(m, 1u << 31);
 }
 
-/* ---- the rules ---- */
-
-static bool is_made(unsigned entity)
-{
-    return entity < MADE;
-}
-
-static void account_give(struct model *m, struct account *account, unsigned entity,
-                         struct command *c, const char *outcome, const char *too_large)
-{
-    int64_t given;
-    if (!is_made(entity)) {
-        strcpy(c->answer, "unknown");
-    } else if (__builtin_add_overflow(account->given, c->amount, &given)) {
-        strcpy(c->answer, too_large);
-        m->refusals++;
-    } else {
-        account->given = given;
-        account->left += c->amount;
-        m->effects++;
-        snprintf(c->answer, sizeof(c->answer), "%s|%lld", outcome, (long long)account->left);
-    }
-}
-
-static void model_pay(struct model *m, struct command *c)
-{
-    struct account *user = &m->user[c->entity];
-    if (!is_made(c->entity)) {
-        strcpy(c->answer, "unknown");
-    } else if (user->left < c->amount) {
-        strcpy(c->answer, "refused|insufficient credit");
-        m->refusals++;
-    } else {
-        user->left -= c->amount;
-        m->effects++;
-        snprintf(c->answer, sizeof(c->answer), "paid|%u|%lld|%s|%lld", c->entity,
-                 (long long)c->amount, books_gen(user->gen), (long long)user->left);
-    }
-}
-
-static void model_subtract(struct model *m, struct command *c)
-{
-    struct account *item = &m->item[c->entity];
-    if (!is_made(c->entity)) {
-        strcpy(c->answer, "unknown");
-    } else if (item->left < c->amount) {
-        strcpy(c->answer, "refused|out of stock");
-        m->refusals++;
-    } else {
-        item->left -= c->amount;
-        m->effects++;
-        snprintf(c->answer, sizeof(c->answer), "subtracted|%u*%lld*%s|%lld", c->entity,
-                 (long long)c->amount, books_gen(item->gen), (long long)item->left);
-    }
-}
-
-static void model_charge(struct model *m, struct saga *s)
-{
-    struct account *user = &m->user[s->user];
-    if (s->charge[0] != '\0') {
-        return;
-    }
-    if (!is_made(s->user) || user->left < s->amount) {
-        strcpy(s->charge, "refused|insufficient credit");
-        m->refusals++;
-        return;
-    }
-    user->left -= s->amount;
-    m->effects++;
-    snprintf(s->charge, sizeof(s->charge), "charged|%u|%lld|%s", s->user, (long long)s->amount,
-             books_gen(user->gen));
-}
-
-static void model_refund(struct model *m, struct saga *s)
-{
-    struct account *user = &m->user[s->user];
-    if (s->refund[0] != '\0') {
-        return;
-    }
-    if (s->charge[0] == '\0') {
-        strcpy(s->charge, "cancelled");
-    }
-    if (strncmp(s->charge, "charged|", 8) != 0) {
-        strcpy(s->refund, "refunded");
-        return;
-    }
-    const char *gen = strrchr(s->charge, '|') + 1;
-    if (strcmp(gen, books_gen(user->gen)) == 0) {
-        user->left += s->amount;
-        m->effects++;
-    }
-    snprintf(s->refund, sizeof(s->refund), "refunded|%s", s->charge + 8);
-}
-
-static void model_take(struct model *m, struct saga *s)
-{
-    if (s->take[0] != '\0') {
-        return;
-    }
-    for (unsigned i = 0; i < s->line_count; i++) {
-        const struct line *line = &s->lines[i];
-        if (!is_made(line->item) || m->item[line->item].left < line->pieces) {
-            strcpy(s->take, "refused|out of stock");
-            m->refusals++;
-            return;
-        }
-    }
-    strcpy(s->take, "taken|");
-    for (unsigned i = 0; i < s->line_count; i++) {
-        const struct line *line = &s->lines[i];
-        struct account *item = &m->item[line->item];
-        size_t bytes = strlen(s->take);
-        item->left -= line->pieces;
-        snprintf(s->take + bytes, sizeof(s->take) - bytes, "%s%u*%lld*%s", i > 0 ? "," : "",
-                 line->item, (long long)line->pieces, books_gen(item->gen));
-    }
-    m->effects++;
-}
-
-/* All but the last entity are made anew, with this much each. */
-static void model_init(struct model *m, struct account *accounts, struct command *c)
-{
-    m->gens++;
-    c->entity = m->gens; /* kept for the repeats */
-    for (unsigned i = 0; i < MADE; i++) {
-        accounts[i] = (struct account){c->amount, c->amount, m->gens};
-    }
-    strcpy(c->answer, "created");
-}
-
-/* Fills c->answer, which a repeat finds there, or in the saga. */
-static void model_apply(struct model *m, struct command *c)
-{
-    switch (c->kind) {
-    case FUND:
-        account_give(m, &m->user[c->entity], c->entity, c, "user", "refused|credit too large");
-        break;
-    case ADD:
-        account_give(m, &m->item[c->entity], c->entity, c, "item", "refused|stock too large");
-        break;
-    case PAY:
-        model_pay(m, c);
-        break;
-    case SUBTRACT:
-        model_subtract(m, c);
-        break;
-    case INIT_USERS:
-        model_init(m, m->user, c);
-        break;
-    case INIT_ITEMS:
-        model_init(m, m->item, c);
-        break;
-    case CHARGE:
-        model_charge(m, c->saga);
-        strcpy(c->answer, c->saga->charge);
-        break;
-    case REFUND:
-        model_refund(m, c->saga);
-        strcpy(c->answer, c->saga->refund);
-        break;
-    case TAKE:
-        model_take(m, c->saga);
-        strcpy(c->answer, c->saga->take);
-        break;
-    case CANCEL:
-        if (c->saga->take[0] == '\0') {
-            strcpy(c->saga->take, "cancelled");
-        }
-        strcpy(c->answer, c->saga->take);
-        break;
-    }
-}
-
 /* ---- the same, to the stores ---- */
 
-static void rows_send(struct model *m, struct rows *r)
+static void rows_send(struct model *m, struct model_rows *r)
 {
     if (r->count > 0) {
         m->calls_of_many += r->count > 1;
@@ -280,7 +53,7 @@ static void rows_send(struct model *m, struct rows *r)
 }
 
 /* Begins a row; the caller adds its arguments. */
-static struct args *rows_begin(struct model *m, struct rows *r, const struct library *library,
+static struct args *rows_begin(struct model *m, struct model_rows *r, const struct library *library,
                                const char *function, const char *bucket, const char *expected)
 {
     if (r->count == ROWS || (r->count > 0 && strcmp(r->bucket, bucket) != 0)) {
@@ -298,7 +71,7 @@ static struct args *rows_begin(struct model *m, struct rows *r, const struct lib
     return &r->call;
 }
 
-static void send_to_payment(struct model *m, const struct command *c)
+static void send_to_payment(struct model *m, const struct model_command *c)
 {
     const char *id = c->saga ? c->saga->id : c->id, *bucket = bucket_of("payment", id);
     const char *user = text_of("%u", c->saga ? c->saga->user : c->entity);
@@ -324,11 +97,11 @@ static void send_to_payment(struct model *m, const struct command *c)
                    text_of("%s-undo", charge), charge);
     } else {
         rig_expect(m->payment, c->answer, "FCALL", "payment_init", "1", bucket, text_of("%s:0", id),
-                   "0", text_int(MADE), text_int(c->amount), books_gen(c->entity));
+                   "0", text_int(MODEL_MADE), text_int(c->amount), books_gen(c->entity));
     }
 }
 
-static void send_take(struct model *m, const struct command *c, const char *bucket)
+static void send_take(struct model *m, const struct model_command *c, const char *bucket)
 {
     struct args *call = rows_begin(m, &m->takes, &stock_library, "stock_take", bucket, c->answer);
     char lines[128] = "";
@@ -341,7 +114,7 @@ static void send_take(struct model *m, const struct command *c, const char *buck
     args_text(call, lines);
 }
 
-static void send_to_stock(struct model *m, const struct command *c)
+static void send_to_stock(struct model *m, const struct model_command *c)
 {
     const char *id = c->saga ? c->saga->id : c->id, *bucket = bucket_of("stock", id);
     const char *key = text_of("stock:item:%u", c->entity);
@@ -361,11 +134,11 @@ static void send_to_stock(struct model *m, const struct command *c)
                    text_of("%s:1:take", id));
     } else {
         rig_expect(m->stock, c->answer, "FCALL", "stock_init", "1", bucket, text_of("%s:0", id),
-                   "0", text_int(MADE), text_int(c->amount), "3", books_gen(c->entity));
+                   "0", text_int(MODEL_MADE), text_int(c->amount), "3", books_gen(c->entity));
     }
 }
 
-static void command_send(struct model *m, const struct command *c)
+static void command_send(struct model *m, const struct model_command *c)
 {
     if (c->kind <= INIT_USERS) {
         send_to_payment(m, c);
@@ -383,22 +156,22 @@ static int64_t draw_near(struct model *m, const struct account *account, int64_t
     return draw(m, 8) == 0 && account->left < INT64_MAX && near > 0 ? near : amount;
 }
 
-static struct saga *saga_draw(struct model *m)
+static struct model_saga *saga_draw(struct model *m)
 {
     if (m->saga_count > 0 && draw(m, 3) > 0) {
         unsigned newest = m->saga_count < 50 ? m->saga_count : 50;
         return &m->saga[m->saga_count - 1 - draw(m, newest)];
     }
-    struct saga *s = &m->saga[m->saga_count++];
+    struct model_saga *s = &m->saga[m->saga_count++];
     strcpy(s->id, id_at(NOW_MS + m->command_count * 8));
-    s->user = draw(m, 40) == 0 ? MADE : draw(m, MADE);
+    s->user = draw(m, 40) == 0 ? MODEL_MADE : draw(m, MODEL_MADE);
     s->amount =
         draw(m, 20) == 0 ? 0 : draw_amount(m, false, s->user); /* an order may cost nothing */
     s->amount = draw_near(m, &m->user[s->user], s->amount);
-    unsigned first = draw(m, draw(m, 10) == 0 ? ENTITIES : MADE);
-    s->line_count = 1 + draw(m, LINES);
+    unsigned first = draw(m, draw(m, 10) == 0 ? MODEL_ENTITIES : MODEL_MADE);
+    s->line_count = 1 + draw(m, MODEL_LINES);
     for (unsigned i = 0; i < s->line_count; i++) {
-        s->lines[i] = (struct line){(first + i) % ENTITIES, 1 + draw(m, 20)};
+        s->lines[i] = (struct model_line){(first + i) % MODEL_ENTITIES, 1 + draw(m, 20)};
     }
     return s;
 }
@@ -408,7 +181,7 @@ static void command_draw(struct model *m)
     static const enum kind kinds[] = {FUND,   FUND,   PAY,    PAY,   CHARGE,   CHARGE,
                                       CHARGE, CHARGE, REFUND, ADD,   SUBTRACT, SUBTRACT,
                                       TAKE,   TAKE,   TAKE,   CANCEL};
-    struct command *c = &m->command[m->command_count];
+    struct model_command *c = &m->command[m->command_count];
     c->kind = kinds[draw(m, sizeof(kinds) / sizeof(kinds[0]))];
     if (draw(m, 400) == 0) {
         c->kind = draw(m, 2) ? INIT_USERS : INIT_ITEMS;
@@ -417,7 +190,7 @@ static void command_draw(struct model *m)
         c->saga = saga_draw(m);
     }
     strcpy(c->id, id_at(NOW_MS + m->command_count * 8));
-    c->entity = draw(m, 40) == 0 ? MADE : draw(m, MADE);
+    c->entity = draw(m, 40) == 0 ? MODEL_MADE : draw(m, MODEL_MADE);
     bool is_gift = c->kind == FUND || c->kind == ADD;
     bool is_init = c->kind == INIT_USERS || c->kind == INIT_ITEMS;
     c->amount = is_init ? draw(m, 200) : draw_amount(m, is_gift, c->entity);
@@ -459,8 +232,8 @@ static void conservation(void **state)
                   m->repeats, m->effects, m->refusals, m->gens);
     assert_int_equal(rig_misanswered(m->payment), 0);
     assert_int_equal(rig_misanswered(m->stock), 0);
-    books_assert(m->payment, "payment", "payment:user", "credit", "funded", m->user, MADE);
-    books_assert(m->stock, "stock", "stock:item", "quantity", "added", m->item, MADE);
+    books_assert(m->payment, "payment", "payment:user", "credit", "funded", m->user, MODEL_MADE);
+    books_assert(m->stock, "stock", "stock:item", "quantity", "added", m->item, MODEL_MADE);
     assert_true(m->effects > COMMANDS / 10 && m->refusals > COMMANDS / 100);
     assert_true(m->calls_of_many > COMMANDS / 20);
 }
@@ -477,7 +250,7 @@ static int setup(void **state)
     m->takes.store = m->stock;
     m->command = mem_new(COMMANDS * sizeof(*m->command));
     m->saga = mem_new(COMMANDS * sizeof(*m->saga));
-    for (unsigned i = 0; i < MADE; i++) {
+    for (unsigned i = 0; i < MODEL_MADE; i++) {
         const char *id = id_at(NOW_MS);
         rig_ask(m->payment, "FCALL", "payment_create", "2", bucket_of("payment", id),
                 text_of("payment:user:%u", i), id);

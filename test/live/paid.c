@@ -1,52 +1,30 @@
 /* Orders that are paid for good (order/paid.lua), in a real server: packed they answer as before,
- * they are packed when nobody needs more of them and everybody can read them, and they are small.
- */
+ * and they are packed when nobody needs more of them and everybody can read them. How small they
+ * are: packed.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "idempotency/once.h"
 #include "test/lib/orders.h"
+#include "test/lib/packing.h"
 
 extern const struct library order_library;
 
-#define NOW_MS  ORDERS_NOW_MS
-#define DAY_MS  (INT64_C(24) * 3600 * 1000)
-#define LIFE_MS (8 * DAY_MS)
-#define ANY     (400 * DAY_MS) /* time that has passed: as much as you like */
-#define ALL     "99999999999"  /* no saga is open */
+#define NOW_MS ORDERS_NOW_MS
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
 
 static struct rig *store;
-
-/* As the servers of both deployments are set. */
-static void configure(const char *file)
-{
-    char line[256], name[64], value[64];
-    FILE *f = fopen(file, "r");
-    assert_non_null(f);
-    for (unsigned count = 0; fgets(line, sizeof(line), f) != NULL;) {
-        if (sscanf(line, "%63s %63s", name, value) == 2 &&
-            (strncmp(name, "hash-max-", 9) == 0 || strcmp(name, "latency-tracking") == 0)) {
-            rig_ask(store, "CONFIG", "SET", name, value);
-            count++;
-        }
-    }
-    fclose(f);
-}
 
 static int group_setup(void **state)
 {
     (void)state;
-    store = rig_new(&order_library);
-    configure("deploy/native/redis.conf");
+    store = packing_new();
     return 0;
 }
 
@@ -65,61 +43,9 @@ static int setup(void **state)
     return 0;
 }
 
-/* ---- the sweep ---- */
-
-static double longest_ms; /* of the steps, as the caller sees them */
-
-static double monotonic_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-/* One step. */
-static void sweep_step(const char *seen, const char *cursor)
-{
-    static struct args c;
-    double began_ms = monotonic_ms();
-    args_reset(&c);
-    once_sweep(&c, &order_library, (struct once_life){LIFE_MS, LIFE_MS}, ALL, seen, ANY, 500,
-               cursor);
-    rig_ask_command(store, &c, NULL, NULL);
-    double took_ms = monotonic_ms() - began_ms;
-    longest_ms = took_ms > longest_ms ? took_ms : longest_ms;
-}
-
-/* Until nothing is left to do, once the clock is known; how many steps that took. */
-static unsigned sweep_all(void)
-{
-    char clock[24] = "", cursor[24] = "0";
-    unsigned steps = 0;
-    do {
-        sweep_step(clock, cursor);
-        snprintf(clock, sizeof(clock), "%s", rig_at(store, 0));
-        if (rig_count(store) > 1) {
-            snprintf(cursor, sizeof(cursor), "%s", rig_at(store, 1));
-        }
-        assert_true(++steps < 100000);
-    } while (rig_count(store) > 1 || steps < 2);
-    return steps;
-}
-
-/* So long after NOW_MS, of which there is an id, too. */
-static void time_passes(int64_t ms)
-{
-    rig_clock(store, NOW_MS + ms);
-    orders_create(store, id_at(NOW_MS + ms), "later", "u");
-}
-
 static bool is_packed(const char *order)
 {
     return rig_ask(store, "EXISTS", text_of("order:order:%s", order))[0] == '0';
-}
-
-static const char *packed_count(void)
-{
-    return text_of("%s", rig_ask(store, "HGET", "order:paid", "orders"));
 }
 
 /* ---- orders ---- */
@@ -127,6 +53,7 @@ static const char *packed_count(void)
 static struct {
     char order[72], saga[40], tale[8192];
 } paid[64];
+
 static unsigned paid_count;
 
 /* All that anybody is told of an order: but not who was told of its end. */
@@ -261,9 +188,9 @@ static void they_answer_as_before(void **state)
 {
     (void)state;
     orders_of_all_kinds();
-    time_passes(20 * DAY_MS);
-    sweep_all();
-    assert_string_equal(packed_count(), text_of("%u", paid_count));
+    packing_later(store, NOW_MS + 20 * DAY_MS);
+    packing_all(store);
+    assert_string_equal(packing_count(store), text_of("%u", paid_count));
     for (unsigned i = 0; i < paid_count; i++) {
         const char *order = paid[i].order, *saga = paid[i].saga;
         assert_true(is_packed(order));
@@ -296,11 +223,12 @@ static void records_find_them(void **state)
     orders_checkout(store, saga, "o", NOW_MS);
     assert_string_equal(orders_checkout(store, late, "o", NOW_MS + 30000), "running");
     orders_move(store, "o", saga, "1", "CHARGING", "PAID", "", NOW_MS + 30100);
-    time_passes(LIFE_MS + 20000);
-    sweep_all();
+    packing_later(store, NOW_MS + PACKING_LIFE_MS + 20000);
+    packing_all(store);
     assert_true(is_packed("o"));
     assert_string_equal(rig_ask(store, "EXISTS", bucket_of("order", late)), "1");
-    assert_string_equal(orders_checkout(store, late, "o", NOW_MS + LIFE_MS + 20000), "paid");
+    assert_string_equal(orders_checkout(store, late, "o", NOW_MS + PACKING_LIFE_MS + 20000),
+                        "paid");
     assert_string_equal(orders_at(store, 0, RECORD_SAGA), saga);
     rig_ask(store, "HSET", bucket_of("order", saga), saga, text_of("begun|o|%s", saga));
     assert_string_equal(
@@ -310,7 +238,7 @@ static void records_find_them(void **state)
                                   '|') +
                                1));
     rig_ask(store, "ZADD", "order:open", "1", "o");
-    assert_int_equal(orders_lease(store, NOW_MS + LIFE_MS + 20000, 10), 0);
+    assert_int_equal(orders_lease(store, NOW_MS + PACKING_LIFE_MS + 20000, 10), 0);
     assert_string_equal(rig_ask(store, "EXISTS", "order:open"), "0");
 }
 
@@ -326,8 +254,8 @@ static void others_stay(void **state)
     order_make("failed", "u");
     line_add("failed", "i", "1", "1");
     order_try("failed", "1", NULL, "insufficient credit", "FAILED");
-    time_passes(7 * DAY_MS);
-    sweep_all();
+    packing_later(store, NOW_MS + 7 * DAY_MS);
+    packing_all(store);
     assert_false(is_packed("young"));
     static const char *const damages[][2] = {
         {"journal", "garbage"}, {"total", "9"}, {"lines", "i*2,j*01"}, {"user", "v"}};
@@ -335,14 +263,14 @@ static void others_stay(void **state)
         order_plain(text_of("damaged-%d", i), "u", "i", "j");
         rig_ask(store, "HSET", text_of("order:order:damaged-%d", i), damages[i][0], damages[i][1]);
     }
-    time_passes(20 * DAY_MS);
-    sweep_all();
+    packing_later(store, NOW_MS + 20 * DAY_MS);
+    packing_all(store);
     assert_true(is_packed("young"));
     assert_false(is_packed("open") || is_packed("failed"));
     for (int i = 0; i < 4; i++) {
         assert_false(is_packed(text_of("damaged-%d", i)));
     }
-    assert_string_equal(packed_count(), "1");
+    assert_string_equal(packing_count(store), "1");
 }
 
 /* 200 of them, while nothing may be packed. */
@@ -353,8 +281,8 @@ static void orders_whose_records_go(void)
         paid_count = 0;
         order_plain(text_of("%d", i), "u", "i", "j");
     }
-    time_passes(20 * DAY_MS);
-    sweep_all();
+    packing_later(store, NOW_MS + 20 * DAY_MS);
+    packing_all(store);
 }
 
 /* A version that knows nothing of this may read: nothing is packed. When none may any more, those
@@ -366,8 +294,8 @@ static void not_before_all_can_read(void **state)
     assert_string_equal(rig_ask(store, "EXISTS", "order:paid"), "0");
     assert_string_equal(rig_ask(store, "ZCARD", "order:buckets"), "1"); /* of now */
     rig_ask(store, "SET", "order:schema", "2|2");
-    sweep_all();
-    assert_string_equal(packed_count(), "200");
+    packing_all(store);
+    assert_string_equal(packing_count(store), "200");
     assert_string_equal(rig_ask(store, "HGET", "order:paid", "walked"), "1");
 }
 
@@ -375,15 +303,15 @@ static void not_before_all_can_read(void **state)
 static void no_walk_without_a_floor(void **state)
 {
     (void)state;
-    sweep_all();
+    packing_all(store);
     paid_count = 0;
     order_plain("o", "u", "i", "j");
     rig_ask(store, "DEL", "order:buckets", "order:clock");
-    sweep_all();
+    packing_all(store);
     assert_string_equal(rig_ask(store, "EXISTS", "order:paid"), "0");
-    time_passes(20 * DAY_MS);
-    sweep_all();
-    assert_string_equal(packed_count(), "1");
+    packing_later(store, NOW_MS + 20 * DAY_MS);
+    packing_all(store);
+    assert_string_equal(packing_count(store), "1");
 }
 
 /* The walk's cursor is good for one run of one server: another one begins anew, and misses none. */
@@ -394,11 +322,11 @@ static void walk_begins_anew(void **state)
     rig_ask(store, "SET", "order:schema", "2|2");
     char cursor[24] = "walkabcdef:127";
     do {
-        sweep_step("", cursor);
+        packing_step(store, "", cursor);
         snprintf(cursor, sizeof(cursor), "%s", rig_at(store, 1));
         assert_true(strlen(cursor) < sizeof(cursor) - 1);
     } while (strcmp(cursor, "0") != 0);
-    assert_string_equal(packed_count(), "200");
+    assert_string_equal(packing_count(store), "200");
 }
 
 /* A batch makes it anew: it is not paid, and can be, and is packed once more. */
@@ -409,12 +337,12 @@ static void made_anew(void **state)
     for (int i = 0; i < 3; i++) {
         order_plain(text_of("%d", i), "u", "i", "j");
     }
-    time_passes(20 * DAY_MS);
-    sweep_all();
-    assert_string_equal(packed_count(), "3");
+    packing_later(store, NOW_MS + 20 * DAY_MS);
+    packing_all(store);
+    assert_string_equal(packing_count(store), "3");
     const char *id = id_at(NOW_MS + 20 * DAY_MS);
     assert_string_equal(orders_init(store, id, 2, 5, 5, "2", 7), "created");
-    assert_string_equal(packed_count(), "1");
+    assert_string_equal(packing_count(store), "1");
     assert_string_equal(orders_find(store, "1"), "order");
     assert_string_equal(rig_at(store, 4), "0");
     assert_string_equal(orders_find(store, "2"), "order");
@@ -422,9 +350,9 @@ static void made_anew(void **state)
     const char *saga = id_at(NOW_MS + 20 * DAY_MS);
     assert_string_equal(orders_checkout(store, saga, "1", NOW_MS + 20 * DAY_MS), "begun");
     orders_move(store, "1", saga, "1", "CHARGING", "PAID", "", NOW_MS + 20 * DAY_MS);
-    time_passes(40 * DAY_MS);
-    sweep_all();
-    assert_string_equal(packed_count(), "2");
+    packing_later(store, NOW_MS + 40 * DAY_MS);
+    packing_all(store);
+    assert_string_equal(packing_count(store), "2");
     orders_find(store, "1");
     assert_string_equal(rig_at(store, 4), "1");
 }
@@ -435,8 +363,8 @@ static void damage_is_told(void **state)
     (void)state;
     paid_count = 0;
     order_plain("4711", "u", "i", "j");
-    time_passes(20 * DAY_MS);
-    sweep_all();
+    packing_later(store, NOW_MS + 20 * DAY_MS);
+    packing_all(store);
     rig_ask(store, "HSET", "order:paid:0", "4711", "\x05");
     rig_expect(store, RIG_ERROR, "FCALL", "order_find", "2", "order:once:0", "order:order:4711",
                "-");
@@ -480,134 +408,21 @@ static void mark_of_a_new_store(void **state)
     assert_string_equal(greet(0), "2|2");
 }
 
-/* ---- how many bytes ---- */
-
-#define MANY       100000
-#define BYTES_EACH 100
-
-/* Orders as order_checkout and order_advance leave them, with the records of their sagas; ids are
- * UUIDs of users and items that are up to two years old, or the numbers of batches. */
-static const char fill[] =
-    "local first, last, ms0, is_batch = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), "
-    "ARGV[4] == '1'\n"
-    "math.randomseed(first)\n"
-    "local function id(ms)\n"
-    "  return string.format('%08x-%04x-7%03x-%x%03x-%06x%06x', math.floor(ms / 65536), ms % "
-    "65536,\n"
-    "    math.random(0, 4095), math.random(8, 11), math.random(0, 4095), math.random(0, 2^24 - "
-    "1),\n"
-    "    math.random(0, 2^24 - 1))\n"
-    "end\n"
-    "local function old(ms)\n"
-    "  return is_batch and tostring(math.random(0, 99999)) or\n"
-    "    id(ms - math.random(1, 730) * 86400000 - math.random(0, 86400000))\n"
-    "end\n"
-    "for n = first, last - 1 do\n"
-    "  local ms = ms0 + n * 10\n"
-    "  local saga, order = id(ms), is_batch and tostring(n) or id(ms - math.random(2000, 600000))\n"
-    "  local user, total = old(ms), tostring(math.random(2, 5000))\n"
-    "  local lines = old(ms) .. '*' .. math.random(1, 9) .. ',' .. old(ms) .. '*1'\n"
-    "  local began = ms + math.random(0, 9)\n"
-    "  redis.call('HSET', 'order:order:' .. order, 'user', user, 'total', total, 'lines', lines,\n"
-    "    'journal', table.concat({saga, '1', 'PAID', '0', '0', '', id(ms) .. '/' .. saga, user,\n"
-    "    total, lines, string.format('CHARGING:%.0f:0,PAID:%.0f:0', began,\n"
-    "    began + math.random(5, 900))}, '|'))\n"
-    "  local bucket = string.format('%09x', math.floor(ms / 4096))\n"
-    "  redis.call('HSET', 'order:once:' .. bucket, saga, 'begun|' .. order .. '|' .. saga)\n"
-    "  redis.call('ZADD', 'order:buckets', math.floor(ms / 4096), bucket)\n"
-    "end\n";
-
-static int64_t number_after(const char *text, const char *name)
-{
-    const char *at = strstr(text, name);
-    assert_non_null(at);
-    return strtoll(at + strlen(name), NULL, 10);
-}
-
-static int64_t used_memory(void)
-{
-    return number_after(rig_ask(store, "INFO", "memory"), "used_memory:");
-}
-
-/* The tables of keys and fields shrink by themselves, in the background. */
-static int64_t used_memory_settled(int64_t base)
-{
-    int64_t used = INT64_MAX;
-    for (int i = 0; i < 200 && (used - base) / MANY > BYTES_EACH; i++) {
-        poll(NULL, 0, 20);
-        used = used_memory();
-    }
-    return used;
-}
-
-/* As the server counts each bucket, its key included. And that each bucket is short and packed. */
-static int64_t buckets_bytes(void)
-{
-    int64_t bytes = 0;
-    int count = atoi(rig_ask(store, "HGET", "order:paid", "buckets"));
-    assert_in_range(count, MANY / 41, MANY / 39);
-    for (int i = 0; i < count; i++) {
-        const char *key = text_of("order:paid:%d", i);
-        bytes += strtoll(rig_ask(store, "MEMORY", "USAGE", key, "SAMPLES", "0"), NULL, 10);
-        assert_in_range(atoi(rig_ask(store, "HLEN", key)), 1, 128);
-        assert_string_equal(rig_ask(store, "OBJECT", "ENCODING", key), "listpack");
-    }
-    return bytes;
-}
-
-static void many_are_small(bool is_batch)
-{
-    rig_ask(store, "CONFIG", "SET", "appendonly", "no");
-    rig_ask(store, "CONFIG", "SET", "slowlog-log-slower-than", "-1");
-    rig_ask(store, "SET", "order:schema", "2|2");
-    sweep_step("", "0");
-    int64_t base = used_memory();
-    for (int i = 0; i < MANY; i += 1000) {
-        rig_ask(store, "EVAL", fill, "0", text_of("%d", i), text_of("%d", i + 1000),
-                text_of("%lld", (long long)NOW_MS), is_batch ? "1" : "0");
-    }
-    int64_t before = used_memory() - base;
-    longest_ms = 0;
-    time_passes(20 * DAY_MS);
-    unsigned steps = sweep_all();
-    assert_string_equal(packed_count(), text_of("%d", MANY));
-    int64_t after = used_memory_settled(base) - base, keys = buckets_bytes();
-    print_message("%s: %.1f bytes each with records, then %.1f, %.1f of them in buckets; %u steps, "
-                  "the longest %.1f ms\n",
-                  is_batch ? "numbers" : "UUIDs", (double)before / MANY, (double)after / MANY,
-                  (double)keys / MANY, steps, longest_ms);
-    assert_true(keys <= (int64_t)BYTES_EACH * MANY);
-    assert_true(after <= (int64_t)BYTES_EACH * MANY);
-    assert_true(steps >= MANY / 128); /* none of them is long */
-}
-
-static void many_of_the_api(void **state)
-{
-    (void)state;
-    many_are_small(false);
-}
-
-static void many_of_batches(void **state)
-{
-    (void)state;
-    many_are_small(true);
-}
+#define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(they_answer_as_before, setup),
-        cmocka_unit_test_setup(records_find_them, setup),
-        cmocka_unit_test_setup(others_stay, setup),
-        cmocka_unit_test_setup(not_before_all_can_read, setup),
-        cmocka_unit_test_setup(no_walk_without_a_floor, setup),
-        cmocka_unit_test_setup(walk_begins_anew, setup),
-        cmocka_unit_test_setup(made_anew, setup),
-        cmocka_unit_test_setup(damage_is_told, setup),
-        cmocka_unit_test_setup(mark_allows_it_after_a_day, setup),
-        cmocka_unit_test_setup(mark_of_a_new_store, setup),
-        cmocka_unit_test_setup(many_of_the_api, setup),
-        cmocka_unit_test_setup(many_of_batches, setup),
+        TEST(they_answer_as_before),
+        TEST(records_find_them),
+        TEST(others_stay),
+        TEST(not_before_all_can_read),
+        TEST(no_walk_without_a_floor),
+        TEST(walk_begins_anew),
+        TEST(made_anew),
+        TEST(damage_is_told),
+        TEST(mark_allows_it_after_a_day),
+        TEST(mark_of_a_new_store),
     };
     return cmocka_run_group_tests_name("live/paid", tests, group_setup, group_teardown);
 }
