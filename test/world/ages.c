@@ -125,7 +125,8 @@ void ages_count(struct ages_seen *seen)
     if (ages.is_on) {
         seen->runs++;
         struct count count = count_now();
-        seen->dropped += ages.old - count.old_records;
+        /* sagas that were open have left more behind */
+        seen->dropped += ages.old > count.old_records ? ages.old - count.old_records : 0;
         seen->floors += count.floors;
         seen->packed += store_packed();
         seen->refused += world.refusals;

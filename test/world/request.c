@@ -126,8 +126,8 @@ void request_send(void *ctx)
     request_ask(r, on_answered);
 }
 
-/* The id was made by a clock that was days behind. So it was refused at once, and who heard of it
- * died; or its record went that early. */
+/* The id was made by a clock that was days behind. So it was refused, but who made it has not heard
+ * of that; or its record went that early. */
 bool request_is_expired(unsigned status)
 {
     return status == 422 && world.leapt_us > 0 && world.chances.clocks > 0;
