@@ -1,8 +1,9 @@
 /* The gateway's assembly, and what becomes of a request:
  *
- *   client -> gateway_on_request -> route_find -> [claim of its Idempotency-Key] -> command ->
- * broker |                                   '-> a checkout: the order's store -> broker
- *                  '-> refused, turned away, or served here (local)
+ *   client -> gateway_on_request -> route_find -> [claim of its Idempotency-Key] --.
+ *                  '-> refused, turned away, or served here (local)               |
+ *     .----------------------------------------------------------------------------'
+ *     '-> command -> broker;  a checkout: the order's store -> broker
  *   client <- http_reply <- reply_make <- hearing_on_notice <- Redis pub/sub
  *
  * 429 is said before anything is begun; after that a client waits until the truth is known. */
@@ -77,11 +78,16 @@ static void gateway_take(struct gateway *gw, struct http_request *http,
     }
 }
 
+struct route_request gateway_request(const struct http_request *http)
+{
+    return (struct route_request){http_request_method(http), http_request_path(http),
+                                  http_request_query(http), http_request_body(http)};
+}
+
 static void gateway_on_request(void *ctx, struct http_request *http)
 {
     struct gateway *gw = ctx;
-    const struct route_request request = {
-        http_request_method(http), http_request_path(http), http_request_query(http), {0}};
+    const struct route_request request = gateway_request(http);
     struct route_text text;
     struct route_match match;
     route_find(&route_api, gw->conf, &request, &text, &match);
