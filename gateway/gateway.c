@@ -18,7 +18,6 @@
 #include "gateway/hearing.h"
 #include "gateway/prefer.h"
 #include "gateway/state.h"
-#include "runtime/err.h"
 #include "runtime/log.h"
 #include "saga/conf.h"
 #include "store/address.h"
