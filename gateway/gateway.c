@@ -138,7 +138,7 @@ static void gateway_sweep(void *ctx, struct args *c, const char *seen, int64_t r
 static void gateway_stats_new(struct gateway *gw)
 {
     gw->asks = stat_counter("kassa_asks_total", "", "commands sent, asking again included");
-    gw->shed = stat_counter("kassa_requests_shed_total", "", "requests answered 429");
+    gw->shed = stat_counter("kassa_requests_shed_total", "", "requests turned away with 429");
     gw->left = stat_counter("kassa_requests_left_total", "",
                             "reads whose client was gone before the answer came");
     gw->late = stat_counter("kassa_answers_late_total", "",
