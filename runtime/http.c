@@ -239,14 +239,12 @@ static enum MHD_Result http_refuse(struct http_request *r, unsigned status, cons
     return result;
 }
 
-/* Before its body is read. The library reads no more of a POST or PUT that is answered already, and
+/* Before its body is read. The library reads no more of a request that is answered already, and
  * hanging up on a client that is still sending would take the answer from it. */
 static enum MHD_Result http_refuse_body(struct http_request *r, unsigned status,
                                         const char *sentence)
 {
-    if (strcmp(r->method, "POST") == 0 || strcmp(r->method, "PUT") == 0) {
-        r->linger_fd = fcntl(http_request_fd(r), F_DUPFD_CLOEXEC, 0);
-    }
+    r->linger_fd = fcntl(http_request_fd(r), F_DUPFD_CLOEXEC, 0);
     return http_refuse(r, status, sentence);
 }
 
