@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "catalogue/names.h"
-#include "idempotency/once.h"
 #include "runtime/err.h"
 
 /* ---- calls ---- */

@@ -2,7 +2,6 @@
 #include "checkout/begin.h"
 
 #include "catalogue/names.h"
-#include "idempotency/once.h"
 #include "runtime/err.h"
 #include "consumer/keep.h"
 

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "catalogue/names.h"
-#include "runtime/log.h"
 
 #define SAID_MAX 64 /* of what was found lately: one for each 64th of the delay */
 

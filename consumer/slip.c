@@ -1,7 +1,6 @@
 /* See slip.h. */
 #include "consumer/slip.h"
 
-#include "consumer/answer.h"
 #include "runtime/err.h"
 
 bool slip_is_there(const struct message *in)

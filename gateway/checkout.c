@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "checkout/begin.h"
-#include "gateway/conf.h"
 #include "idempotency/once.h"
 #include "runtime/crash.h"
 #include "runtime/err.h"

@@ -20,7 +20,7 @@
     X(INT, front_ids, "FRONT_IDS", 1, 0, 1,                                                        \
       "1: a POST that nginx may repeat gets its command's id from nginx; 0: a key is claimed for " \
       "it, too, for gateways of the version before this one")                                      \
-    X(INT, reask_ms, "REASK_MS", 1000, 50, 60000, "a waiting request is asked for again each")     \
+    X(INT, reask_ms, "REASK_MS", 1000, 50, 60000, "a waiting request is retried each")             \
     X(INT, batch_max, "BATCH_MAX", 10000000, 1, 100000000, "entities of one batch_init")
 
 struct gateway_conf {

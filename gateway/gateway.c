@@ -1,8 +1,9 @@
 /* The gateway's assembly, and what becomes of a request:
  *
- *   client -> gateway_on_request -> route_find -> [claim of its Idempotency-Key] -> command ->
- * broker |                                   '-> a checkout: the order's store -> broker
- *                  '-> refused, turned away, or served here (local)
+ *   client -> gateway_on_request -> route_find -> [claim of its Idempotency-Key] --.
+ *                  '-> refused, turned away, or served here (local)               |
+ *     .----------------------------------------------------------------------------'
+ *     '-> command -> broker;  a checkout: the order's store -> broker
  *   client <- http_reply <- reply_make <- hearing_on_notice <- Redis pub/sub
  *
  * 429 is said before anything is begun; after that a client waits until the truth is known. */
@@ -17,7 +18,6 @@
 #include "gateway/hearing.h"
 #include "gateway/prefer.h"
 #include "gateway/state.h"
-#include "runtime/err.h"
 #include "runtime/log.h"
 #include "saga/conf.h"
 #include "store/address.h"
@@ -77,11 +77,16 @@ static void gateway_take(struct gateway *gw, struct http_request *http,
     }
 }
 
+struct route_request gateway_request(const struct http_request *http)
+{
+    return (struct route_request){http_request_method(http), http_request_path(http),
+                                  http_request_query(http), http_request_body(http)};
+}
+
 static void gateway_on_request(void *ctx, struct http_request *http)
 {
     struct gateway *gw = ctx;
-    const struct route_request request = {
-        http_request_method(http), http_request_path(http), http_request_query(http), {0}};
+    const struct route_request request = gateway_request(http);
     struct route_text text;
     struct route_match match;
     route_find(&route_api, gw->conf, &request, &text, &match);
@@ -133,7 +138,7 @@ static void gateway_sweep(void *ctx, struct args *c, const char *seen, int64_t r
 static void gateway_stats_new(struct gateway *gw)
 {
     gw->asks = stat_counter("kassa_asks_total", "", "commands sent, asking again included");
-    gw->shed = stat_counter("kassa_requests_shed_total", "", "requests answered 429");
+    gw->shed = stat_counter("kassa_requests_shed_total", "", "requests turned away with 429");
     gw->left = stat_counter("kassa_requests_left_total", "",
                             "reads whose client was gone before the answer came");
     gw->late = stat_counter("kassa_answers_late_total", "",

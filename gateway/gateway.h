@@ -2,7 +2,11 @@
 #ifndef KASSA_GATEWAY_GATEWAY_H
 #define KASSA_GATEWAY_GATEWAY_H
 
+#include "gateway/routes.h"
 #include "runtime/service.h"
+
+/* What the routes are told of a request. Borrowed from it. */
+struct route_request gateway_request(const struct http_request *http);
 
 /* For service_run. */
 int gateway_start(struct service_context *context);

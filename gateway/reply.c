@@ -1,7 +1,6 @@
 /* Answers from inside become what the client reads. */
 #include "gateway/reply.h"
 
-#include "catalogue/lines.h"
 #include "runtime/json.h"
 #include "runtime/log.h"
 

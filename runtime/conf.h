@@ -1,9 +1,9 @@
 /* Configuration: environment variables. Each room has a table of those that it reads, and a struct
  * of their values; each process lists the tables of its rooms.
  *
- *   environment --conf_load(tables)--> struct conf --<room>_conf(conf)--> const struct <room>_conf
- * *
- *                                                '--conf_print--> --config
+ *   environment --conf_load(tables)--> struct conf --<room>_conf(conf)--> struct <room>_conf
+ *                                         '--conf_print--> --config
+ *
  * A variable that no table of the process has is not looked at: all processes may share one
  * environment. A wrong value stops the start with one sentence that names the variable, the value
  * and what is allowed. */

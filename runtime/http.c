@@ -239,14 +239,12 @@ static enum MHD_Result http_refuse(struct http_request *r, unsigned status, cons
     return result;
 }
 
-/* Before its body is read. The library reads no more of a POST or PUT that is answered already, and
+/* Before its body is read. The library reads no more of a request that is answered already, and
  * hanging up on a client that is still sending would take the answer from it. */
 static enum MHD_Result http_refuse_body(struct http_request *r, unsigned status,
                                         const char *sentence)
 {
-    if (strcmp(r->method, "POST") == 0 || strcmp(r->method, "PUT") == 0) {
-        r->linger_fd = fcntl(http_request_fd(r), F_DUPFD_CLOEXEC, 0);
-    }
+    r->linger_fd = fcntl(http_request_fd(r), F_DUPFD_CLOEXEC, 0);
     return http_refuse(r, status, sentence);
 }
 
@@ -364,7 +362,7 @@ bool http_is_last(const struct http_request *r)
 }
 
 void http_response_add(struct MHD_Response *response, const struct http_header *headers,
-                       unsigned header_count, bool is_last)
+                       unsigned header_count, const char *type, bool is_last)
 {
     assert(header_count <= HTTP_HEADERS_MAX);
     bool has_type = false;
@@ -374,7 +372,7 @@ void http_response_add(struct MHD_Response *response, const struct http_header *
         MHD_add_response_header(response, headers[i].name, headers[i].value);
     }
     if (!has_type) {
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     }
     if (is_last) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
@@ -386,7 +384,7 @@ static struct MHD_Response *http_response_with(const struct http_header *headers
                                                bool is_last)
 {
     struct MHD_Response *response = http_response(body);
-    http_response_add(response, headers, header_count, is_last);
+    http_response_add(response, headers, header_count, "application/json", is_last);
     return response;
 }
 

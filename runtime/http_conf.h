@@ -6,8 +6,7 @@
 
 #define HTTP_CONF(X)                                                                               \
     X(INT, http_connections_max, "HTTP_CONNECTIONS_MAX", 12288, 1, 60000,                          \
-      "client connections at once, at least PENDING_MAX + 256; with more, whoever rests gives "    \
-      "way")                                                                                       \
+      "client connections at once, at least PENDING_MAX + 256; with more, idle ones are closed")   \
     X(INT, http_idle_s, "HTTP_IDLE_SECONDS", 900, 1, 86400,                                        \
       "a connection without a request is closed after this")                                       \
     X(INT, http_receive_s, "HTTP_RECEIVE_SECONDS", 10, 1, 900,                                     \

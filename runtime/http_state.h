@@ -95,9 +95,10 @@ int http_request_fd(const struct http_request *r);
 /* Errors: false when there is nobody left to answer; the request is gone then. */
 bool http_reply_begin(struct http_request *r);
 void http_reply_end(struct http_request *r, unsigned status);
-/* Adds what every response has. Owns: the caller, the response. */
+/* Adds what every response has; `type` is its Content-Type unless `headers` has one. Owns: the
+ * caller, the response. */
 void http_response_add(struct MHD_Response *response, const struct http_header *headers,
-                       unsigned header_count, bool is_last);
+                       unsigned header_count, const char *type, bool is_last);
 bool http_is_last(const struct http_request *r);
 /* The library goes on with a suspended one, when the turn ends. */
 void http_resume(struct http_request *r);

@@ -106,15 +106,8 @@ static struct MHD_Response *http_stream_response(struct http_stream *s,
 {
     struct MHD_Response *response = MHD_create_response_from_callback(
         MHD_SIZE_UNKNOWN, HTTP_STREAM_PIECE, http_stream_on_room, s, NULL);
-    struct http_header all[HTTP_HEADERS_MAX] = {{"Content-Type", "text/event-stream"}};
-    bool has_type = false;
-    assert(response && header_count < HTTP_HEADERS_MAX);
-    for (unsigned i = 0; i < header_count; i++) {
-        has_type = has_type || strcasecmp(headers[i].name, "Content-Type") == 0;
-        all[i + 1] = headers[i];
-    }
-    http_response_add(response, has_type ? headers : all, header_count + (has_type ? 0 : 1),
-                      is_last);
+    assert(response);
+    http_response_add(response, headers, header_count, "text/event-stream", is_last);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(response, "X-Accel-Buffering", "no");
     return response;

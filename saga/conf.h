@@ -10,7 +10,7 @@
     X(INT, saga_deadline_ms, "SAGA_DEADLINE_MS", 180000, 500, 240000,                              \
       "a saga that has not got past its pivot by then is cancelled")                               \
     X(INT, saga_stuck_retries, "SAGA_STUCK_RETRIES", 60, 1, 100000,                                \
-      "a compensation asked for this often raises the alarm, and is asked for again")              \
+      "a compensation sent this often raises the alarm, and is sent again")                        \
     X(INT, replay_s, "REPLAY_SECONDS", 60, 1, 3600,                                                \
       "how much more than a store has lost is sent again, for clocks that differ")
 
@@ -27,7 +27,7 @@ static inline const struct saga_conf *saga_conf(const struct conf *conf)
 /* For whoever begins a saga or waits for its end, too: what both sides must agree about. */
 #define BEGIN_CONF(X)                                                                              \
     X(INT, deadline_ms, "DEADLINE_MS", 240000, 1000, 280000,                                       \
-      "a request without any answer is told so after this")                                        \
+      "a request without an answer gets 503 after this")                                           \
     X(INT, saga_resend_ms, "SAGA_RESEND_MS", 1000, 50, 60000,                                      \
       "an unanswered saga command is sent again after this, doubling")
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "catalogue/names.h"
-#include "consumer/answer.h"
 #include "runtime/err.h"
 #include "runtime/log.h"
 #include "saga/recovery.h"

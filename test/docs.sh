@@ -14,6 +14,7 @@ cd "$(dirname "$0")/.."
 protocol=docs/protocol.md
 operations=docs/operations.md
 status=0
+services=$(awk '/^[a-z]/ {print $1}' services)
 work=$(mktemp -d "${TMPDIR:-/tmp}/kassa-docs.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
@@ -60,14 +61,14 @@ conf_readers() {
     fi
     is_consumers=$(sed -n '/#define CONSUMER_TABLES/,/[^\\]$/p' consumer/consumer.h | grep -cw "$table" || true)
     found=''
-    for process in gateway order stock payment audit; do
+    for process in $services audit; do
         list=$(sed -n "/ ${process}_tables\\[\\] = {/,/;/p" "$process"/*.c)
         if printf '%s' "$list" | grep -qw "$table" ||
             { [ "$is_consumers" -gt 0 ] && printf '%s' "$list" | grep -q CONSUMER_TABLES; }; then
             found="$found${found:+, }$process"
         fi
     done
-    printf '%s' "$found" | sed 's/^gateway, order, stock, payment/every service/'
+    printf '%s' "$found" | sed "s/^$(echo "$services" | paste -sd , | sed 's/,/, /g')/every service/"
 }
 
 # table NAME: the Markdown table, as it stands between the marks.
@@ -75,10 +76,11 @@ table() {
     case $1 in
     messages)
         printf '| type | fields it must have | what it is |\n|---|---|---|\n'
-        for list in payment stock order saga answers; do
-            macro=$(printf '%s_MESSAGES' "${list%s}" | tr '[:lower:]' '[:upper:]')
-            rows "catalogue/$list.h" "$macro"
-        done | awk -F'\t' '
+        sed -n '/^#define MESSAGE_TYPES(X)/,/[^\\]$/p' catalogue/message.h | grep -oE '[A-Z]+_MESSAGES' |
+            while read -r macro; do
+                [ "$macro" = MORE_MESSAGES ] || # a test's own
+                    rows "$(grep -l "^#define $macro(X)" catalogue/*.h)" "$macro"
+            done | awk -F'\t' '
             $1 == "#" { printf "| **%s** | | |\n", $2; next }
             {
                 gsub(/ *\| */, " ", $3); gsub(/M\(/, "`", $3); gsub(/\)/, "`", $3)
@@ -204,7 +206,7 @@ elif ! awk '/# end bodies/ { is_inside = 0 } is_inside; /# begin bodies/ { is_in
     status=1
 fi
 
-rooms="runtime broker store catalogue idempotency consumer saga $(awk '/^[a-z]/ {print $1}' services | tr '\n' ' ')"
+rooms="runtime broker store catalogue idempotency consumer saga $(echo "$services" | tr '\n' ' ')"
 # shellcheck disable=SC2086  # a list of rooms
 sources() {
     grep -rhoE --include='*.[ch]' "$1" $rooms

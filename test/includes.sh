@@ -67,7 +67,7 @@ if [ -n "$found" ]; then
     status=1
 fi
 
-found=$(grep -nE "['\"]((order|stock|payment|kassa|%s)?:[a-z_]{3,}[:'\"%])" ./*/*.lua ./*/*.[ch] test/live/*.lua |
+found=$(grep -nE "['\"](($names|kassa|%s)?:[a-z_]{3,}[:'\"%])" ./*/*.lua ./*/*.[ch] test/live/*.lua |
     grep -v '^./catalogue/names.h:' || true)
 if [ -n "$found" ]; then
     printf 'a key of a store that is not from catalogue/names.h:\n%s\n' "$found"

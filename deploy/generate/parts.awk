@@ -19,8 +19,11 @@ files == 1 && /^(#|$)/ { next }
 files == 1 {
     if (NF != 10) { fail($1 " has " NF " columns, of 10") }
     if ($1 !~ /^[a-z]+$/ || $2 !~ /^[a-z]+$/) { fail($1 ": name and store are lower case letters") }
+    if ($1 in store) { fail($1 " is there twice") }
+    if ($2 ~ /^(all|well|trust)$/) { fail($1 ": the store " $2 " is a word of deploy/compose/redis.sh") }
     if ($2 in net || $3 in group) { fail($1 ": the store " $2 ", or its net " $3 ", is taken") }
     if ($3 !~ /^[1-9][0-9]?$/ || $3 == 9 || $3 > 12) { fail($1 ": net is 1 to 12, but not 9") }
+    if ($6 !~ /^(-|[1-9][0-9]*)$/ || $7 !~ /^[1-9][0-9]*$/) { fail($1 ": http and metrics are ports") }
     if ($8 !~ /^[1-9]$/ || $9 !~ /^[1-9]$/) { fail($1 ": replicas and stops are 1 to 9") }
     if ($6 != "-" && front != "") { fail($1 ": the front is " front) }
     if ($6 == "-" && $5 == "-") { fail($1 " has no queue, and is not the front") }
@@ -42,6 +45,7 @@ FNR == 1 {
         n = split(calls[name[i]], called, ",")
         for (k = 1; k <= n; k++) {
             if (!(called[k] in net)) { fail(name[i] " calls " called[k] ", which is no store") }
+            if (called[k] == keys) { fail(name[i] " calls " called[k] ", which is the front's alone") }
         }
     }
 }
@@ -53,6 +57,7 @@ FNR == 1 {
 !is_inside { print }
 
 /^ *(#|\/\*) begin generated: / {
+    if (is_inside) { fail(FILENAME " has no end of the part " part) }
     part = $4
     sub(/,$/, "", part)
     is_inside = 1

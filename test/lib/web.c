@@ -3,6 +3,7 @@
 #include "test/lib/web.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -43,6 +44,7 @@ void web_say_bytes(struct loop *loop, int fd, const char *data, size_t bytes)
     while (bytes > 0) {
         ssize_t n = send(fd, data, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0) {
+            assert_int_equal(errno, EAGAIN); /* else it would be said forever */
             loop_turn(loop, false);
             continue;
         }

@@ -7,8 +7,11 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <unistd.h>
 
+#include "gateway/gateway.h"
 #include "gateway/routes.h"
+#include "test/lib/web.h"
 
 #define BODY_MAX 32
 
@@ -133,6 +136,42 @@ static void own_parameters(void **state)
     assert_true(slice_is(match.command.user, "u1"));
 }
 
+static size_t on_head(void *ctx, const char *method, struct slice path)
+{
+    (void)ctx;
+    return route_body_max(&list, method, path);
+}
+
+static void on_request(void *ctx, struct http_request *http)
+{
+    const struct route_request request = gateway_request(http);
+    (void)ctx;
+    route_find(&list, &conf, &request, &text, &match);
+    http_reply(http, match.status ? match.status : 200, NULL, 0, match.command.reason);
+}
+
+/* What a client sends as a body is what the routes read. */
+static void body_comes_from_the_client(void **state)
+{
+    (void)state;
+    struct loop *loop = loop_new();
+    struct http_conf http_conf;
+    struct http *http;
+    struct buf sentence = {0}, heard = {0};
+    const struct http_listener listener = {
+        .host = "127.0.0.1", .on_request = on_request, .body_max = on_head};
+    web_conf(&http_conf);
+    assert_int_equal(http_open(loop, &http_conf, &listener, &http, &sentence), 0);
+    int fd = web_client(http_port(http));
+    web_say(loop, fd,
+            "PUT /notes/n1 HTTP/1.1\r\n" WEB_HOST "Content-Length: 11\r\n\r\nreason=late");
+    assert_true(web_hear(loop, fd, &heard, "\r\n\r\nlate", 1));
+    close(fd);
+    http_close(http);
+    loop_free(loop);
+    buf_free(&heard);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +180,7 @@ int main(void)
         cmocka_unit_test(body_limits),
         cmocka_unit_test(allow_of_several),
         cmocka_unit_test(own_parameters),
+        cmocka_unit_test(body_comes_from_the_client),
     };
     return cmocka_run_group_tests_name("gateway/bodies", tests, NULL, NULL);
 }

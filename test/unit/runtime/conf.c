@@ -154,6 +154,9 @@ static void conf_sentinels_test(void **state)
     assert_int_equal(load(NULL, NULL, &conf, &sentence), 0);
     assert_true(store_conf_has_sentinels(store_conf(&conf)));
     assert_string_equal(address_of(&conf, ADDRESS_ORDER), "order");
+    assert_string_equal(address_of(&conf, ADDRESS_STOCK), "stock");
+    assert_string_equal(address_of(&conf, ADDRESS_PAYMENT), "payment");
+    assert_string_equal(address_of(&conf, ADDRESS_SAGA), "saga");
     assert_int_equal(conf_node_count(store_conf(&conf)->redis_sentinels), 2);
     given_pairs = mixed;
     assert_int_equal(load(NULL, NULL, &conf, &sentence), -ERR_CONFIG);
@@ -238,6 +241,23 @@ static void conf_values_test(void **state)
     }
 }
 
+/* A variable is one table's: two would have two defaults, and two limits, for one value. */
+static void conf_once_test(void **state)
+{
+    (void)state;
+    const struct conf_row *rows[200];
+    unsigned count = 0;
+    for (const struct conf_table *const *table = all_tables; *table; table++) {
+        for (unsigned i = 0; i < (*table)->count; i++) {
+            rows[count] = &(*table)->rows[i];
+            for (unsigned k = 0; k < count; k++) {
+                assert_string_not_equal(rows[k]->variable, rows[count]->variable);
+            }
+            assert_true(++count < sizeof(rows) / sizeof(rows[0]));
+        }
+    }
+}
+
 /* The table has a line for each variable, its columns aligned, and marks what was changed. */
 static void conf_print_test(void **state)
 {
@@ -303,7 +323,7 @@ int main(void)
         cmocka_unit_test(conf_connections_test), cmocka_unit_test(conf_sentinels_test),
         cmocka_unit_test(conf_file_test),        cmocka_unit_test(conf_print_test),
         cmocka_unit_test(conf_node_test),        cmocka_unit_test(conf_room_test),
-        cmocka_unit_test(conf_values_test),
+        cmocka_unit_test(conf_values_test),      cmocka_unit_test(conf_once_test),
     };
     return cmocka_run_group_tests_name("runtime/conf", tests, NULL, NULL);
 }
