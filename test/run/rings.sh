@@ -87,7 +87,7 @@ rings_unit() {
 # First that it sees what is planted, then that there is nothing else to see.
 rings_world() {
     program_single 'world: planted bugs are found' "$RINGS_LONG_SECONDS" \
-        build/release/test/world/world --plants
+        build/release/test/world/world --plants --jobs "$(nproc)"
     program_single "world: $WORLD_SEEDS seeds" "$RINGS_LONG_SECONDS" \
         build/release/test/world/world --seeds "$WORLD_SEEDS" --jobs "$(nproc)"
     program_single 'world: 200 seeds with ASan and UBSan' "$RINGS_LONG_SECONDS" \

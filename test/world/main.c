@@ -2,7 +2,7 @@
  *
  *   world [--seeds N] [--first S] [--jobs J]
  *                                   runs N seeds in J processes; prints what was covered
- *   world --plants [--plant P] [--seeds N]
+ *   world --plants [--plant P] [--seeds N] [--jobs J]
  *                                   each planted bug, or that one, must be found within N seeds
  *   world --seed S [--plant P]      one seed, with its transcript; one that fails is shortened
  *                                   first: kinds of trouble and requests that it fails without
@@ -82,25 +82,38 @@ static int seeds_run(uint64_t first, uint64_t count)
     return 0;
 }
 
-/* The seeds in `jobs` processes, a part each. */
-static int jobs_run(uint64_t first, uint64_t count, uint64_t jobs)
+/* A part of the work in each of `jobs` processes. `part` returns how much of it was bad, 0 to 127;
+ * returns the sum. */
+static int jobs_run(unsigned jobs, int (*part)(const void *work, unsigned job, unsigned jobs),
+                    const void *work)
 {
     int bad = 0;
-    for (uint64_t j = 0; j < jobs; j++) {
-        uint64_t from = first + count * j / jobs, to = first + count * (j + 1) / jobs;
+    fflush(stdout);
+    for (unsigned j = 0; j < jobs; j++) {
         pid_t pid = fork();
         if (pid == 0) {
-            bad = seeds_run(from, to - from);
+            int of_part = part(work, j, jobs);
             fflush(stdout);
-            _exit(bad);
+            _exit(of_part);
         }
-        bad |= pid < 0;
+        bad += pid < 0;
     }
     int status;
     while (wait(&status) > 0) {
-        bad |= status != 0;
+        bad += WIFEXITED(status) ? WEXITSTATUS(status) : 1;
     }
     return bad;
+}
+
+struct seeds {
+    uint64_t first, count;
+};
+
+static int seeds_part(const void *work, unsigned job, unsigned jobs)
+{
+    const struct seeds *all = work;
+    uint64_t from = all->first + all->count * job / jobs;
+    return seeds_run(from, all->first + all->count * (job + 1) / jobs - from);
 }
 
 static void plant_set(unsigned plant)
@@ -109,28 +122,43 @@ static void plant_set(unsigned plant)
     world_bugs = plants[plant].bugs;
 }
 
-/* Those from `first` to `last`. */
-static int plants_run(uint64_t count, unsigned first, unsigned last)
+/* Those from `first` to `last`, with `count` seeds each. */
+struct plants_asked {
+    uint64_t count;
+    unsigned first, last;
+};
+
+/* Returns how many are not found. */
+static int plants_part(const void *work, unsigned job, unsigned jobs)
 {
-    unsigned blind = 0;
-    for (unsigned p = first; p <= last; p++) {
+    const struct plants_asked *asked = work;
+    int blind = 0;
+    for (unsigned p = asked->first + job; p <= asked->last; p += jobs) {
         struct totals totals = {0};
         uint64_t seed = plants[p].bugs.seen_from > 0 ? plants[p].bugs.seen_from : 1,
-                 end = seed + count;
+                 end = seed + asked->count;
         plant_set(p);
         while (seed < end && run_seed(seed, &totals)) {
             seed++;
         }
         if (seed == end) {
-            printf("NOT FOUND in %llu seeds: %u %s\n", (unsigned long long)count, p,
+            printf("NOT FOUND in %llu seeds: %u %s\n", (unsigned long long)asked->count, p,
                    plants[p].name);
             blind++;
         } else {
             printf("found by seed %3llu: %u %s (%s)\n", (unsigned long long)seed, p, plants[p].name,
                    world_first_fault());
         }
+        fflush(stdout);
     }
-    printf("%u of %u planted bugs found\n", last - first + 1 - blind, last - first + 1);
+    return blind;
+}
+
+static int plants_run(const struct plants_asked *asked, unsigned jobs)
+{
+    int blind = jobs_run(jobs, plants_part, asked);
+    unsigned all = asked->last - asked->first + 1;
+    printf("%d of %u planted bugs found\n", (int)all - blind, all);
     return blind > 0;
 }
 
@@ -159,19 +187,22 @@ int main(int argc, char **argv)
             plant_set(plant);
         } else {
             fprintf(stderr, "usage: world [--seeds N] [--first S] [--jobs J]\n"
-                            "       world --plants [--plant P] [--seeds N]\n"
+                            "       world --plants [--plant P] [--seeds N] [--jobs J]\n"
                             "       world --seed S [--plant P]\n");
             return 2;
         }
         i++;
     }
+    jobs = jobs > 0 && jobs < 64 ? jobs : 1;
     if (is_plants) {
         bool is_one = plant < plant_count;
-        return plants_run(count > 0 ? count : SEEDS_BLIND, is_one ? plant : 0,
-                          is_one ? plant : plant_count - 1);
+        const struct plants_asked asked = {count > 0 ? count : SEEDS_BLIND, is_one ? plant : 0,
+                                           is_one ? plant : plant_count - 1};
+        return plants_run(&asked, (unsigned)jobs);
     }
     if (one > 0) {
         return seed_tell(one);
     }
-    return jobs_run(first, count > 0 ? count : 1000, jobs > 0 && jobs < 64 ? jobs : 1);
+    const struct seeds seeds = {first, count > 0 ? count : 1000};
+    return jobs_run((unsigned)jobs, seeds_part, &seeds) > 0;
 }
