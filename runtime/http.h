@@ -40,7 +40,7 @@ struct http_listener {
     size_t stream_backlog_max; /* HTTP_STREAM_BACKLOG_MAX: bytes that a client may be behind */
 };
 #define HTTP_BODIES_MAX         (64 << 20)
-#define HTTP_STREAMS_MAX        256
+#define HTTP_STREAMS_MAX        128 /* a gateway spares more connections: /health comes beside them */
 #define HTTP_STREAM_BACKLOG_MAX 65536
 
 /* Listens. Borrowed from *listener: only what it points to. Errors: -ERR_SYSTEM, with a sentence.

@@ -21,9 +21,9 @@ static inline const struct service_conf *service_conf(const struct conf *conf)
 
 #define METRICS_CONF(X)                                                                            \
     X(TEXT, metrics_host, "METRICS_HOST", "127.0.0.1", 1, 255,                                     \
-      "address of /metrics and /health of order, stock and payment")                               \
+      "address of /metrics and /health of every service but the gateway")                          \
     X(INT, metrics_port, "METRICS_PORT", 0, 0, 65535,                                              \
-      "port of /metrics and /health of order, stock and payment; 0: none")
+      "port of /metrics and /health of every service but the gateway; 0: none")
 
 struct metrics_conf {
     METRICS_CONF(CONF_FIELD)

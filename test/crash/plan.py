@@ -36,6 +36,8 @@ def impossible(service, point):
         return "it only reads notices"
     if service == "gateway" and name.startswith("broker.ack."):
         return "it consumes nothing"
+    if command == "payment.charged":
+        return "a charge of a checkout has a slip: it travels on, and stock answers"
     return None
 
 
